@@ -1,0 +1,39 @@
+package gatehouse
+
+import "strings"
+
+// Challenge is the WWW-Authenticate header of a refusal. RFC 6750 §3
+type Challenge struct {
+	Error            string // error; empty when no credential was sent
+	Description      string // error_description
+	Scope            string // scope: everything the operation needs
+	ResourceMetadata string // resource_metadata. RFC 9728 §5.1
+}
+
+// String returns the header's value. A character that a quoted string cannot
+// hold is left out, so no value can add a parameter or a line.
+func (c Challenge) String() string {
+	var b strings.Builder
+	b.WriteString("Bearer")
+	sep := " "
+	for _, p := range [...]struct{ name, value string }{
+		{"realm", "gatehouse"},
+		{"error", c.Error},
+		{"error_description", c.Description},
+		{"scope", c.Scope},
+		{"resource_metadata", c.ResourceMetadata},
+	} {
+		if p.value == "" {
+			continue
+		}
+		b.WriteString(sep + p.name + `="`)
+		for _, r := range p.value {
+			if r >= 0x20 && r <= 0x7e && r != '"' && r != '\\' { // RFC 6750 §3
+				b.WriteRune(r)
+			}
+		}
+		b.WriteByte('"')
+		sep = ", "
+	}
+	return b.String()
+}
