@@ -1,0 +1,41 @@
+# Gatehouse. `make` alone lists the targets.
+
+export GOTOOLCHAIN := auto
+FUZZTIME ?= 30s
+RUNS     ?= 1
+COUNT    ?= 20
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test check fuzz conformance bench soak
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## start a protected demo server on 127.0.0.1:8080 (needs Go only)
+	CGO_ENABLED=0 go run ./cmd/gatehouse up --demo
+
+build: ## build bin/gatehouse, one static binary
+	CGO_ENABLED=0 go build -trimpath -o bin/gatehouse ./cmd/gatehouse
+
+test: ## install what the tests need, then run them all under the race detector
+	scripts/setup test
+	CGO_ENABLED=0 go vet ./...
+	go test -race -timeout 15m ./...
+
+check: ## format, vet, staticcheck, golangci-lint
+	scripts/setup check
+	scripts/check
+
+fuzz: ## run every fuzz target for FUZZTIME (30s)
+	scripts/fuzz $(FUZZTIME)
+
+conformance: ## the official conformance suite, direct and through Gatehouse, RUNS times (1)
+	scripts/setup test
+	CI=true CONFORMANCE_RUNS=$(RUNS) go test -count=1 -timeout 60m -v -run '^TestConformance' ./internal/e2e
+
+bench: ## compare with other proxies; prints one table
+	scripts/setup bench
+	go run ./bench
+
+soak: ## repeat the tests that race, COUNT times (20)
+	go test -race -timeout 60m -count=$(COUNT) -run 'Race|Concurrent|Soak' ./...
