@@ -1,0 +1,143 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// verdicts maps each check of a run, "scenario/number/id", to its status.
+type verdicts map[string]string
+
+// stamp is the time at the end of a scenario's folder of results.
+var stamp = regexp.MustCompile(`-\d{4}-\d{2}-\d{2}T[0-9-]+Z$`)
+
+// suite runs the official conformance suite against a URL.
+func suite(t *testing.T, url string, what ...string) (verdicts, string) {
+	t.Helper()
+	dir := t.TempDir()
+	args := append([]string{
+		npm(t, "node_modules", "@modelcontextprotocol", "conformance", "dist", "index.js"),
+		"server", "--url", url, "-o", dir,
+	}, what...)
+	out, errs, _ := run(t, 5*time.Minute, node(t), args...)
+	got := verdicts{}
+	files, err := filepath.Glob(filepath.Join(dir, "*", "checks.json"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("the suite left no results: %v\n%s%s", err, out, errs)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var checks []struct{ ID, Status string }
+		if err := json.Unmarshal(text, &checks); err != nil {
+			t.Fatal(err)
+		}
+		scenario := stamp.ReplaceAllString(filepath.Base(filepath.Dir(file)), "")
+		for i, c := range checks {
+			got[fmt.Sprintf("%s/%02d/%s", strings.TrimPrefix(scenario, "server-"), i, c.ID)] = c.Status
+		}
+	}
+	return got, out
+}
+
+// count returns how many checks have a status.
+func (v verdicts) count(status string) int {
+	n := 0
+	for _, s := range v {
+		if s == status {
+			n++
+		}
+	}
+	return n
+}
+
+// differences lists the checks where two runs differ, in order.
+func differences(direct, through verdicts) []string {
+	all := maps.Clone(direct)
+	maps.Copy(all, through)
+	var diff []string
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if direct[name] != through[name] {
+			diff = append(diff, fmt.Sprintf("%s: direct %q, through Gatehouse %q", name, direct[name], through[name]))
+		}
+	}
+	return diff
+}
+
+// rounds is how often conformance is repeated: CONFORMANCE_RUNS, else once.
+func rounds() int {
+	n, err := strconv.Atoi(os.Getenv("CONFORMANCE_RUNS"))
+	if err != nil || n < 1 {
+		return 1
+	}
+	return n
+}
+
+// TestConformance holds Gatehouse to being invisible: each check of the
+// official suite ends as it does against the server itself.
+func TestConformance(t *testing.T) {
+	tests := []struct {
+		name           string
+		stateless      bool
+		what           []string
+		passed, failed int // what the server itself scores
+	}{
+		{"2026-07-28", true, []string{"--requirements", "2026-07-28"}, 165, 30},
+		{"2025-11-25", false, []string{"--requirements", "2025-11-25"}, 82, 0},
+		{"http-header-validation", true, []string{"--scenario", "http-header-validation"}, 14, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			server := goServer(t, tt.stateless)
+			g := up(t, server)
+			protected := shim(t, g.URL, g.Key)
+			for range rounds() {
+				direct, out := suite(t, server, tt.what...)
+				if p, f := direct.count("SUCCESS"), direct.count("FAILURE"); p != tt.passed || f != tt.failed {
+					t.Fatalf("direct: got %d passed and %d failed, want %d and %d\n%s", p, f, tt.passed, tt.failed, out)
+				}
+				through, out := suite(t, protected, tt.what...)
+				if diff := differences(direct, through); len(diff) > 0 {
+					t.Errorf("%d checks differ:\n%s\n%s", len(diff), strings.Join(diff, "\n"), out)
+				}
+				t.Logf("direct %d passed, %d failed; through Gatehouse %d passed, %d failed", direct.count("SUCCESS"),
+					direct.count("FAILURE"), through.count("SUCCESS"), through.count("FAILURE"))
+			}
+		})
+	}
+}
+
+// TestConformanceStdio puts Gatehouse before a stdio server and compares it
+// with that server's own HTTP mode: nothing may get worse. Two scenarios get
+// better, since Gatehouse checks Host and ends sessions itself.
+func TestConformanceStdio(t *testing.T) {
+	what := []string{"--requirements", "2025-11-25"}
+	server := nodeServerHTTP(t)
+	g := up(t, append([]string{"--"}, nodeServer(t)...)...)
+	protected := shim(t, g.URL, g.Key)
+	for range rounds() {
+		direct, out := suite(t, server, what...)
+		if p := direct.count("SUCCESS"); p != 47 {
+			t.Fatalf("direct: got %d passed, want 47\n%s", p, out)
+		}
+		through, out := suite(t, protected, what...)
+		for name, status := range direct {
+			if status == "SUCCESS" && through[name] != "SUCCESS" {
+				t.Errorf("%s: direct %q, through Gatehouse %q\n%s", name, status, through[name], out)
+			}
+		}
+		t.Logf("direct %d passed, through Gatehouse %d passed\n%s", direct.count("SUCCESS"), through.count("SUCCESS"),
+			strings.Join(differences(direct, through), "\n"))
+	}
+}
