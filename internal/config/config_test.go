@@ -1,0 +1,236 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func environment(name string) (string, bool) {
+	v, ok := map[string]string{"TOKEN": "from-outside"}[name]
+	return v, ok
+}
+
+func TestLoadReadsTheDevelopmentFile(t *testing.T) {
+	got, err := Load("testdata/dev.yaml", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &Config{
+		Server:   Server{Listen: "127.0.0.1:8080"},
+		Servers:  []Upstream{{Name: "files", Stdio: &Stdio{Command: []string{"npx", "-y", "@modelcontextprotocol/server-filesystem", "./docs"}}}},
+		APIKeys:  true,
+		AllowAll: true,
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if err := got.Check(); err != nil {
+		t.Errorf("Check: got %v, want nil", err)
+	}
+}
+
+func TestLoadTakesPathsFromTheFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "g.yaml")
+	text := "version: 1\nservers: [{name: a, stdio: {command: [x, 5], cwd: sub, env: {A: '${TOKEN}', B: plain}}}]\nstore: {sqlite: state/g.db}\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Load(path, environment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := c.Store.SQLite, filepath.Join(dir, "state/g.db"); got != want {
+		t.Errorf("sqlite: got %q, want %q", got, want)
+	}
+	if got, want := c.StateDir(), filepath.Join(dir, "state"); got != want {
+		t.Errorf("state: got %q, want %q", got, want)
+	}
+	s := c.Servers[0].Stdio
+	if s.Cwd != filepath.Join(dir, "sub") || s.Env["A"] != "from-outside" || s.Env["B"] != "plain" || s.Command[1] != "5" {
+		t.Errorf("stdio: got %+v", s)
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	key := "gthk_7Qm2Vx9KtB4c_" + strings.Repeat("a", 49)
+	tests := []struct{ name, text, want string }{
+		{"an empty file", "", "f: is empty"},
+		{"comments alone", "# nothing\n", "f: is empty"},
+		{"a second document", "version: 1\n---\nversion: 1\n", "f:3:8: a second document begins here"},
+		{"a file without version", "server: {}\n", "version is missing"},
+		{"another version", "version: 2\n", `f:1:10: version is "2"`},
+		{"an unknown key with its neighbour", "version: 1\nserver:\n  lisen: 127.0.0.1:1\n", `f:3:10: unknown key "lisen" under server. Did you mean "listen"?`},
+		{"an unknown key unlike any", "version: 1\nwatermelon: 1\n", `unknown key "watermelon"`},
+		{"a setting that is only planned", "version: 1\nserver: {tls: {}}\n", `"tls" under server is not available in this version`},
+		{"planned settings of a server", "version: 1\nservers:\n  - {name: a, url: 'http://h/', forward: {}}\n", `"forward" under servers[0] is not available`},
+		{"planned rules", "version: 1\npolicy: {rules: []}\n", `"rules" under policy is not available`},
+		{"deny without rules", "version: 1\npolicy: {default: deny}\n", "policy.default deny needs policy.rules"},
+		{"another default", "version: 1\npolicy: {default: maybe}\n", `policy.default "maybe" is not allow`},
+		{"a key twice", "version: 1\nversion: 1\n", "f:2:1: "},
+		{"a null section", "version: 1\nauth:\n", "auth has no value"},
+		{"a list for a mapping", "version: 1\nserver: []\n", "server needs to be a mapping"},
+		{"a mapping for a list", "version: 1\nservers: {}\n", "servers needs to be a list"},
+		{"an anchor", "version: &v 1\n", "version needs to be plain text"},
+		{"a tag", "version: !!str 1\n", "version needs to be plain text"},
+		{"a merge key", "version: 1\nserver:\n  <<: {listen: x}\n", "f:3:"},
+		{"a listener beyond loopback", "version: 1\nserver: {listen: '0.0.0.0:80'}\n", "0.0.0.0:80 is not loopback"},
+		{"a listener without port", "version: 1\nserver: {listen: localhost}\n", `"localhost" is not HOST:PORT`},
+		{"two servers", "version: 1\nservers: [{name: a, url: 'http://h/'}, {name: b, url: 'http://h/'}]\n", "servers lists 2 servers"},
+		{"a server that is two things", "version: 1\nservers: [{name: a, url: 'http://h/', stdio: {command: [x]}}]\n", "has both url and stdio"},
+		{"a server that is nothing", "version: 1\nservers: [{name: a}]\n", "servers[0] needs a url or stdio"},
+		{"an empty command", "version: 1\nservers: [{name: a, stdio: {command: []}}]\n", "stdio.command is empty"},
+		{"a server without name", "version: 1\nservers: [{url: 'http://h/'}]\n", `servers[0].name "" is not a name`},
+		{"a path with dots", "version: 1\nservers: [{name: a, path: /../x, url: 'http://h/'}]\n", "is not a path like /mcp"},
+		{"a variable outside env", "version: 1\nstore: {sqlite: '${HOME}/x'}\n", "store.sqlite names a variable"},
+		{"an unset variable", "version: 1\nservers: [{name: a, stdio: {command: [x], env: {A: '${NOPE}'}}}]\n", "names the variable NOPE, which is not set"},
+		{"a half variable", "version: 1\nservers: [{name: a, stdio: {command: [x], env: {A: 'x${TOKEN}'}}}]\n", "may be ${NAME} and nothing else"},
+		{"an odd variable name", "version: 1\nservers: [{name: a, stdio: {command: [x], env: {'A=B': y}}}]\n", "is not the name of a variable"},
+		{"a key in the file", "version: 1\nservers: [{name: a, stdio: {command: [x], env: {A: " + key + "}}}]\n", "holds a gatehouse key"},
+		{"broken YAML", "version: [1\n", "f:"},
+		{"tabs", "version: 1\nserver:\n\tlisten: x\n", "f:3:"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := Parse("f", []byte(tt.text), environment)
+			if err == nil {
+				t.Fatalf("got %+v, want an error", c)
+			}
+			if c != nil {
+				t.Error("a configuration came back beside the error")
+			}
+			if !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %q, want it to contain %q", err, tt.want)
+			}
+			if strings.Contains(err.Error(), key) {
+				t.Error("the error repeats a secret")
+			}
+		})
+	}
+}
+
+func TestParseReportsAllMistakesInOrder(t *testing.T) {
+	_, err := Parse("f", []byte("version: 3\nwhat: 1\nserver: {listen: nowhere}\n"), nil)
+	var all Mistakes
+	if !errors.As(err, &all) || len(all) != 3 {
+		t.Fatalf("got %v, want three mistakes", err)
+	}
+	for i, m := range all {
+		if m.Line != i+1 || m.Code != "GH-2001" {
+			t.Errorf("mistake %d: got line %d code %s, want line %d code GH-2001", i, m.Line, m.Code, i+1)
+		}
+	}
+}
+
+func TestPlainHTTPHasItsOwnCode(t *testing.T) {
+	_, err := Parse("f", []byte("version: 1\nserver: {listen: '0.0.0.0:80'}\n"), nil)
+	var all Mistakes
+	if !errors.As(err, &all) || len(all) != 1 || all[0].Code != "GH-2004" {
+		t.Errorf("got %v, want one GH-2004", err)
+	}
+}
+
+func TestCheckRefusesAnEmptyConfiguration(t *testing.T) {
+	var all Mistakes
+	if err := (&Config{}).Check(); !errors.As(err, &all) || len(all) != 3 {
+		t.Errorf("got %v, want mistakes about servers, auth and policy", err)
+	}
+}
+
+func TestCheckUpstreamURL(t *testing.T) {
+	tests := []struct {
+		name, url string
+		want      bool
+	}{
+		{"a local server", "http://127.0.0.1:3000/mcp", true},
+		{"a remote one", "https://mcp.example.com/mcp", true},
+		{"no path", "http://localhost:3000", true},
+		{"a password", "http://ada:canary@h/mcp", false},
+		{"a broken one with a password", "http://ada:canary@h:x/mcp", false},
+		{"a query", "https://h/mcp?api_key=canary", false},
+		{"an empty query", "https://h/mcp?", false},
+		{"a fragment", "https://h/mcp#x", false},
+		{"another scheme", "ftp://h/mcp", false},
+		{"no scheme", "h/mcp", false},
+		{"no host", "http:///mcp", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			err := CheckUpstreamURL(tt.url)
+			if got := err == nil; got != tt.want {
+				t.Errorf("got %v, want accepted=%v", err, tt.want)
+			}
+			if err != nil && strings.Contains(err.Error(), "canary") {
+				t.Errorf("the error repeats the secret: %v", err)
+			}
+		})
+	}
+}
+
+func TestCheckListen(t *testing.T) {
+	tests := []struct {
+		listen, public string
+		want           bool
+	}{
+		{"127.0.0.1:0", "", true},
+		{"[::1]:8080", "", true},
+		{"localhost:8080", "", true},
+		{"0.0.0.0:8080", "", false},
+		{":8080", "", false},
+		{"192.0.2.1:8080", "http://x", false},
+		{"192.0.2.1:8080", "https://x", true},
+		{"127.0.0.1:99999", "", false},
+		{"127.0.0.1:", "", false},
+		{"127.0.0.1", "", false},
+		{"localhost.evil.test:80", "", false},
+	}
+	for _, tt := range tests {
+		if err := CheckListen(tt.listen, tt.public); (err == nil) != tt.want {
+			t.Errorf("CheckListen(%q, %q): got %v, want accepted=%v", tt.listen, tt.public, err, tt.want)
+		}
+	}
+}
+
+func TestCheckPublicURLAndOrigin(t *testing.T) {
+	for url, want := range map[string]bool{
+		"": true, "https://mcp.example.com": true, "https://mcp.example.com/": true, "https://h:8443": true,
+		"http://mcp.example.com": false, "https://h/mcp": false, "https://u@h": false, "mcp.example.com": false, "https://h?x": false,
+	} {
+		if err := CheckPublicURL(url); (err == nil) != want {
+			t.Errorf("CheckPublicURL(%q): got %v, want accepted=%v", url, err, want)
+		}
+	}
+	for origin, want := range map[string]bool{
+		"https://app.example.com": true, "http://localhost:6274": true,
+		"https://app.example.com/": false, "*": false, "null": false, "https://App.example.com": false, "app.example.com": false, "https://u@h": false,
+	} {
+		if err := CheckOrigin(origin); (err == nil) != want {
+			t.Errorf("CheckOrigin(%q): got %v, want accepted=%v", origin, err, want)
+		}
+	}
+}
+
+// FuzzParse: whatever the bytes, reading ends, without a panic, and a
+// configuration comes back exactly when there is no error.
+func FuzzParse(f *testing.F) {
+	dev, err := os.ReadFile("testdata/dev.yaml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(dev)
+	f.Add([]byte("version: 1\nservers: [{name: a, url: http://h/mcp}]\nstore: {sqlite: x}\n"))
+	f.Add([]byte("a: &a [*a, *a]\n<<: *a\n? !!x\n: |\n  y\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := Parse("f", data, environment)
+		if (c == nil) == (err == nil) {
+			t.Errorf("got %v and %v, want one of them", c, err)
+		}
+		if c != nil {
+			_ = c.Check()
+		}
+	})
+}
