@@ -1,0 +1,119 @@
+package apikey
+
+import (
+	"crypto/rand"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"math/big"
+	"strings"
+)
+
+// The parts of gthk_<12 id>_<43 secret><6 checksum>, all of them base62.
+const (
+	prefix      = "gthk_"
+	idLen       = 12
+	secretLen   = 43 // 62^43 > 2^256
+	checksumLen = 6  // 62^6 > 2^32
+	secretAt    = len(prefix) + idLen + 1
+	checksumAt  = secretAt + secretLen
+	textLen     = checksumAt + checksumLen // 67
+
+	digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+)
+
+// Is reports whether text means to be one of our keys, sound or not.
+func Is(text string) bool { return strings.HasPrefix(text, prefix) }
+
+// Mint returns the id and the text of a new key made of random bytes;
+// nil: crypto/rand. It fails only if random does.
+func Mint(random io.Reader) (id string, text Secret, err error) {
+	if random == nil {
+		random = rand.Reader
+	}
+	// An id is drawn like a secret: 96 bits fill 12 digits many times over, so
+	// that taking the last 12 of them is uniform to one part in 2^24.
+	var raw [12 + 32]byte
+	if _, err := io.ReadFull(random, raw[:]); err != nil {
+		return "", Secret{}, fmt.Errorf("draw a key: %w", err)
+	}
+	drawn := base62(raw[:12], idLen+5)
+	id = drawn[len(drawn)-idLen:]
+	body := prefix + id + "_" + base62(raw[12:], secretLen)
+	return id, Secret{body + checksum(body)}, nil
+}
+
+// Parse returns the id of a key's text. It returns an error that wraps
+// [ErrMalformed] and never holds any of the text.
+func Parse(text string) (id string, err error) {
+	switch {
+	case !Is(text):
+		return "", fmt.Errorf("%w: it does not begin with %s", ErrMalformed, prefix)
+	case len(text) != textLen:
+		return "", fmt.Errorf("%w: %d characters expected, got %d", ErrMalformed, textLen, len(text))
+	case text[secretAt-1] != '_':
+		return "", fmt.Errorf("%w: no _ after the id", ErrMalformed)
+	}
+	for i := len(prefix); i < textLen; i++ {
+		if !alphanumeric(text[i]) && i != secretAt-1 {
+			return "", fmt.Errorf("%w: character %d is none that a key has", ErrMalformed, i+1)
+		}
+	}
+	if !sound(text) {
+		return "", fmt.Errorf("%w: its checksum is wrong", ErrMalformed)
+	}
+	return text[len(prefix) : secretAt-1], nil
+}
+
+// validID reports whether s could be a key's id.
+func validID(s string) bool {
+	for i := range len(s) {
+		if !alphanumeric(s[i]) {
+			return false
+		}
+	}
+	return len(s) == idLen
+}
+
+func alphanumeric(c byte) bool {
+	return '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
+}
+
+// sound reports whether text, of full length, ends with its own checksum.
+func sound(text string) bool {
+	var buf [checksumLen]byte
+	return string(sum62(&buf, text[:checksumAt])) == text[checksumAt:]
+}
+
+// checksum returns the CRC-32 (IEEE) of body in six digits. It is no secret and
+// protects from nothing but slips: scanners and we know a key without asking a database.
+func checksum(body string) string {
+	var buf [checksumLen]byte
+	return string(sum62(&buf, body))
+}
+
+// sum62 is checksum without a place of its own to write to. It walks the string
+// because crc32.ChecksumIEEE would have every caller copy it to the heap first.
+func sum62(buf *[checksumLen]byte, body string) []byte {
+	crc := ^uint32(0)
+	for i := range len(body) {
+		crc = crc32.IEEETable[byte(crc)^body[i]] ^ crc>>8
+	}
+	crc = ^crc
+	for i := checksumLen - 1; i >= 0; i-- {
+		buf[i] = digits[crc%62]
+		crc /= 62
+	}
+	return buf[:]
+}
+
+// base62 writes b as one big-endian number of exactly n digits.
+func base62(b []byte, n int) string {
+	num, base, rem := new(big.Int).SetBytes(b), big.NewInt(62), new(big.Int)
+	out := make([]byte, n)
+	for i := n - 1; i >= 0; i-- {
+		num.QuoRem(num, base, rem)
+		out[i] = digits[rem.Int64()]
+	}
+	return string(out)
+}
