@@ -1,0 +1,88 @@
+//go:build !unix
+
+package process
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+type sig int
+
+const (
+	terminate sig = iota
+	kill
+)
+
+var (
+	suffixes = []string{".exe", ".com", ""}
+	// Programs on Windows do not start without these.
+	alsoInherited = []string{"PATH", "SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "TEMP", "TMP", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "PATHEXT", "COMSPEC"}
+)
+
+func executable(fs.FileMode) bool  { return true }
+func replaceable(fs.FileMode) bool { return false } // mode bits say nothing about it here
+
+// plainProgram refuses batch files: cmd.exe runs them, and it takes arguments
+// apart in its own way.
+func plainProgram(file string) error {
+	switch strings.ToLower(filepath.Ext(file)) {
+	case ".bat", ".cmd":
+		return fmt.Errorf("%s is a batch file: name the program that it starts, such as node.exe and its script", file)
+	}
+	return nil
+}
+
+func confine()             {}
+func onOwnThread(f func()) { go f() }
+
+// Conceal does nothing on this system.
+func Conceal() error { return nil }
+
+func signalGroup(pid int, how sig) {
+	if how != kill {
+		return // there is no way to ask
+	}
+	if p, err := os.FindProcess(pid); err == nil {
+		_ = p.Kill()
+	}
+}
+
+func awaitExit(p *os.Process) *os.ProcessState {
+	state, _ := p.Wait()
+	return state
+}
+
+func awaitGroup(int, time.Duration) {}
+
+// account is somebody else to run a child as: never, on this system.
+type account struct{ name, home string }
+
+func accountOf(name string) (*account, error) {
+	if name != "" {
+		return nil, fmt.Errorf("user %q: this system cannot run a server as somebody else", name)
+	}
+	return nil, nil // nobody else is asked for
+}
+
+func sysAttr(*account) *syscall.SysProcAttr { return nil }
+
+var errNoDir = errors.New("not a directory")
+
+func workingDir(dir string, _ *account) (string, error) {
+	if dir == "" {
+		return "", nil
+	}
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return "", fmt.Errorf("working directory %s: %w", dir, errors.Join(err, errNoDir))
+	}
+	return dir, nil
+}
+
+func explain(err error, _ *Spec, _ string, _ *account) error { return err }
