@@ -1,0 +1,89 @@
+package mcp
+
+import (
+	"unicode"
+	"unicode/utf8"
+)
+
+// lookalike reports whether a member name that is none of ours is one to a
+// lenient reader: in other case ("Method", "paramſ"), or padded with what
+// nobody sees. known tells of a folded name whether it is ours, folded.
+//
+// encoding/json takes the last of "method" and "Method" for the method; the
+// server behind us may be written with it.
+func lookalike(name []byte, known func(folded []byte) bool) bool {
+	var buf [48]byte // longer than any folded name of ours
+	folded := buf[:0]
+	for len(name) > 0 {
+		r, size := rune(name[0]), 1
+		if r >= utf8.RuneSelf {
+			r, size = utf8.DecodeRune(name)
+		}
+		name = name[size:]
+		if r = fold(r); r < 0 {
+			continue
+		}
+		if len(folded)+utf8.UTFMax > len(buf) {
+			return false
+		}
+		folded = utf8.AppendRune(folded, r)
+	}
+	return known(folded)
+}
+
+// fold returns the one rune that stands for all cases of r, or -1 when r leaves
+// no ink: controls, spaces, marks, joiners.
+func fold(r rune) rune {
+	switch {
+	case 'A' <= r && r <= 'Z':
+		return r + ('a' - 'A')
+	case '!' <= r && r <= '~':
+		return r
+	case r <= 0x7f, !unicode.IsPrint(r), unicode.In(r, unicode.Mn, unicode.Me, unicode.Other_Default_Ignorable_Code_Point):
+		return -1
+	}
+	least := r
+	for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+		least = min(least, f)
+	}
+	// The Turkish i's fold to nothing, yet a lower() or upper() makes them ASCII.
+	for _, f := range [...]rune{unicode.ToLower(r), unicode.ToUpper(r)} {
+		least = min(least, f)
+	}
+	return unicode.ToLower(least)
+}
+
+func ofEnvelope(folded []byte) bool {
+	switch string(folded) {
+	case "jsonrpc", "id", "method", "params", "result", "error":
+		return true
+	}
+	return false
+}
+
+func ofParams(folded []byte) bool {
+	switch string(folded) {
+	case "name", "uri", "arguments", "_meta", "requestid", "taskid", "protocolversion", "clientinfo", "progresstoken":
+		return true
+	}
+	return false
+}
+
+func ofMeta(folded []byte) bool {
+	switch string(folded) {
+	case "progresstoken", metaPrefix + "protocolversion", metaPrefix + "clientinfo",
+		metaPrefix + "clientcapabilities", metaPrefix + "loglevel", metaPrefix + "subscriptionid":
+		return true
+	}
+	return false
+}
+
+func ofResult(folded []byte) bool {
+	switch string(folded) {
+	case "tools", "cachescope":
+		return true
+	}
+	return false
+}
+
+func ofTool(folded []byte) bool { return string(folded) == "name" }

@@ -1,0 +1,88 @@
+package mcp
+
+import "strings"
+
+// Method names that are looked at here.
+const (
+	methodInitialize = "initialize"
+	methodCancelled  = "notifications/cancelled"
+	methodProgress   = "notifications/progress"
+)
+
+// method returns the one string that stands for a known client-to-server
+// method of any revision, so that the usual ones cost no allocation.
+func method(name []byte) (string, bool) {
+	for _, known := range [...]string{
+		"tools/call", "tools/list", methodInitialize, "ping", "server/discover", "subscriptions/listen",
+		"resources/read", "resources/list", "resources/templates/list", "resources/subscribe", "resources/unsubscribe",
+		"prompts/get", "prompts/list", "completion/complete", "logging/setLevel",
+		"tasks/get", "tasks/result", "tasks/list", "tasks/update", "tasks/cancel",
+		"notifications/initialized", methodCancelled, methodProgress, "notifications/roots/list_changed", "notifications/tasks/status",
+	} {
+		if string(name) == known {
+			return known, true
+		}
+	}
+	return "", false
+}
+
+// Known reports whether a client may send method to a server in some revision,
+// extensions of the protocol's own (tasks) included.
+func Known(name string) bool {
+	_, ok := method([]byte(name))
+	return ok
+}
+
+// subject says which member of params a method is about.
+type subject uint8
+
+const (
+	noSubject subject = iota
+	subjectName
+	subjectURI
+	subjectTask
+)
+
+// about returns which member of params tells what a method is about, whether a
+// request without it is refused, and whether 2026-07-28 wants it mirrored in
+// Mcp-Name. MCP 2026-07-28, transports, §standard headers
+func about(method string) (s subject, required, mirrored bool) {
+	switch method {
+	case "tools/call", "prompts/get":
+		return subjectName, true, true
+	case "resources/read":
+		return subjectURI, true, true
+	case "resources/subscribe", "resources/unsubscribe":
+		return subjectURI, true, false
+	}
+	if strings.HasPrefix(method, "tasks/") {
+		return subjectTask, false, false // SEP-2663 mirrors it too, but servers differ in whether they insist
+	}
+	return noSubject, false, false
+}
+
+// version returns the one string that stands for a revision that is spoken here.
+func version(name []byte) (string, bool) {
+	for _, known := range [...]string{Version20260728, Version20251125, Version20250618, Version20250326, Version20241105} {
+		if string(name) == known {
+			return known, true
+		}
+	}
+	return "", false
+}
+
+// serverMethod is method for what a server sends.
+func serverMethod(name []byte) (string, bool) {
+	for _, known := range [...]string{
+		methodProgress, "notifications/message", methodCancelled,
+		"notifications/tools/list_changed", "notifications/resources/list_changed", "notifications/prompts/list_changed",
+		"notifications/resources/updated", "notifications/subscriptions/acknowledged",
+		"notifications/elicitation/complete", "notifications/tasks/status",
+		"sampling/createMessage", "elicitation/create", "roots/list", "ping",
+	} {
+		if string(name) == known {
+			return known, true
+		}
+	}
+	return "", false
+}

@@ -1,0 +1,135 @@
+package mcp
+
+import "errors"
+
+const metaPrefix = "io.modelcontextprotocol/" // of the protocol's own names in _meta
+
+var errTrailing = errors.New("something follows the value")
+
+// parts is where the members that matter stand in one message. Which of them
+// mean something depends on the method, which may come last.
+type parts struct {
+	whole                             span
+	jsonrpc, id, method               span
+	params, result, fault             span
+	name, uri, task, request          span // members of params
+	progress, version                 span // params.progressToken, params.protocolVersion
+	client                            span // clientInfo.name, of _meta or params
+	metaVersion, metaProgress, metaID span // members of params._meta or result._meta; metaID: the subscription's
+}
+
+// message reads one message, which must be an object, into p. Its error is an
+// *Error or says that the bytes are not strict JSON; p then holds what was read before.
+func (r *reader) message(p *parts) (err error) {
+	*p = parts{}
+	p.whole, err = r.mustObject(func(name []byte) error { return r.member(p, name) })
+	return err
+}
+
+// member reads the value of one member of the envelope.
+func (r *reader) member(p *parts, name []byte) (err error) {
+	switch string(name) {
+	case "jsonrpc":
+		p.jsonrpc, err = r.value()
+	case "id":
+		p.id, err = r.value()
+	case "method":
+		p.method, err = r.value()
+	case "params":
+		p.params, err = r.object(func(name []byte) error { return r.param(p, name) })
+	case "result":
+		p.result, err = r.object(func(name []byte) error { return r.resultMember(p, name) })
+	case "error":
+		p.fault, err = r.value()
+	default:
+		err = r.other(name, ofEnvelope)
+	}
+	return err
+}
+
+// param reads the value of one member of params.
+func (r *reader) param(p *parts, name []byte) (err error) {
+	switch string(name) {
+	case "name":
+		p.name, err = r.value()
+	case "uri":
+		p.uri, err = r.value()
+	case "taskId":
+		p.task, err = r.value()
+	case "requestId":
+		p.request, err = r.value()
+	case "protocolVersion":
+		p.version, err = r.value()
+	case "progressToken":
+		p.progress, err = r.value()
+	case "clientInfo":
+		_, err = r.object(func(name []byte) error { return r.clientInfo(p, name) })
+	case "_meta":
+		err = r.meta(p)
+	case "arguments":
+		_, err = r.value()
+	default:
+		err = r.other(name, ofParams)
+	}
+	return err
+}
+
+// resultMember reads the value of one member of result.
+func (r *reader) resultMember(p *parts, name []byte) error {
+	if string(name) == "_meta" {
+		return r.meta(p)
+	}
+	_, err := r.value()
+	return err
+}
+
+// meta reads a _meta, which is an object or, from clients that spell out what
+// they do not have, null.
+func (r *reader) meta(p *parts) error {
+	kind := r.at()
+	if _, err := r.object(func(name []byte) error { return r.metaMember(p, name) }); err != nil {
+		return err
+	}
+	if kind != '{' && kind != 'n' {
+		return refuse(CodeInvalidParams, "The member _meta must be an object.")
+	}
+	return nil
+}
+
+// metaMember reads the value of one member of a _meta.
+func (r *reader) metaMember(p *parts, name []byte) (err error) {
+	switch string(name) {
+	case metaPrefix + "protocolVersion":
+		p.metaVersion, err = r.value()
+	case "progressToken":
+		p.metaProgress, err = r.value()
+	case metaPrefix + "subscriptionId":
+		p.metaID, err = r.value()
+	case metaPrefix + "clientInfo":
+		_, err = r.object(func(name []byte) error { return r.clientInfo(p, name) })
+	case metaPrefix + "clientCapabilities", metaPrefix + "logLevel":
+		_, err = r.value()
+	default:
+		err = r.other(name, ofMeta)
+	}
+	return err
+}
+
+// clientInfo reads the value of one member of a clientInfo.
+func (r *reader) clientInfo(p *parts, name []byte) error {
+	v, err := r.value()
+	if err == nil && string(name) == "name" && r.body[v.from] == '"' {
+		p.client = v
+	}
+	return err
+}
+
+// other reads the value of a member that means nothing here, unless a lenient
+// reader takes it for one that does.
+func (r *reader) other(name []byte, known func([]byte) bool) error {
+	if lookalike(name, known) {
+		return refuse(CodeInvalidRequest, "A member's name differs from one of the protocol's only in case or in invisible characters.")
+	}
+	_, err := r.value()
+	return err
+}
