@@ -1,0 +1,152 @@
+// Package adminapi is how a running Gatehouse is managed: the wire types of its
+// admin door, the unix socket that the door listens on, and the door's client.
+//
+// The door answers JSON. A refusal is an [Error] with the HTTP status that fits.
+package adminapi
+
+import (
+	"fmt"
+	"time"
+)
+
+// Key is an API key as an operator sees it.
+type Key struct {
+	ID              string     `json:"id"`
+	Key             string     `json:"key,omitempty"` // the secret: only in the answer that made it
+	Name            string     `json:"name"`
+	Tenant          string     `json:"tenant"` // the tenant's name
+	State           string     `json:"state"`  // active, retiring, replaced, expired or revoked
+	Tools           []string   `json:"tools"`
+	Networks        []string   `json:"networks"` // none: anywhere
+	Note            string     `json:"note,omitempty"`
+	Created         time.Time  `json:"created"`
+	Expires         *time.Time `json:"expires"` // null: never
+	Replaces        string     `json:"replaces,omitempty"`
+	ReplacedBy      string     `json:"replaced_by,omitempty"`
+	RetireAt        *time.Time `json:"retire_at,omitempty"` // when the overlap after a rotation ends
+	RevokedAt       *time.Time `json:"revoked_at,omitempty"`
+	RevokedBy       string     `json:"revoked_by,omitempty"`
+	Reason          string     `json:"reason,omitempty"`
+	LastUsed        *time.Time `json:"last_used"` // null: never
+	LastUsedAddress string     `json:"last_used_address,omitempty"`
+	LastUsedClient  string     `json:"last_used_client,omitempty"`
+	LastUsedTool    string     `json:"last_used_tool,omitempty"`
+	DryRun          bool       `json:"dry_run,omitempty"` // nothing was changed
+}
+
+// NewKey asks for a key. Expires is as [ParseExpiry] reads it; empty: [DefaultLifetime].
+type NewKey struct {
+	Name     string   `json:"name"`
+	Tenant   string   `json:"tenant,omitempty"` // name or id; empty: the default tenant
+	Tools    []string `json:"tools,omitempty"`  // patterns; empty: all tools
+	Networks []string `json:"networks,omitempty"`
+	Note     string   `json:"note,omitempty"`
+	Expires  string   `json:"expires,omitempty"`
+}
+
+// KeyChange names what to change; what is absent stays.
+type KeyChange struct {
+	Name     *string   `json:"name,omitempty"`
+	Tools    *[]string `json:"tools,omitempty"`
+	Networks *[]string `json:"networks,omitempty"`
+	Note     *string   `json:"note,omitempty"`
+	Expires  *string   `json:"expires,omitempty"` // as NewKey's
+}
+
+// Rotate asks for a successor. Overlap is a Go duration or days ("7d"); empty: [DefaultOverlap].
+type Rotate struct {
+	Overlap string `json:"overlap,omitempty"`
+}
+
+// Revoke says why.
+type Revoke struct {
+	Reason string `json:"reason,omitempty"`
+}
+
+// Verify asks what a key is worth.
+type Verify struct {
+	Key string `json:"key"`
+}
+
+// Verdict answers it. Reason and Code are set when the key is not valid.
+type Verdict struct {
+	Valid  bool   `json:"valid"`
+	Code   string `json:"code,omitempty"`
+	Reason string `json:"reason,omitempty"`
+	Key    *Key   `json:"api_key,omitempty"` // null: the key is not known here
+}
+
+// ImportKey is one key minted elsewhere: its text, or its id and the hash of it.
+type ImportKey struct {
+	NewKey
+	Key  string `json:"key,omitempty"`
+	ID   string `json:"id,omitempty"`
+	Hash string `json:"hash,omitempty"` // "sha256:" and 64 hex digits
+}
+
+// Import is a list of keys, judged one by one.
+type Import struct {
+	Keys []ImportKey `json:"keys"`
+}
+
+// Imported says what became of each, in the order they came in.
+type Imported struct {
+	Results []ImportResult `json:"results"`
+}
+
+// ImportResult is one of [Imported]: the key or the error is set.
+type ImportResult struct {
+	Key   *Key   `json:"imported,omitempty"`
+	Error *Error `json:"error,omitempty"`
+}
+
+// Tenant is a customer as an operator sees it.
+type Tenant struct {
+	ID      string    `json:"id"`
+	Name    string    `json:"name"`
+	State   string    `json:"state"` // active, suspended or deleted
+	Created time.Time `json:"created"`
+	Changed time.Time `json:"changed"` // of state
+	Keys    int       `json:"keys"`    // that are honoured, but for a suspension
+	DryRun  bool      `json:"dry_run,omitempty"`
+}
+
+// NewTenant asks for a tenant.
+type NewTenant struct {
+	Name string `json:"name"`
+}
+
+// Status describes the server that answers.
+type Status struct {
+	Running bool   `json:"running"` // false: the command opened the store itself
+	PID     int    `json:"pid"`
+	URL     string `json:"url,omitempty"`
+	Version string `json:"version"`
+}
+
+// Database describes the store.
+type Database struct {
+	Path      string    `json:"path"`
+	Bytes     int64     `json:"bytes"`
+	Schema    int64     `json:"schema"` // number of the last migration
+	Tenants   int       `json:"tenants"`
+	Keys      int       `json:"keys"`
+	Revision  int64     `json:"revision"` // grows with every change of keys and tenants
+	Integrity string    `json:"integrity"`
+	Checked   time.Time `json:"checked"`
+}
+
+// Backup asks for a copy of the store at a path that does not exist yet.
+type Backup struct {
+	Path string `json:"path"`
+}
+
+// Error is a refusal.
+type Error struct {
+	Status  int    `json:"-"` // of the HTTP answer
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// Error returns the code and the message.
+func (e *Error) Error() string { return fmt.Sprintf("%s: %s", e.Code, e.Message) }
