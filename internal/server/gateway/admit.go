@@ -1,0 +1,236 @@
+package gateway
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-mcp/gatehouse"
+	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
+)
+
+const (
+	headerSession = "Mcp-Session-Id"
+	headerVersion = "Mcp-Protocol-Version"
+	headerAPIKey  = "X-Api-Key" //nolint:gosec // a header's name
+)
+
+// route refuses every path but ours. A path that some hop could read in two
+// ways is refused as such, never cleaned and never redirected.
+func (g *Gateway) route(r *http.Request) error {
+	target, _, _ := strings.Cut(r.RequestURI, "?")
+	if !canonical(target) {
+		return &gatehouse.Error{Code: "GH-1007", Status: http.StatusBadRequest, Description: "The path is not in its plain form."}
+	}
+	if target != g.Path && target != g.Path+"/" && target != "/" {
+		return notFound()
+	}
+	if target == "/" && g.Path != "/" && r.Method != http.MethodGet {
+		return notFound()
+	}
+	return nil
+}
+
+func notFound() error {
+	return &gatehouse.Error{Code: "GH-1305", Status: http.StatusNotFound, Description: "Nothing is served at this path."}
+}
+
+// canonical says whether a request target's path reads the same everywhere:
+// plain characters, no empty, "." or ".." segment.
+func canonical(path string) bool {
+	if !strings.HasPrefix(path, "/") || len(path) > 2048 {
+		return false
+	}
+	for _, c := range []byte(path) {
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("/-._~", c) >= 0) {
+			return false
+		}
+	}
+	return !strings.Contains(path, "//") && !strings.Contains(path+"/", "/./") && !strings.Contains(path+"/", "/../")
+}
+
+// admit finds the credential and asks who it stands for.
+func (g *Gateway) admit(x *exchange) error {
+	text, err := credential(x.r)
+	if err != nil {
+		return err
+	}
+	from, _ := netip.ParseAddrPort(x.r.RemoteAddr)
+	x.caller, err = g.Guard.Admit(x.r.Context(), text, from.Addr().Unmap())
+	if err != nil {
+		return err
+	}
+	if x.r.URL.Path != g.Path && x.r.URL.Path != g.Path+"/" {
+		return notFound() // "/" is only there for a browser that has lost its way
+	}
+	return nil
+}
+
+// credential returns the one credential of a request.
+func credential(r *http.Request) (string, error) {
+	if err := inQuery(r.URL.RawQuery); err != nil {
+		return "", err
+	}
+	authorization, key := r.Header["Authorization"], r.Header[headerAPIKey]
+	switch {
+	case len(authorization)+len(key) == 0:
+		return "", missing("No credentials. Send \"Authorization: Bearer <key>\".")
+	case len(authorization)+len(key) > 1: // RFC 6750 §2
+		return "", &gatehouse.Error{
+			Code: "GH-1004", Status: http.StatusBadRequest, Description: "More than one credential was sent. Send exactly one.",
+			Challenge: &gatehouse.Challenge{Error: "invalid_request"},
+		}
+	case len(key) == 1:
+		return expanded(key[0])
+	}
+	scheme, text, _ := strings.Cut(authorization[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return "", missing("This server takes \"Authorization: Bearer <key>\" only.")
+	}
+	return expanded(strings.TrimLeft(text, " "))
+}
+
+func missing(description string) error {
+	return &gatehouse.Error{Code: "GH-1001", Status: http.StatusUnauthorized, Description: description, Challenge: &gatehouse.Challenge{}}
+}
+
+// expanded refuses what is no credential but a variable that a client left as
+// it was, so that its user need not guess.
+func expanded(text string) (string, error) {
+	if text == "" {
+		return "", missing("The credential is empty: the variable that should hold it is probably unset where the client runs.")
+	}
+	if strings.Contains(text, "${") || strings.Contains(text, "{{") ||
+		strings.HasPrefix(text, "$") || strings.HasPrefix(text, "%") && strings.HasSuffix(text, "%") {
+		return "", gatehouse.Refuse("GH-1003", "The credential is an unexpanded variable: it is unset where the client runs, "+
+			"or this client uses another syntax (Cursor: ${env:NAME}, Gemini: $NAME, VS Code: ${input:id}, Codex: bearer_token_env_var).", nil)
+	}
+	return text, nil
+}
+
+// queryNames are parameters in which people put credentials.
+var queryNames = map[string]bool{
+	"access_token": true, "api_key": true, "apikey": true, "api-key": true, "x-api-key": true,
+	"key": true, "token": true, "authorization": true, "bearer": true, "auth": true,
+}
+
+// inQuery refuses a credential in the query string: it is in the log of every
+// proxy on the way. OAuth 2.1 §5.1, MCP 2026-07-28 authorization
+func inQuery(raw string) error {
+	if raw == "" {
+		return nil
+	}
+	query, err := url.ParseQuery(raw)
+	if err != nil {
+		return &gatehouse.Error{Code: "GH-1007", Status: http.StatusBadRequest, Description: "The query string cannot be read."}
+	}
+	for name, values := range query {
+		for _, v := range append(values, name) {
+			if queryNames[strings.ToLower(name)] || strings.Contains(v, "gthk_") {
+				return gatehouse.Refuse("GH-1002", "A credential was sent in the query string. It is now in the logs of every proxy on the way: "+
+					"revoke it, and use the Authorization header.", errors.New("query parameter "+printable(name)+keyIn(v)))
+			}
+		}
+	}
+	return nil
+}
+
+// keyIn names the key whose secret was burnt, by its id only.
+func keyIn(v string) string {
+	const prefix, idLen = "gthk_", 12
+	if _, rest, ok := strings.Cut(v, prefix); ok && len(rest) > idLen {
+		return ", key id " + printable(rest[:idLen])
+	}
+	return ""
+}
+
+// bind opens the session id that a request of the older era names. A session
+// of somebody else is the same as none. MCP 2025-11-25 transports
+func (g *Gateway) bind(x *exchange) error {
+	values := x.r.Header[headerSession]
+	if len(values) == 0 || x.call != nil && (x.call.Era == mcp.Modern || x.call.Messages[0].Method == "initialize") {
+		return nil // a client chooses no session id, and the newer era has none
+	}
+	session, ok := g.sessions.open(x.caller, values[0])
+	if !ok || len(values) > 1 {
+		return noSession()
+	}
+	x.session = session
+	return nil
+}
+
+// noSession tells a client to initialize anew. MCP 2025-11-25 transports
+func noSession() error {
+	return &gatehouse.Error{Code: "GH-1303", Status: http.StatusNotFound, Description: "Session not found. Initialize a new one."}
+}
+
+func notAllowed(methods string) error {
+	return &gatehouse.Error{Code: "GH-1306", Status: http.StatusMethodNotAllowed, Description: "Allowed methods: " + methods + "."}
+}
+
+// read takes the body, bounded in size and time, and reads it strictly.
+func (g *Gateway) read(x *exchange) error {
+	if err := jsonOnly(x.r.Header); err != nil {
+		return err
+	}
+	body, err := g.body(x)
+	if err != nil {
+		return err
+	}
+	x.call, err = mcp.Limits{}.Read(body, x.r.Header)
+	return err
+}
+
+// jsonOnly refuses bodies that a browser could send without asking first, and
+// those that would have to be unpacked before they can be inspected.
+func jsonOnly(h http.Header) error {
+	kind, params, err := mime.ParseMediaType(h.Get("Content-Type"))
+	charset := params["charset"]
+	if err != nil || kind != "application/json" || charset != "" && !strings.EqualFold(charset, "utf-8") || len(h["Content-Type"]) > 1 {
+		return &gatehouse.Error{Code: "GH-1008", Status: http.StatusUnsupportedMediaType, Description: "Send Content-Type: application/json."}
+	}
+	if len(h["Content-Encoding"]) > 0 {
+		return &gatehouse.Error{Code: "GH-1008", Status: http.StatusUnsupportedMediaType, Description: "Send the body without Content-Encoding."}
+	}
+	return nil
+}
+
+func (g *Gateway) body(x *exchange) ([]byte, error) {
+	r := x.r
+	if r.ContentLength > g.MaxBody {
+		return nil, g.tooLarge(x)
+	}
+	control := http.NewResponseController(x.w.ResponseWriter)
+	// Cleared again below: the same connection tells us when the client leaves.
+	_ = control.SetReadDeadline(time.Now().Add(g.BodyWait))
+	body, err := readBody(r, g.MaxBody)
+	_ = control.SetReadDeadline(time.Time{})
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, g.tooLarge(x)
+	case err != nil:
+		x.w.Header().Set("Connection", "close")
+		return nil, &gatehouse.Error{Code: "GH-1307", Status: http.StatusBadRequest, Description: "The body ended early or came too slowly.", Cause: err}
+	}
+	return body, nil
+}
+
+func readBody(r *http.Request, limit int64) ([]byte, error) {
+	if r.ContentLength < 0 {
+		return io.ReadAll(http.MaxBytesReader(nil, r.Body, limit))
+	}
+	body := make([]byte, r.ContentLength)
+	_, err := io.ReadFull(r.Body, body)
+	return body, err
+}
+
+func (g *Gateway) tooLarge(x *exchange) error {
+	x.w.Header().Set("Connection", "close") // the rest of the body is not worth reading
+	return &gatehouse.Error{Code: "GH-1009", Status: http.StatusRequestEntityTooLarge, Description: "The body is larger than this server accepts."}
+}

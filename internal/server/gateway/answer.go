@@ -1,0 +1,169 @@
+package gateway
+
+import (
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"unicode"
+
+	"github.com/gatehouse-mcp/gatehouse"
+	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
+)
+
+// answer is a response that remembers whether it has begun.
+type answer struct {
+	http.ResponseWriter
+	id     string
+	status int // zero until the answer has begun
+}
+
+// WriteHeader begins the answer.
+func (a *answer) WriteHeader(status int) {
+	if a.status == 0 {
+		a.status = status
+		a.Header().Set("X-Content-Type-Options", "nosniff")
+		if a.Header().Get("Cache-Control") == "" {
+			a.Header().Set("Cache-Control", "no-store")
+		}
+		a.ResponseWriter.WriteHeader(status)
+	}
+}
+
+// Write sends a part of the body.
+func (a *answer) Write(p []byte) (int, error) {
+	if a.status == 0 {
+		a.WriteHeader(http.StatusOK)
+	}
+	return a.ResponseWriter.Write(p)
+}
+
+// Unwrap lets http.ResponseController find what it controls.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// refusal is the body of an answer to a caller who was not let in.
+type refusal struct {
+	Error       string `json:"error"`
+	Description string `json:"error_description"`
+	Code        string `json:"code"`
+	RequestID   string `json:"request_id"`
+}
+
+// refuse turns an error into an answer: the one place where that happens. What
+// has begun cannot be taken back; it just ends.
+func (a *answer) refuse(err error, call *mcp.Call) {
+	if a.status != 0 {
+		return
+	}
+	var rpc *mcp.Error
+	if errors.As(err, &rpc) {
+		a.body(rpc.Status, rpc.JSON())
+		return
+	}
+	var e *gatehouse.Error
+	if !errors.As(err, &e) {
+		e = &gatehouse.Error{Code: "GH-1901", Status: http.StatusInternalServerError, Description: "Something went wrong here. The request id tells the operator what."}
+	}
+	a.headers(e)
+	if call != nil || e.Status == http.StatusNotFound && e.Code == "GH-1303" {
+		a.body(e.Status, rpcRefusal(e, call, a.id))
+		return
+	}
+	body, _ := json.Marshal(refusal{Error: slug(e), Description: e.Description, Code: e.Code, RequestID: a.id})
+	a.body(e.Status, body)
+}
+
+// headers sets those that belong to a refusal.
+func (a *answer) headers(e *gatehouse.Error) {
+	h := a.Header()
+	if e.Challenge != nil {
+		h.Set("WWW-Authenticate", e.Challenge.String())
+	}
+	if e.Status == http.StatusServiceUnavailable || e.Status == http.StatusTooManyRequests {
+		h.Set("Retry-After", "5")
+	}
+	if e.Status == http.StatusMethodNotAllowed {
+		h.Set("Allow", strings.TrimSuffix(strings.TrimPrefix(e.Description, "Allowed methods: "), "."))
+	}
+}
+
+func (a *answer) body(status int, body []byte) {
+	a.Header().Set("Content-Type", "application/json")
+	a.WriteHeader(status)
+	_, _ = a.Write(append(body, '\n')) // nobody is left to tell
+}
+
+// html answers a browser with a page, under the status that the error has.
+func (a *answer) html(page []byte, err error) {
+	var e *gatehouse.Error
+	if errors.As(err, &e) {
+		a.headers(e)
+	}
+	h := a.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	a.WriteHeader(http.StatusUnauthorized)
+	_, _ = a.Write(page)
+}
+
+// rpcRefusal is a refusal that the caller's JSON-RPC reader, and so its model, can read.
+func rpcRefusal(e *gatehouse.Error, call *mcp.Call, id string) []byte {
+	code := -32603
+	if e.Status < http.StatusInternalServerError {
+		code = -32600
+	}
+	out := &mcp.Error{Status: e.Status, Code: code, Message: e.Description, Data: map[string]string{"code": e.Code, "request_id": id}}
+	if call != nil && !call.Batch {
+		out.ID = call.Messages[0].ID
+	}
+	return out.JSON()
+}
+
+// slug is the error member of a refusal. RFC 6750 §3.1
+func slug(e *gatehouse.Error) string {
+	if e.Challenge != nil && e.Challenge.Error != "" {
+		return e.Challenge.Error
+	}
+	switch {
+	case e.Status == http.StatusUnauthorized:
+		return "unauthorized"
+	case e.Status >= http.StatusInternalServerError:
+		return "server_error"
+	default:
+		return "invalid_request"
+	}
+}
+
+// reason is what the log says about a refusal: the full story.
+func reason(err error) []slog.Attr {
+	var e *gatehouse.Error
+	if errors.As(err, &e) {
+		attrs := []slog.Attr{slog.String("code", e.Code), slog.String("refused", printable(e.Description))}
+		if e.Cause != nil {
+			attrs = append(attrs, slog.String("cause", printable(e.Cause.Error())))
+		}
+		return attrs
+	}
+	return []slog.Attr{slog.String("error", printable(err.Error()))}
+}
+
+// printable makes text from outside fit for a log: at most 256 characters, and
+// none that moves a cursor or turns the direction of a line.
+func printable(s string) string {
+	const limit = 256
+	out := make([]rune, 0, min(len(s), limit))
+	for _, r := range s {
+		if len(out) == limit {
+			return string(out) + "…"
+		}
+		if !unicode.IsPrint(r) {
+			r = '\uFFFD'
+		}
+		out = append(out, r)
+	}
+	return string(out)
+}

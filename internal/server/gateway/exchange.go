@@ -1,0 +1,96 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/gatehouse-mcp/gatehouse"
+	"github.com/gatehouse-mcp/gatehouse/internal/access"
+	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
+)
+
+// exchange is one admitted request on its way to a backend. Its request's
+// context ends when the client leaves or the caller's right to be here does.
+type exchange struct {
+	w       *answer
+	r       *http.Request
+	id      string         // request id, also in the answer's X-Request-Id
+	caller  *access.Caller // never nil
+	call    *mcp.Call      // what a POST says; nil for GET and DELETE
+	session string         // the backend's own session id; empty when the request named none
+	g       *Gateway
+}
+
+// backend carries admitted exchanges to one MCP server.
+//
+// A method answers through the exchange, or returns an error and has written
+// nothing: *gatehouse.Error and *mcp.Error reach the caller, any other becomes
+// a bare 500. After the first byte an error only ends the stream.
+type backend interface {
+	post(x *exchange) error
+	get(x *exchange) error
+	delete(x *exchange) error
+	close() // ends every session and child; returns when they are gone
+}
+
+// ctx ends when the client has left, or may no longer be here.
+func (x *exchange) ctx() context.Context { return x.r.Context() }
+
+// opens tells the client the id of the session that the backend opened for it,
+// sealed to its owner.
+func (x *exchange) opens(session string) {
+	x.w.Header().Set(headerSession, x.g.sessions.seal(x.caller, session))
+}
+
+// json answers with one JSON body.
+func (x *exchange) json(status int, body []byte) error {
+	h := x.w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	x.w.WriteHeader(status)
+	_, err := x.w.Write(body)
+	return err
+}
+
+// accepted answers that a notification or response was taken.
+func (x *exchange) accepted() error {
+	x.w.WriteHeader(http.StatusAccepted)
+	return nil
+}
+
+// filter makes a message to the client fit for the caller: tools it may not
+// call are gone from lists, and a list made for one caller says it is private.
+// A message that cannot be read is an error, never passed on.
+func (x *exchange) filter(message []byte) ([]byte, error) {
+	return mcp.FilterTools(message, x.caller.Tools.Allows)
+}
+
+// filterAll filters one message, or the array that answers a batch.
+func (x *exchange) filterAll(body []byte) ([]byte, error) {
+	if len(body) == 0 || body[0] != '[' {
+		return x.filter(body)
+	}
+	messages, err := mcp.Split(body)
+	if err != nil {
+		return nil, err
+	}
+	for i := range messages {
+		if messages[i], err = x.filter(messages[i]); err != nil {
+			return nil, err
+		}
+	}
+	return append(append([]byte("["), bytes.Join(messages, []byte(","))...), ']'), nil
+}
+
+// ended returns why the caller may no longer be here; nil while it may, and
+// when it left by itself.
+func ended(x *exchange) error {
+	var e *gatehouse.Error
+	if errors.As(context.Cause(x.ctx()), &e) {
+		return e
+	}
+	return nil
+}

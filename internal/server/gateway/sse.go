@@ -1,0 +1,94 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
+)
+
+var errStreamClosed = errors.New("stream closed")
+
+// stream is an answer of server-sent events. Each event is flushed at once;
+// a silent stream gets comments, so that no hop takes it for dead.
+type stream struct {
+	x       *exchange
+	control *http.ResponseController
+	release func()      // gives back the caller's place among the open streams
+	quiet   *time.Timer // fires when the stream has been silent
+	unblock func() bool // undoes what frees a blocked write when the exchange ends
+
+	mu   sync.Mutex
+	buf  []byte
+	err  error // why nothing can be sent any more
+	last time.Time
+}
+
+// stream begins an answer of server-sent events, or refuses when the caller
+// has too many open. Its close must be called.
+func (x *exchange) stream(status int) (*stream, error) {
+	release, err := x.g.streams.take(x.caller.Tenant + " " + x.caller.Subject)
+	if err != nil {
+		return nil, err
+	}
+	h := x.w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store, no-transform")
+	h.Set("X-Accel-Buffering", "no") // MCP 2026-07-28 transports
+	x.w.WriteHeader(status)
+	s := &stream{x: x, control: http.NewResponseController(x.w.ResponseWriter), release: release, last: time.Now()}
+	s.unblock = context.AfterFunc(x.ctx(), func() { _ = s.control.SetWriteDeadline(time.Unix(1, 0)) })
+	s.quiet = time.AfterFunc(x.g.KeepAlive, s.comment)
+	return s, s.control.Flush()
+}
+
+// send writes one event and flushes it.
+func (s *stream) send(e mcp.Event) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.buf = e.AppendTo(s.buf[:0])
+	s.last = time.Now()
+	return s.write(s.buf)
+}
+
+// comment keeps a silent stream alive, and comes again.
+func (s *stream) comment() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return
+	}
+	wait := s.x.g.KeepAlive - time.Since(s.last)
+	if wait <= 0 {
+		s.last = time.Now()
+		wait = s.x.g.KeepAlive
+		_ = s.write([]byte(":\n\n"))
+	}
+	s.quiet.Reset(wait)
+}
+
+// write sends bytes and flushes them. Its caller holds the lock.
+func (s *stream) write(p []byte) error {
+	if s.err != nil {
+		return s.err
+	}
+	if _, s.err = s.x.w.Write(p); s.err == nil {
+		s.err = s.control.Flush()
+	}
+	return s.err
+}
+
+// close ends the stream; nothing is written afterwards.
+func (s *stream) close() {
+	s.quiet.Stop()
+	s.unblock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		s.err = errStreamClosed
+	}
+	s.release()
+}

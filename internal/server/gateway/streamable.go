@@ -1,0 +1,275 @@
+package gateway
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/gatehouse-mcp/gatehouse"
+	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
+	"github.com/gatehouse-mcp/gatehouse/internal/upstream"
+)
+
+// streamable carries exchanges to a server that speaks Streamable HTTP, of
+// either era: the two differ in what may come back, not in how it travels.
+type streamable struct {
+	client *upstream.Client
+	max    int // bytes of one event, or of a list's body
+}
+
+func (s *streamable) post(x *exchange) error   { return s.carry(x) }
+func (s *streamable) get(x *exchange) error    { return s.carry(x) }
+func (s *streamable) delete(x *exchange) error { return s.carry(x) }
+func (s *streamable) close()                   { s.client.Close() }
+
+// send sends the exchange on, its body as it was read.
+func (s *streamable) send(x *exchange) (*http.Response, error) {
+	q := upstream.Request{Method: x.r.Method, Header: outbound(x), Target: s.target(x.r.URL.RawQuery)}
+	if x.call != nil {
+		q.Body = x.call.Raw
+	}
+	return s.client.Do(x.ctx(), &q)
+}
+
+// target adds the query that a client sent to the upstream's own. It was
+// checked to hold no credential.
+func (s *streamable) target(query string) string {
+	if query == "" {
+		return ""
+	}
+	own := s.client.URL.RequestURI()
+	if strings.Contains(own, "?") {
+		return own + "&" + query
+	}
+	return own + "?" + query
+}
+
+// carry sends the exchange on and brings the answer back.
+func (s *streamable) carry(x *exchange) error {
+	resp, err := s.send(x)
+	if err != nil {
+		return away(x, err)
+	}
+	defer resp.Body.Close()
+	if err := acceptable(resp); err != nil {
+		return err
+	}
+	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	switch {
+	case kind == "text/event-stream" && resp.StatusCode < http.StatusBadRequest:
+		inbound(x, resp.Header)
+		return s.events(x, resp)
+	case kind == "application/json" && wantsFilter(x):
+		return s.list(x, resp)
+	case kind == "application/json" || kind == "text/plain" || resp.ContentLength == 0 || resp.StatusCode == http.StatusAccepted:
+		inbound(x, resp.Header)
+		return pass(x, resp)
+	default:
+		return nonsense(errors.New("content type " + printable(resp.Header.Get("Content-Type"))))
+	}
+}
+
+// away explains why there is no answer from upstream.
+func away(x *exchange, err error) error {
+	if cause := ended(x); cause != nil {
+		return cause
+	}
+	e := &gatehouse.Error{Code: "GH-1601", Status: http.StatusBadGateway, Description: "The server behind the gateway cannot be reached.", Cause: err}
+	if errors.Is(err, upstream.ErrTimeout) {
+		e.Code, e.Status, e.Description = "GH-1603", http.StatusGatewayTimeout, "The server behind the gateway did not answer in time."
+	}
+	return e
+}
+
+// acceptable refuses answers that must not reach a client as they are: an
+// upstream that does not let us in would send the client into a login that
+// cannot help, and a redirect would take its credential elsewhere.
+func acceptable(resp *http.Response) error {
+	switch {
+	case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden:
+		return &gatehouse.Error{
+			Code: "GH-1602", Status: http.StatusBadGateway, Description: "The server behind the gateway refused the gateway.",
+			Cause: errors.New("upstream answered " + resp.Status),
+		}
+	case resp.StatusCode >= 300 && resp.StatusCode < 400 || resp.StatusCode < 200:
+		return nonsense(errors.New("upstream answered " + resp.Status))
+	case resp.Header.Get("Content-Encoding") != "": // nobody asked for one
+		return nonsense(errors.New("content encoding " + printable(resp.Header.Get("Content-Encoding"))))
+	}
+	return nil
+}
+
+// wantsFilter says whether the answer to a call lists tools.
+func wantsFilter(x *exchange) bool {
+	if x.call == nil {
+		return false
+	}
+	for i := range x.call.Messages {
+		if x.call.Messages[i].Method == "tools/list" {
+			return true
+		}
+	}
+	return false
+}
+
+// list answers with a filtered list of tools.
+func (s *streamable) list(x *exchange, resp *http.Response) error {
+	body, err := io.ReadAll(io.LimitReader(resp.Body, int64(s.max)+1))
+	if err != nil {
+		return away(x, err)
+	}
+	if len(body) > s.max {
+		return nonsense(errors.New("list of tools is too large"))
+	}
+	if body, err = x.filterAll(body); err != nil {
+		return nonsense(err)
+	}
+	inbound(x, resp.Header)
+	return x.json(resp.StatusCode, body)
+}
+
+func nonsense(cause error) error {
+	return &gatehouse.Error{Code: "GH-1604", Status: http.StatusBadGateway, Description: "The server behind the gateway answered something that is not MCP.", Cause: cause}
+}
+
+var buffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
+
+// pass copies an answer that needs no look.
+func pass(x *exchange, resp *http.Response) error {
+	x.w.WriteHeader(resp.StatusCode)
+	b := buffers.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
+	defer buffers.Put(b)
+	_, err := io.CopyBuffer(struct{ io.Writer }{x.w}, resp.Body, *b)
+	if err != nil {
+		panic(http.ErrAbortHandler) // the client must not take half an answer for a whole one
+	}
+	return nil
+}
+
+// events copies a stream of events, each as soon as it is there.
+func (s *streamable) events(x *exchange, resp *http.Response) error {
+	out, err := x.stream(resp.StatusCode)
+	if err != nil {
+		return err
+	}
+	defer out.close()
+	in := mcp.NewEventReader(resp.Body, s.max)
+	judge := newJudge(x)
+	for {
+		e, err := in.Next()
+		if err != nil {
+			return endOf(x, err)
+		}
+		ok, err := judge.event(&e)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue
+		}
+		if err := out.send(e); err != nil {
+			return endOf(x, err)
+		}
+	}
+}
+
+// endOf says why a stream ended: nil when that is how streams end.
+func endOf(x *exchange, err error) error {
+	if cause := ended(x); cause != nil {
+		return cause
+	}
+	if errors.Is(err, io.EOF) || x.ctx().Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// judge decides which events of a stream may reach the client.
+type judge struct {
+	x    *exchange
+	open map[string]bool // ids of the requests that still wait; nil on a GET stream
+}
+
+func newJudge(x *exchange) *judge {
+	j := &judge{x: x}
+	if x.call != nil {
+		j.open = make(map[string]bool, len(x.call.Messages))
+		for i := range x.call.Messages {
+			if x.call.Messages[i].Kind == mcp.Request {
+				j.open[string(x.call.Messages[i].ID)] = true
+			}
+		}
+	}
+	return j
+}
+
+// event says whether an event may pass, and makes it fit.
+func (j *judge) event(e *mcp.Event) (bool, error) {
+	if e.Comment || len(e.Data) == 0 {
+		return true, nil // comments, and the priming event of 2025-11-25
+	}
+	if e.Name != "" && e.Name != "message" {
+		return false, nil
+	}
+	if e.Data[0] == '[' && (j.x.call == nil || j.x.call.Batch) {
+		return j.batch(e)
+	}
+	ok, err := j.message(e.Data)
+	if err != nil || !ok {
+		return ok, err
+	}
+	e.Data, err = j.fit(e.Data)
+	return true, err
+}
+
+// batch lets through an array of messages if each of them may pass. MCP 2025-03-26 transports
+func (j *judge) batch(e *mcp.Event) (bool, error) {
+	messages, err := mcp.Split(e.Data)
+	if err != nil {
+		return false, nonsense(err)
+	}
+	for _, m := range messages {
+		if ok, err := j.message(m); !ok {
+			return false, err
+		}
+	}
+	e.Data, err = j.fit(e.Data)
+	return true, err
+}
+
+// message says whether one message may reach the client of this stream.
+func (j *judge) message(data []byte) (bool, error) {
+	m, err := mcp.Peek(data)
+	if err != nil {
+		return false, nonsense(err)
+	}
+	switch m.Kind {
+	case mcp.Response:
+		if j.open == nil || len(m.ID) == 0 || string(m.ID) == "null" {
+			return true, nil // a GET stream redelivers answers; an error may have no id
+		}
+		ours := j.open[string(m.ID)]
+		delete(j.open, string(m.ID)) // one answer each
+		return ours, nil
+	case mcp.Request:
+		return j.x.call == nil || j.x.call.Era == mcp.Legacy, nil // MCP 2026-07-28 transports: servers send none
+	default:
+		return true, nil
+	}
+}
+
+// fit filters the answers that may list tools. A GET stream redelivers answers
+// to calls that are not remembered, so there each of them is looked at.
+func (j *judge) fit(data []byte) ([]byte, error) {
+	if j.x.call != nil && !wantsFilter(j.x) {
+		return data, nil
+	}
+	out, err := j.x.filterAll(data)
+	if err != nil {
+		return nil, nonsense(err)
+	}
+	return out, nil
+}
