@@ -84,16 +84,14 @@ func (k *Key) Ends() time.Time {
 	return k.RetireAt
 }
 
-// Rotatable returns why the key cannot be rotated at now: ErrRevoked,
-// ErrReplaced or ErrExpired; nil when it can.
+// Rotatable returns why the key cannot be rotated at now: ErrRevoked or
+// ErrReplaced; nil when it can. An expired key can: that is how it is renewed.
 func (k *Key) Rotatable(now time.Time) error {
-	switch k.State(now) {
-	case StateRevoked:
+	switch {
+	case k.State(now) == StateRevoked:
 		return fmt.Errorf("key %s: %w", k.ID, ErrRevoked)
-	case StateRetiring, StateReplaced:
+	case k.ReplacedBy != "":
 		return fmt.Errorf("key %s by %s: %w", k.ID, k.ReplacedBy, ErrReplaced)
-	case StateExpired:
-		return fmt.Errorf("key %s: %w", k.ID, ErrExpired)
 	}
 	return nil
 }

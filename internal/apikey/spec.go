@@ -67,6 +67,22 @@ func (c Change) Validate() error {
 	return networks(*c.Networks)
 }
 
+// Apply makes the change to k.
+func (c Change) Apply(k *Key) {
+	set(&k.Name, c.Name)
+	set(&k.Note, c.Note)
+	set(&k.Tools, c.Tools)
+	set(&k.Networks, c.Networks)
+	set(&k.Expires, c.Expires)
+}
+
+// set assigns what is given.
+func set[T any](dest, value *T) {
+	if value != nil {
+		*dest = *value
+	}
+}
+
 // networks refuses a prefix with bits beyond its length: 10.0.0.1/8 means
 // either one address or all of ten, and guessing would let somebody in.
 func networks(list []netip.Prefix) error {

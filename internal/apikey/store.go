@@ -16,6 +16,14 @@ type Record struct {
 	TenantState tenant.State
 }
 
+// Minted is a new key for [Store.Rotate] to fill in.
+type Minted struct {
+	ID     string
+	Digest [32]byte
+	Pepper string
+	At     time.Time
+}
+
 // Store keeps keys for [Service]. What a method reports as done is on disk. Each
 // change is one transaction that also moves the revision that [Source] reports.
 // The empty tenant.ID stands for every tenant in Get, List and the changes of
@@ -30,11 +38,11 @@ type Store interface {
 	List(ctx context.Context, t tenant.ID) ([]Key, error)
 	// Update changes what c names of a key that is not revoked (ErrRevoked).
 	Update(ctx context.Context, t tenant.ID, id string, c Change) (*Key, error)
-	// Rotate adds next as the only successor of next.Key.Replaces, which ends
-	// at retireAt, and returns the key replaced. However many try at once, one
-	// succeeds and the others get ErrReplaced; a revoked key is ErrRevoked, one
-	// that expired by next.Key.Created is ErrExpired.
-	Rotate(ctx context.Context, t tenant.ID, next *Record, retireAt time.Time) (*Key, error)
+	// Rotate adds next as the only successor of key id, which ends at retireAt.
+	// The successor takes family, name, note, rights and lifetime from the row
+	// of id as it is at that moment. However many try at once, one succeeds and
+	// the others get ErrReplaced; else it returns what Key.Rotatable says.
+	Rotate(ctx context.Context, t tenant.ID, id string, next Minted, retireAt time.Time) (old, successor *Key, err error)
 	// CancelRotation revokes the successor of key id and lets id live on, if at
 	// is before the overlap's end; else it returns what Key.Cancellable says.
 	// When the successor was itself rotated it returns ErrReplaced.

@@ -2,21 +2,55 @@ package apikey
 
 import (
 	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"log/slog"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/policy"
 )
 
+// How old a Verifier's knowledge may be.
+const (
+	pollEvery = 500 * time.Millisecond // how often it asks for changes
+	maxStale  = 10 * time.Second       // without an answer for so long it accepts nothing
+)
+
+// unknowns is how many ids of no key are remembered. They have a place of their
+// own: a flood of them must not push out those who have one.
+const unknowns = 8192
+
 // Verifier judges keys from memory. What it remembers is at most a second old
 // while [Verifier.Run] runs; without Run it asks its source whether anything
-// changed whenever half a second has passed.
+// changed whenever half a second has passed. When the source has not answered
+// for ten seconds it accepts nothing and ends every watched context.
 type Verifier struct {
 	Source   Source           // required
 	Pepper   []byte           // as the Service's
 	Now      func() time.Time // nil: time.Now
 	Capacity int              // keys kept in memory; zero: 100,000
+	Log      *slog.Logger     // nil: slog.Default
+
+	once    sync.Once
+	hash    *hasher
+	invalid error // of Pepper
+
+	known, unknown cache
+	watched        registry
+	uses           uses
+
+	epoch   atomic.Uint64             // counts applied changes; see apply
+	fresh   atomic.Pointer[time.Time] // when the last answered question for changes was asked
+	running atomic.Bool
+
+	refreshing sync.Mutex // held while asking for changes and applying them; guards:
+	revision   int64
+	silent     bool // the last question was not answered
 }
 
 // Active is a key that was accepted, and what it may do. It is shared by every
@@ -25,40 +59,121 @@ type Active struct {
 	gatehouse.Identity
 	Tools      policy.Tools
 	TenantName string
+
+	entry *entry
 }
 
 // Verify judges the text of a key presented from an address. It returns
 // gatehouse.ErrNotMine for what is no key of ours, and a *gatehouse.Error for a
 // refusal: 401 GH-1010 (damaged), GH-1011 (not accepted), GH-1012 (replaced),
 // GH-1013 (tenant suspended), or 503 GH-1902 when the store has been away.
+//
+// Whether an id exists cannot be told from the answer, nor from the work done
+// on a wrong secret. Damaged keys are told apart: that takes no secret to see.
 func (v *Verifier) Verify(ctx context.Context, text string, from netip.Addr) (*Active, error) {
-	return nil, gatehouse.ErrNotMine
+	now := v.now()
+	e, err := v.find(ctx, text, now)
+	if err != nil {
+		return nil, err
+	}
+	if err := judge(e.record, now); err != nil {
+		return nil, err
+	}
+	if len(e.record.Key.Networks) > 0 && !within(e.record.Key.Networks, from) {
+		return nil, notAccepted("key id %s was used from %s, which is in none of its networks", e.record.Key.ID, from)
+	}
+	return &e.active, nil
 }
 
 // Identify returns the key that text is the whole of, whatever its state, for
 // the operator who asks what a key is. Else its error is as that of Verify.
 func (v *Verifier) Identify(ctx context.Context, text string) (*Key, error) {
-	return nil, gatehouse.ErrNotMine
+	e, err := v.find(ctx, text, v.now())
+	if err != nil {
+		return nil, err
+	}
+	k := e.record.Key
+	return &k, nil
 }
 
-// Watch returns a context that ends when ctx does or when the right that a
-// stands for does, with a *gatehouse.Error as its cause: the key is revoked,
-// expired, at the end of its overlap, its tenant suspended, or its rights
-// changed in any way. Call stop when done; it is safe to call it twice.
-func (v *Verifier) Watch(ctx context.Context, a *Active) (watched context.Context, stop func()) {
-	watched, cancel := context.WithCancelCause(ctx)
-	return watched, func() { cancel(context.Canceled) }
+// find returns the entry whose secret text holds.
+func (v *Verifier) find(ctx context.Context, text string, now time.Time) (*entry, error) {
+	if !Is(text) {
+		return nil, gatehouse.ErrNotMine
+	}
+	id, err := Parse(text)
+	if err != nil {
+		return nil, gatehouse.Refuse("GH-1010", "This looks like a gatehouse key, but it is damaged. Probably cut while copying.", err)
+	}
+	if err := v.ready(ctx, now); err != nil {
+		return nil, err
+	}
+	e, err := v.lookup(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if e.record == nil { // the same work as for a wrong secret
+		sum := v.hash.digest(text)
+		subtle.ConstantTimeCompare(sum[:], e.nothing[:])
+		return nil, notAccepted("no key has the id %s", id)
+	}
+	sum, ok := v.hash.under(e.record.Pepper, text)
+	if !ok {
+		return nil, notAccepted("key id %s was made under the pepper with fingerprint %s; this server has %s",
+			id, e.record.Pepper, orNone(v.hash.fingerprint))
+	}
+	if subtle.ConstantTimeCompare(sum[:], e.record.Digest[:]) != 1 {
+		return nil, notAccepted("the secret does not belong to key id %s", id)
+	}
+	return e, nil
 }
 
-// Used notes that a was used, once a minute and key. What client and tool say
-// is cleaned and cut before it is kept.
-func (v *Verifier) Used(a *Active, from netip.Addr, client, tool string) {}
+// lookup returns the entry of an id from memory or from the source; one whose
+// record is nil when there is no such key.
+func (v *Verifier) lookup(ctx context.Context, id string) (*entry, error) {
+	key := keyOf(id)
+	if e := v.known.get(key); e != nil {
+		return e, nil
+	}
+	if e := v.unknown.get(key); e != nil {
+		return e, nil
+	}
+	// What is read now may be changed before it is kept. The epoch tells: it
+	// moves before what changed is dropped, so either the entry is not kept, or
+	// it is dropped after it was. Serving this one request is right in any
+	// case: the record was read after the request came.
+	epoch := v.epoch.Load()
+	r, err := v.Source.Lookup(ctx, id)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return nil, away(fmt.Errorf("look up key %s: %w", id, err))
+	}
+	e, err := newEntry(key, r, epoch)
+	if err != nil {
+		return nil, err
+	}
+	where, limit := &v.known, v.Capacity
+	if limit <= 0 {
+		limit = 100_000
+	}
+	if e.record == nil {
+		where, limit = &v.unknown, unknowns
+	}
+	where.put(e, limit, func() bool { return v.epoch.Load() == epoch })
+	return e, nil
+}
 
-// Changed makes every change that was reported as done take effect here. When
-// it returns, no right that was taken away is honoured, and every context that
-// [Verifier.Watch] gave out for one has ended.
-func (v *Verifier) Changed() {}
+// now also makes what the zero value leaves out.
+func (v *Verifier) now() time.Time {
+	v.once.Do(func() { v.hash, v.invalid = newHasher(v.Pepper) })
+	if v.Now == nil {
+		return time.Now()
+	}
+	return v.Now()
+}
 
-// Run keeps v fresh, ends what expires, and writes down uses, until ctx ends.
-// It returns when the last uses are written.
-func (v *Verifier) Run(ctx context.Context) { <-ctx.Done() }
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}

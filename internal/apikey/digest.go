@@ -1,0 +1,84 @@
+package apikey
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"hash"
+	"sync"
+)
+
+// minPepper is the least length of a pepper, in bytes.
+const minPepper = 16
+
+// hasher makes digests of keys. A fast hash will do: there are 2^256 secrets to
+// guess from, where a password would have few.
+type hasher struct {
+	pepper      []byte
+	fingerprint string // names the pepper in a record without telling it; empty: no pepper
+
+	mu   sync.Mutex
+	free []hash.Hash // HMACs with their key already worked in
+}
+
+func newHasher(pepper []byte) (*hasher, error) {
+	h := &hasher{pepper: pepper}
+	switch {
+	case len(pepper) == 0:
+		return h, nil
+	case len(pepper) < minPepper:
+		return nil, errors.New("the pepper has fewer than 16 bytes")
+	}
+	mac := hmac.New(sha256.New, pepper)
+	mac.Write([]byte("gatehouse pepper fingerprint"))
+	h.fingerprint = hex.EncodeToString(mac.Sum(nil)[:8])
+	return h, nil
+}
+
+// digest returns the digest of a key's text as new records have it.
+func (h *hasher) digest(text string) [sha256.Size]byte {
+	if h.fingerprint == "" {
+		return plain(text)
+	}
+	mac := h.take()
+	defer h.give(mac)
+	mac.Reset()
+	mac.Write([]byte(text))
+	var sum [sha256.Size]byte
+	mac.Sum(sum[:0])
+	return sum
+}
+
+// under returns the digest that a record made under that pepper has; ok is
+// false when the pepper is another than ours.
+func (h *hasher) under(pepper, text string) (sum [sha256.Size]byte, ok bool) {
+	switch pepper {
+	case "":
+		return plain(text), true
+	case h.fingerprint:
+		return h.digest(text), true
+	}
+	return sum, false
+}
+
+func plain(text string) [sha256.Size]byte { return sha256.Sum256([]byte(text)) }
+
+func (h *hasher) take() hash.Hash {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if n := len(h.free); n > 0 {
+		mac := h.free[n-1]
+		h.free = h.free[:n-1]
+		return mac
+	}
+	return hmac.New(sha256.New, h.pepper)
+}
+
+func (h *hasher) give(mac hash.Hash) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.free) < 64 {
+		h.free = append(h.free, mac)
+	}
+}
