@@ -142,7 +142,7 @@ func (h *house) folder(p, name string) error {
 		return fs.SkipDir
 	}
 	if strings.HasPrefix(p, "internal/") {
-		h.folders[p] = h.folders[p] // noted, Go or not
+		h.folders[p] = false // until a file of it is met
 	}
 	return nil
 }
