@@ -53,7 +53,7 @@ func about(method string) (s subject, required, mirrored bool) {
 	case "resources/read":
 		return subjectURI, true, true
 	case "resources/subscribe", "resources/unsubscribe":
-		return subjectURI, true, false
+		return subjectURI, false, false // a server of 2026-07-28 answers them with method not found
 	}
 	if strings.HasPrefix(method, "tasks/") {
 		return subjectTask, false, false // SEP-2663 mirrors it too, but servers differ in whether they insist
