@@ -152,6 +152,7 @@ func (c *Client) byTransport(ctx context.Context, q *Request) (*http.Response, e
 	res, err := c.transport.RoundTrip(r)
 	var timeout net.Error
 	var refused *net.OpError
+	var untrusted *tls.CertificateVerificationError
 	switch {
 	case err == nil && res.StatusCode == http.StatusSwitchingProtocols:
 		res.Body.Close()
@@ -160,7 +161,7 @@ func (c *Client) byTransport(ctx context.Context, q *Request) (*http.Response, e
 		return res, nil
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
-	case errors.As(err, &refused) && refused.Op == "dial":
+	case errors.As(err, &refused) && refused.Op == "dial", errors.As(err, &untrusted):
 		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return nil, fmt.Errorf("%w: %w", ErrTimeout, err)

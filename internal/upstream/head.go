@@ -134,18 +134,21 @@ func headEnd(b []byte, from int) int {
 	}
 }
 
-// checkFraming refuses a head whose length two recipients could read in two
-// ways, which net/http would settle by dropping a field. RFC 9112 §6.1, §6.3
+// checkFraming refuses a head of which two recipients could read two lengths,
+// and which net/http would settle by dropping a field. RFC 9112 §6.1, §6.3
 func checkFraming(head []byte) error {
 	var length, transfer bool
 	first := true
 	for line := range bytes.Lines(head) {
-		switch name, _, _ := bytes.Cut(line, []byte(":")); {
-		case first:
+		name, _, field := bytes.Cut(line, []byte(":"))
+		switch {
+		case first || !field:
 		case len(name) == 14 && bytes.EqualFold(name, []byte("Content-Length")):
 			length = true
 		case len(name) == 17 && bytes.EqualFold(name, []byte("Transfer-Encoding")):
 			transfer = true
+		case bytes.HasSuffix(name, []byte(" ")) || bytes.HasSuffix(name, []byte("\t")):
+			return errors.New("blank before a colon") // RFC 9112 §5.1
 		}
 		first = false
 	}

@@ -7,9 +7,10 @@ import (
 
 // sweep is how often idle connections are looked through. One that nobody
 // needed between two sweeps is closed, so none is idle for longer than two:
-// less than the 5 s after which Node's and uvicorn's servers hang up. A tool call
-// that meets such a hang-up is lost, for it may not be sent twice.
-const sweep = 2 * time.Second
+// less than the 2 s after which gunicorn hangs up, or the 5 s of Node and
+// uvicorn. A tool call that meets the hanging up may be lost, for it must not
+// be sent twice; a new connection costs little.
+const sweep = 750 * time.Millisecond
 
 // pool keeps idle connections. The last one in is the first one out, so that
 // the same few are at work and the rest fall to the sweep.
