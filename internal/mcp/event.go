@@ -1,7 +1,6 @@
 package mcp
 
 import (
-	"bytes"
 	"errors"
 	"strings"
 )
@@ -42,7 +41,7 @@ func (e Event) AppendTo(b []byte) []byte {
 	}
 	for data, more := e.Data, true; more; {
 		line := data
-		if i := bytes.IndexAny(data, "\r\n"); i >= 0 {
+		if i := ending(data); i >= 0 {
 			line, data = data[:i], data[lineEnd(data, i):]
 		} else {
 			more = false

@@ -92,7 +92,10 @@ func (r *EventReader) field(line []byte) {
 		r.data = append(r.data, value...)
 		r.lines++
 	case "event":
-		r.event.Name = string(value)
+		r.event.Name = "message" // what nearly every event is called; it needs no allocation
+		if string(value) != r.event.Name {
+			r.event.Name = string(value)
+		}
 	case "id":
 		if bytes.IndexByte(value, 0) >= 0 {
 			return

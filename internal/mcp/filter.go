@@ -60,7 +60,7 @@ func (f *filter) message(r *reader, name []byte) (err error) {
 		_, err = r.value()
 		return err
 	}
-	return r.other(name, ofEnvelope)
+	return r.other(name, inEnvelope)
 }
 
 func (f *filter) result(r *reader, name []byte) (err error) {
@@ -78,7 +78,7 @@ func (f *filter) result(r *reader, name []byte) (err error) {
 		f.scope, err = r.value()
 		return err
 	}
-	return r.other(name, ofResult)
+	return r.other(name, inResult)
 }
 
 // tool reads one tool and decides about it. One without a name that all readers
@@ -92,7 +92,7 @@ func (f *filter) tool(r *reader) error {
 			return err
 		case string(member) == "name" && isString(r.body, v):
 			name = string(text(v.of(r.body)))
-		case lookalike(member, ofTool):
+		case lookalike(member, inTool):
 			unsure = true
 		}
 		return nil

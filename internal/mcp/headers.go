@@ -48,6 +48,25 @@ func single(h http.Header, name string) (string, *Error) {
 	return "", refuse(CodeHeaderMismatch, "The header "+name+" is sent more than once.")
 }
 
+// HeaderVersion returns the revision in force on a request without a body: the
+// header's, or "2025-03-26" when it is absent. A header that is sent twice or
+// names an unknown revision is an *Error. MCP 2025-06-18, transports,
+// §protocol version header
+func HeaderVersion(h http.Header) (string, error) {
+	header, e := single(h, headerVersion)
+	if e != nil {
+		return "", e
+	}
+	if header == "" {
+		return Version20250326, nil
+	}
+	known, ok := version([]byte(header))
+	if !ok {
+		return "", unsupported(header)
+	}
+	return known, nil
+}
+
 // era settles which protocol is spoken, from the body first: what claims to be
 // modern there is judged as modern, whatever the header says.
 func (c *Call) era(p *parts, m *Message, h http.Header) *Error {
@@ -55,7 +74,7 @@ func (c *Call) era(p *parts, m *Message, h http.Header) *Error {
 	if e != nil {
 		return e
 	}
-	if p.metaVersion.some() {
+	if m.Kind != Response && p.metaVersion.some() {
 		return c.claimed(m.Version, header)
 	}
 	known, ok := version([]byte(header))

@@ -7,11 +7,11 @@ import (
 
 // lookalike reports whether a member name that is none of ours is one to a
 // lenient reader: in other case ("Method", "paramſ"), or padded with what
-// nobody sees. known tells of a folded name whether it is ours, folded.
+// nobody sees.
 //
 // encoding/json takes the last of "method" and "Method" for the method; the
 // server behind us may be written with it.
-func lookalike(name []byte, known func(folded []byte) bool) bool {
+func lookalike(name []byte, where place) bool {
 	var buf [48]byte // longer than any folded name of ours
 	folded := buf[:0]
 	for len(name) > 0 {
@@ -28,7 +28,7 @@ func lookalike(name []byte, known func(folded []byte) bool) bool {
 		}
 		folded = utf8.AppendRune(folded, r)
 	}
-	return known(folded)
+	return where.has(folded)
 }
 
 // fold returns the one rune that stands for all cases of r, or -1 when r leaves
@@ -53,37 +53,43 @@ func fold(r rune) rune {
 	return unicode.ToLower(least)
 }
 
-func ofEnvelope(folded []byte) bool {
-	switch string(folded) {
-	case "jsonrpc", "id", "method", "params", "result", "error":
-		return true
+// place is an object whose members mean something here.
+type place uint8
+
+const (
+	inEnvelope place = iota
+	inParams
+	inMeta
+	inResult
+	inTool
+)
+
+// has reports whether a folded name is, folded, one of the place's.
+func (p place) has(folded []byte) bool {
+	switch p {
+	case inEnvelope:
+		switch string(folded) {
+		case "jsonrpc", "id", "method", "params", "result", "error":
+			return true
+		}
+	case inParams:
+		switch string(folded) {
+		case "name", "uri", "arguments", "_meta", "requestid", "taskid", "protocolversion", "clientinfo", "progresstoken":
+			return true
+		}
+	case inMeta:
+		switch string(folded) {
+		case "progresstoken", metaPrefix + "protocolversion", metaPrefix + "clientinfo",
+			metaPrefix + "clientcapabilities", metaPrefix + "loglevel", metaPrefix + "subscriptionid":
+			return true
+		}
+	case inResult:
+		switch string(folded) {
+		case "tools", "cachescope":
+			return true
+		}
+	case inTool:
+		return string(folded) == "name"
 	}
 	return false
 }
-
-func ofParams(folded []byte) bool {
-	switch string(folded) {
-	case "name", "uri", "arguments", "_meta", "requestid", "taskid", "protocolversion", "clientinfo", "progresstoken":
-		return true
-	}
-	return false
-}
-
-func ofMeta(folded []byte) bool {
-	switch string(folded) {
-	case "progresstoken", metaPrefix + "protocolversion", metaPrefix + "clientinfo",
-		metaPrefix + "clientcapabilities", metaPrefix + "loglevel", metaPrefix + "subscriptionid":
-		return true
-	}
-	return false
-}
-
-func ofResult(folded []byte) bool {
-	switch string(folded) {
-	case "tools", "cachescope":
-		return true
-	}
-	return false
-}
-
-func ofTool(folded []byte) bool { return string(folded) == "name" }

@@ -42,7 +42,7 @@ func (r *reader) member(p *parts, name []byte) (err error) {
 	case "error":
 		p.fault, err = r.value()
 	default:
-		err = r.other(name, ofEnvelope)
+		err = r.other(name, inEnvelope)
 	}
 	return err
 }
@@ -69,7 +69,7 @@ func (r *reader) param(p *parts, name []byte) (err error) {
 	case "arguments":
 		_, err = r.value()
 	default:
-		err = r.other(name, ofParams)
+		err = r.other(name, inParams)
 	}
 	return err
 }
@@ -110,7 +110,7 @@ func (r *reader) metaMember(p *parts, name []byte) (err error) {
 	case metaPrefix + "clientCapabilities", metaPrefix + "logLevel":
 		_, err = r.value()
 	default:
-		err = r.other(name, ofMeta)
+		err = r.other(name, inMeta)
 	}
 	return err
 }
@@ -126,8 +126,8 @@ func (r *reader) clientInfo(p *parts, name []byte) error {
 
 // other reads the value of a member that means nothing here, unless a lenient
 // reader takes it for one that does.
-func (r *reader) other(name []byte, known func([]byte) bool) error {
-	if lookalike(name, known) {
+func (r *reader) other(name []byte, where place) error {
+	if lookalike(name, where) {
 		return refuse(CodeInvalidRequest, "A member's name differs from one of the protocol's only in case or in invisible characters.")
 	}
 	_, err := r.value()

@@ -86,7 +86,7 @@ func (l Limits) element(r *reader, c *Call, seen map[string]bool) error {
 	}
 	key := identity(m)
 	switch {
-	case p.metaVersion.some() || m.Method == methodInitialize: // MCP 2025-03-26, lifecycle
+	case m.Kind != Response && p.metaVersion.some(), m.Method == methodInitialize: // MCP 2025-03-26, lifecycle
 		return refuse(CodeInvalidRequest, "This message must not be in a batch.")
 	case key != "" && seen[key]:
 		return refuse(CodeInvalidRequest, "Two messages of the batch have the same id.")
@@ -98,17 +98,12 @@ func (l Limits) element(r *reader, c *Call, seen map[string]bool) error {
 // batchHeaders refuses a batch from those whose revision has none, and mirrors
 // of a body that has no one method.
 func batchHeaders(h http.Header) *Error {
-	header, e := single(h, headerVersion)
-	if e != nil {
+	known, err := HeaderVersion(h)
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
-	if header != "" {
-		switch known, ok := version([]byte(header)); {
-		case !ok:
-			return unsupported(header)
-		case known != Version20250326:
-			return refuse(CodeInvalidRequest, "This protocol version has no batches.")
-		}
+	if known != Version20250326 {
+		return refuse(CodeInvalidRequest, "This protocol version has no batches.")
 	}
 	if len(h[headerMethod])+len(h[headerName]) > 0 {
 		return refuse(CodeHeaderMismatch, "A batch has no Mcp-Method and no Mcp-Name.")
