@@ -123,7 +123,7 @@ func (r *EventReader) line() ([]byte, error) {
 			r.skipLF = false
 		}
 		window := r.buf[r.from:r.to]
-		if n := ending(window[r.scanned:]); n >= 0 && r.size+r.scanned+n <= r.max {
+		if n := ending(window[r.scanned:]); n >= 0 && !r.tooLong(r.scanned+n) {
 			n += r.scanned
 			r.skipLF = window[n] == '\r'
 			r.from, r.scanned = r.from+n+1, 0
@@ -135,7 +135,7 @@ func (r *EventReader) line() ([]byte, error) {
 			return line, nil
 		}
 		r.scanned = len(window)
-		if r.size+r.scanned > r.max {
+		if r.tooLong(r.scanned) {
 			r.err, r.buf, r.from, r.to, r.scanned = ErrEventTooLong, nil, 0, 0, 0
 		}
 		if r.err != nil {
@@ -144,6 +144,10 @@ func (r *EventReader) line() ([]byte, error) {
 		r.fill()
 	}
 }
+
+// tooLong reports whether a line of n bytes, so far, is too much for the event
+// under way. The empty line that ends it never is.
+func (r *EventReader) tooLong(n int) bool { return n > 0 && r.size+n > r.max }
 
 // ending returns the offset of the first line end, or -1.
 func ending(b []byte) int {
