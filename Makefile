@@ -12,7 +12,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## start a protected demo server on 127.0.0.1:8080 (needs Go only)
-	CGO_ENABLED=0 go run ./cmd/gatehouse up --demo
+	CGO_ENABLED=0 go run ./cmd/gatehouse up --demo $(ARGS)
 
 build: ## build bin/gatehouse, one static binary
 	CGO_ENABLED=0 go build -trimpath -o bin/gatehouse ./cmd/gatehouse
