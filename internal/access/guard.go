@@ -76,7 +76,7 @@ func check(c *Caller, call *mcp.Call, m *mcp.Message) error {
 		return nil // carries no method; the door lets it into the caller's own session only
 	}
 	if !mcp.Known(m.Method) {
-		return unknownMethod(call.Era, m)
+		return unknownMethod(call, m)
 	}
 	if m.Method == "tools/call" && !c.Tools.Allows(m.Name) {
 		return unknownTool(m)
@@ -101,15 +101,17 @@ func unknownTool(m *mcp.Message) error {
 }
 
 // unknownMethod refuses what no revision knows. In the older era a 404 would
-// say that the session is gone, so the refusal travels under 200. MCP
-// 2025-11-25 transports; MCP 2026-07-28 transports
-func unknownMethod(era mcp.Era, m *mcp.Message) error {
+// say that the session is gone, so the refusal travels under 200, unless there
+// is no one request that it answers: the other callers of a batch must not wait
+// for ever. MCP 2025-11-25 transports; MCP 2026-07-28 transports
+func unknownMethod(call *mcp.Call, m *mcp.Message) error {
 	status := http.StatusNotFound
-	if era == mcp.Legacy {
-		status = http.StatusOK
-	}
-	if m.Kind == mcp.Notification && era == mcp.Legacy {
+	switch {
+	case call.Era == mcp.Modern:
+	case call.Batch || m.Kind == mcp.Notification:
 		status = http.StatusBadRequest
+	default:
+		status = http.StatusOK
 	}
 	return &mcp.Error{Status: status, Code: -32601, ID: m.ID, Message: "Method not found", Data: map[string]string{"code": "GH-1203"}}
 }
