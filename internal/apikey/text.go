@@ -40,7 +40,8 @@ func Mint(random io.Reader) (id string, text Secret, err error) {
 	drawn := base62(raw[:12], idLen+5)
 	id = drawn[len(drawn)-idLen:]
 	body := prefix + id + "_" + base62(raw[12:], secretLen)
-	return id, Secret{body + checksum(body)}, nil
+	whole := body + checksum(body)
+	return id, Secret{&whole}, nil
 }
 
 // Parse returns the id of a key's text. It returns an error that wraps

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"modernc.org/sqlite"
+	_ "modernc.org/sqlite" // the driver
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
@@ -68,9 +68,15 @@ func check(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
-// sqliteCode returns SQLite's primary result code in err, or zero.
+// coded is SQLite's error: the lowest byte of its code is the kind.
+type coded interface {
+	error
+	Code() int
+}
+
+// sqliteCode returns the kind of SQLite's error in err, or zero.
 func sqliteCode(err error) int {
-	if e, ok := errors.AsType[*sqlite.Error](err); ok {
+	if e, ok := errors.AsType[coded](err); ok {
 		return e.Code() & 0xff
 	}
 	return 0
@@ -79,6 +85,6 @@ func sqliteCode(err error) int {
 // syncFailed reports whether err means that data may not have reached the disk
 // although a later attempt could claim so.
 func syncFailed(err error) bool {
-	e, ok := errors.AsType[*sqlite.Error](err)
+	e, ok := errors.AsType[coded](err)
 	return ok && (e.Code() == sqlite3.SQLITE_IOERR_FSYNC || e.Code() == sqlite3.SQLITE_IOERR_DIR_FSYNC)
 }

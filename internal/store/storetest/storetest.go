@@ -1,0 +1,160 @@
+// Package storetest is what every database has to pass, all of it.
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"reflect"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
+	"github.com/gatehouse-mcp/gatehouse/internal/store"
+	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
+)
+
+// Run puts a database through the suite. Open returns an empty database, a new
+// one each time, that the test's end closes.
+func Run(t *testing.T, open func(*testing.T) *store.DB) {
+	for _, s := range []struct {
+		name string
+		test func(*testing.T, *store.DB)
+	}{
+		{"a tenant is created, found and listed", tenantLife},
+		{"a tenant's name is free again once it is deleted, its id never", testA121RecycledTenant},
+		{"the default tenant is there and stays", defaultTenant},
+		{"one of many wins a tenant's name", tenantRace},
+		{"deleting a tenant revokes its keys and no others", tenantDelete},
+		{"a key comes back as it went in", keyRoundTrip},
+		{"a key's id is taken for good", keyIDs},
+		{"a key needs a tenant that lives", keyTenant},
+		{"tenants are kept apart", apart},
+		{"an update changes what it names", update},
+		{"a revocation keeps its first reason", revoke},
+		{"a rotation copies rights and lifetime", rotate},
+		{"a rotation is refused when it makes no sense", rotateRefused},
+		{"one of many rotates a key", rotateRace},
+		{"a rotation is cancelled while it lasts", cancel},
+		{"a cancellation is refused when it makes no sense", cancelRefused},
+		{"either a rotation is cancelled or its successor rotated", cancelRace},
+		{"a revocation holds whatever happens beside it", revokeRotateRace},
+		{"the revision moves with every change", revision},
+		{"changes are named", changes},
+		{"many changes are not named one by one", manyChanges},
+		{"concurrent changes are all seen by following the revision", follow},
+		{"the last use is kept and moves no revision", uses},
+		{"a secret is made once", secret},
+	} {
+		t.Run(s.name, func(t *testing.T) { s.test(t, open(t)) })
+	}
+}
+
+// at is a moment as databases keep it.
+func at(minutes int) time.Time {
+	return time.Date(2026, 11, 23, 19, 0, 0, 123456000, time.UTC).Add(time.Duration(minutes) * time.Minute)
+}
+
+// record is a key of a tenant with every attribute set.
+func record(tn tenant.ID, n int) *apikey.Record {
+	id := fmt.Sprintf("key%09d", n)
+	return &apikey.Record{
+		Key: apikey.Key{
+			ID: id, Family: id, Tenant: tn, Name: fmt.Sprint("name ", n), Note: "a note: ü\"'\\",
+			Tools:    []string{"get_*", "list_*"},
+			Networks: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("2001:db8::/32")},
+			Created:  at(0), Expires: at(60),
+		},
+		Digest: [32]byte{31: byte(n), 0: 0xab}, Pepper: "fingerprint",
+	}
+}
+
+// newTenant makes a tenant.
+func newTenant(t *testing.T, d *store.DB, name string) tenant.ID {
+	t.Helper()
+	id := tenant.ID("tenant-id-" + name)
+	must(t, d.Tenants().Create(t.Context(), &tenant.Tenant{
+		ID: id, Name: name, State: tenant.Active, Created: at(0), Changed: at(0),
+	}))
+	return id
+}
+
+// newKey makes a key.
+func newKey(t *testing.T, d *store.DB, tn tenant.ID, n int) *apikey.Key {
+	t.Helper()
+	r := record(tn, n)
+	must(t, d.Keys().Create(t.Context(), tn, r))
+	return &r.Key
+}
+
+// minted is the n-th key to rotate to.
+func minted(n, minutes int) apikey.Minted {
+	return apikey.Minted{ID: fmt.Sprintf("next%08d", n), Digest: [32]byte{byte(n), 1}, Pepper: "other", At: at(minutes)}
+}
+
+// race runs fn n times at once and returns how many got no error; every other
+// error must be one of those given.
+func race(t *testing.T, n int, fn func(i int) error, allowed ...error) (won int) {
+	t.Helper()
+	errs := make([]error, n)
+	var wg sync.WaitGroup
+	start := make(chan struct{})
+	for i := range n {
+		wg.Go(func() {
+			<-start
+			errs[i] = fn(i)
+		})
+	}
+	close(start)
+	wg.Wait()
+	for _, err := range errs {
+		if err == nil {
+			won++
+		} else if !isAny(err, allowed) {
+			t.Errorf("got %v, want success or one of %v", err, allowed)
+		}
+	}
+	return won
+}
+
+func isAny(err error, targets []error) bool {
+	for _, target := range targets {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
+}
+
+// must ends the test on an error.
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// get is must for a call that also returns a value.
+func get[T any](v T, err error) func(*testing.T) T {
+	return func(t *testing.T) T {
+		t.Helper()
+		must(t, err)
+		return v
+	}
+}
+
+// wantErr checks which fact an error states.
+func wantErr(t *testing.T, what string, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Errorf("%s: got error %v, want %v", what, err, want)
+	}
+}
+
+func wantSame(t *testing.T, what string, got, want any) {
+	t.Helper()
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%s:\n got %+v\nwant %+v", what, got, want)
+	}
+}
