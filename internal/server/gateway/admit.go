@@ -189,15 +189,27 @@ func (g *Gateway) read(x *exchange) error {
 // jsonOnly refuses bodies that a browser could send without asking first, and
 // those that would have to be unpacked before they can be inspected.
 func jsonOnly(h http.Header) error {
-	kind, params, err := mime.ParseMediaType(h.Get("Content-Type"))
-	charset := params["charset"]
-	if err != nil || kind != "application/json" || charset != "" && !strings.EqualFold(charset, "utf-8") || len(h["Content-Type"]) > 1 {
+	kind, charset := mediaType(h.Get("Content-Type"))
+	if kind != "application/json" || charset != "" && !strings.EqualFold(charset, "utf-8") || len(h["Content-Type"]) > 1 {
 		return &gatehouse.Error{Code: "GH-1008", Status: http.StatusUnsupportedMediaType, Description: "Send Content-Type: application/json."}
 	}
 	if len(h["Content-Encoding"]) > 0 {
 		return &gatehouse.Error{Code: "GH-1008", Status: http.StatusUnsupportedMediaType, Description: "Send the body without Content-Encoding."}
 	}
 	return nil
+}
+
+// mediaType reads a Content-Type; what cannot be read is of no type. Nearly
+// all are plain, and those are not worth a parse.
+func mediaType(v string) (kind, charset string) {
+	if v == "application/json" || v == "text/event-stream" {
+		return v, ""
+	}
+	kind, params, err := mime.ParseMediaType(v)
+	if err != nil {
+		return "", ""
+	}
+	return kind, params["charset"]
 }
 
 func (g *Gateway) body(x *exchange) ([]byte, error) {

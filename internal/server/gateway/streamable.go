@@ -3,7 +3,6 @@ package gateway
 import (
 	"errors"
 	"io"
-	"mime"
 	"net/http"
 	"strings"
 	"sync"
@@ -57,7 +56,7 @@ func (s *streamable) carry(x *exchange) error {
 	if err := acceptable(resp); err != nil {
 		return err
 	}
-	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	kind, _ := mediaType(resp.Header.Get("Content-Type"))
 	switch {
 	case kind == "text/event-stream" && resp.StatusCode < http.StatusBadRequest:
 		inbound(x, resp.Header)
