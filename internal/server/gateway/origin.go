@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 
@@ -14,6 +15,7 @@ import (
 type origins struct {
 	hosts   map[string]bool // names without port
 	allowed map[string]bool // origins of browser clients
+	secure  bool            // the public URL is https: whoever is on the line can make a page of its plaintext twin
 }
 
 func (o *origins) init(hosts, allowed []string, public string) error {
@@ -29,6 +31,7 @@ func (o *origins) init(hosts, allowed []string, public string) error {
 		return fmt.Errorf("public URL: %w", err)
 	}
 	if u.Host != "" {
+		o.secure = u.Scheme == "https"
 		o.hosts[strings.ToLower(u.Hostname())] = true
 		o.allowed[strings.ToLower(u.Scheme+"://"+u.Host)] = true
 	}
@@ -46,9 +49,10 @@ func (o *origins) init(hosts, allowed []string, public string) error {
 // anything else is looked at: with DNS rebinding any page can reach loopback.
 // MCP 2026-07-28 transports, Security
 func (o *origins) check(a *answer, r *http.Request) error {
-	if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
-		// Beside a Content-Length, which net/http hides from us, some other hop
-		// may see another end of this body: nothing follows it. RFC 9112 §6.3
+	if r.ProtoMajor == 1 && (len(r.TransferEncoding) > 0 || r.ProtoMinor == 0) {
+		// Beside a Content-Length, and in HTTP/1.0, some other hop may see another
+		// end of this body; net/http hides from us that there were two ways to
+		// read it. So nothing follows it. RFC 9112 §6.1, §6.3
 		a.Header().Set("Connection", "close")
 	}
 	if !o.hosts[hostname(r.Host)] || r.URL.Host != "" && r.URL.Host != r.Host {
@@ -62,7 +66,7 @@ func (o *origins) check(a *answer, r *http.Request) error {
 		return nil
 	}
 	origin := strings.ToLower(sent[0])
-	if len(sent) > 1 || !o.allowed[origin] && origin != "http://"+strings.ToLower(r.Host) {
+	if len(sent) > 1 || !o.allowed[origin] && !o.own(origin, r.Host) {
 		return badOrigin()
 	}
 	h := a.Header()
@@ -70,6 +74,16 @@ func (o *origins) check(a *answer, r *http.Request) error {
 	h.Set("Access-Control-Expose-Headers", "WWW-Authenticate, Mcp-Session-Id, Mcp-Protocol-Version, Retry-After, X-Request-Id")
 	h.Set("Vary", "Origin")
 	return nil
+}
+
+// own says whether an origin is that of this request's Host, one of ours.
+func (o *origins) own(origin, host string) bool {
+	if origin != "http://"+strings.ToLower(host) {
+		return false
+	}
+	name := hostname(host)
+	address, _ := netip.ParseAddr(name)
+	return !o.secure || name == "localhost" || address.IsLoopback()
 }
 
 func badOrigin() error {
