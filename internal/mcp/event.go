@@ -28,7 +28,7 @@ func (e Event) AppendTo(b []byte) []byte {
 		return append(b, "\n\n"...)
 	}
 	if e.HasID {
-		b = append(append(append(b, "id: "...), bare(e.ID)...), '\n')
+		b = append(append(append(b, "id: "...), without(e.ID, "\r\n\x00")...), '\n')
 	}
 	if e.Name != "" {
 		b = append(append(append(b, "event: "...), bare(e.Name)...), '\n')
@@ -51,13 +51,20 @@ func (e Event) AppendTo(b []byte) []byte {
 	return append(b, '\n')
 }
 
-// bare returns a value without what would end its line or, as NUL does to an
-// id, make it invalid.
-func bare(v string) string {
-	if !strings.ContainsAny(v, "\r\n\x00") {
+// bare returns a value without what would end its line.
+func bare(v string) string { return without(v, "\r\n") }
+
+// without returns a value without some characters.
+func without(v, some string) string {
+	if !strings.ContainsAny(v, some) {
 		return v
 	}
-	return strings.NewReplacer("\r", "", "\n", "", "\x00", "").Replace(v)
+	return strings.Map(func(c rune) rune {
+		if strings.ContainsRune(some, c) {
+			return -1
+		}
+		return c
+	}, v)
 }
 
 // lineEnd returns the offset behind the line end at i, where CR LF is one.

@@ -57,6 +57,7 @@ func TestA137EventStreams(t *testing.T) {
 		{"a retry that is no number", "retry: 1s\nretry: -1\nretry:\ndata: x\n\n", []mcp.Event{data("x")}},
 		{"unknown fields and other case", "foo: bar\nDATA: y\nData: z\n data: w\ndata: x\n\n", []mcp.Event{data("x")}},
 		{"unknown fields alone", "foo: bar\n\n", nil},
+		{"an empty name alone", "event: a\nevent:\n\n", nil},
 		{"a byte order mark", "\ufeffdata: a\n\n\ufeffdata: b\n\n", []mcp.Event{data("a")}},
 		{"a comment", ":keep-alive\n\ndata: a\n\n", []mcp.Event{{Comment: true, Data: []byte("keep-alive")}, data("a")}},
 		{"a comment right before an event", ":\ndata: a\n\n", []mcp.Event{{Comment: true, Data: []byte("")}, data("a")}},

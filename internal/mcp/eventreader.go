@@ -23,7 +23,6 @@ type EventReader struct {
 	began    bool // the byte order mark, if any, is behind us
 
 	event Event  // without its data
-	some  bool   // whether event or data was set
 	size  int    // bytes of the event so far
 	lines int    // of data
 	data  []byte // those lines
@@ -58,20 +57,25 @@ func (r *EventReader) Next() (Event, error) {
 		switch {
 		case line[0] != ':':
 			r.field(line)
-		case !r.some:
+		case !r.some():
 			r.size = 0
 			return Event{Comment: true, Data: line[1:]}, nil
 		}
 	}
 }
 
+// some reports whether the event under way says anything yet.
+func (r *EventReader) some() bool {
+	return r.lines > 0 || r.event.HasID || r.event.Name != "" || r.event.Retry != ""
+}
+
 // take ends the event under way. Fields of unknown name alone are no event.
 func (r *EventReader) take() (Event, bool) {
-	e, some := r.event, r.some
+	e, some := r.event, r.some()
 	if r.lines > 0 {
 		e.Data = r.data
 	}
-	r.event, r.some, r.size, r.lines = Event{}, false, 0, 0
+	r.event, r.size, r.lines = Event{}, 0, 0
 	return e, some
 }
 
@@ -97,19 +101,15 @@ func (r *EventReader) field(line []byte) {
 			r.event.Name = string(value)
 		}
 	case "id":
-		if bytes.IndexByte(value, 0) >= 0 {
-			return
+		if bytes.IndexByte(value, 0) < 0 {
+			r.event.ID, r.event.HasID = string(value), true
 		}
-		r.event.ID, r.event.HasID = string(value), true
 	case "retry":
-		if len(value) == 0 || len(value) > 18 || bytes.IndexFunc(value, func(c rune) bool { return c < '0' || c > '9' }) >= 0 {
-			return
+		const digits = 18 // more is no time
+		if len(value) <= digits && bytes.IndexFunc(value, func(c rune) bool { return c < '0' || c > '9' }) < 0 {
+			r.event.Retry = string(value)
 		}
-		r.event.Retry = string(value)
-	default:
-		return
 	}
-	r.some = true
 }
 
 // line returns the next line without its end, valid until the following call.
