@@ -138,35 +138,38 @@ func TestA135RequestCannotBeInjectedInto(t *testing.T) {
 	}
 }
 
+// answers shows the ways in which an answer can be framed.
+func answers(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/trailer":
+		w.Header().Set("Trailer", "Sum")
+		io.WriteString(w, "body")
+		w.Header().Set("Sum", "42")
+	case "/chunked":
+		io.WriteString(w, "bo")
+		w.(http.Flusher).Flush()
+		io.WriteString(w, "dy")
+	case "/hints":
+		w.Header().Set("Link", "</x>")
+		w.WriteHeader(http.StatusEarlyHints)
+		w.WriteHeader(http.StatusEarlyHints)
+		io.WriteString(w, "body")
+	case "/204":
+		w.WriteHeader(http.StatusNoContent)
+	case "/304":
+		w.WriteHeader(http.StatusNotModified)
+	case "/redirect":
+		http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+	case "/large-head":
+		w.Header().Set("Large", strings.Repeat("x", 20<<10))
+		io.WriteString(w, "body")
+	default:
+		io.WriteString(w, "body")
+	}
+}
+
 func TestAnswer(t *testing.T) {
-	c, accepted := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/trailer":
-			w.Header().Set("Trailer", "Sum")
-			io.WriteString(w, "body")
-			w.Header().Set("Sum", "42")
-		case "/chunked":
-			io.WriteString(w, "bo")
-			w.(http.Flusher).Flush()
-			io.WriteString(w, "dy")
-		case "/hints":
-			w.Header().Set("Link", "</x>")
-			w.WriteHeader(http.StatusEarlyHints)
-			w.WriteHeader(http.StatusEarlyHints)
-			io.WriteString(w, "body")
-		case "/204":
-			w.WriteHeader(http.StatusNoContent)
-		case "/304":
-			w.WriteHeader(http.StatusNotModified)
-		case "/redirect":
-			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
-		case "/large-head":
-			w.Header().Set("Large", strings.Repeat("x", 20<<10))
-			io.WriteString(w, "body")
-		default:
-			io.WriteString(w, "body")
-		}
-	})
+	c, accepted := serve(t, answers)
 	tests := []struct {
 		name, method, target string
 		status               int

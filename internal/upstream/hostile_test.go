@@ -240,6 +240,7 @@ func TestA199AnswersEarly(t *testing.T) {
 	defer close(over)
 	for _, size := range []int{2, maxDirect, maxDirect + 1, 16 << 20} {
 		c := double(t, func(c *net.TCPConn, in *bufio.Reader) {
+			in.Peek(1)
 			io.WriteString(c, "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n")
 			<-over
 		})

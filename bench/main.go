@@ -1,0 +1,166 @@
+// Command bench compares Gatehouse with other proxies in front of the same MCP
+// server, on loopback, in interleaved rounds, and prints one table.
+//
+// It re-executes itself as the server, as the peers that are written in Go,
+// and, pinned to its own core, as the driver. Every answer is checked.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// settings are the command line.
+type settings struct {
+	rounds  int
+	window  time.Duration // of one measurement
+	streams int           // idle ones
+	only    *regexp.Regexp
+	results string // where the JSON goes
+	binary  string // Gatehouse's; empty: built
+	proxies int    // core of the proxies and their helpers; -1: not pinned
+	driver  int    // core of everything else
+}
+
+func main() {
+	if len(os.Args) > 2 {
+		if role := roles()[os.Args[1]]; role != nil {
+			fail(role(os.Args[2:]))
+			return
+		}
+	}
+	s := settings{only: regexp.MustCompile("")}
+	flag.IntVar(&s.rounds, "rounds", 7, "interleaved `rounds`")
+	flag.DurationVar(&s.window, "window", 1500*time.Millisecond, "`length` of one measurement")
+	flag.IntVar(&s.streams, "streams", 5000, "`number` of idle streams to weigh")
+	flag.StringVar(&s.results, "json", filepath.Join("dist", "bench.json"), "`file` for all samples")
+	flag.StringVar(&s.binary, "binary", "", "a gatehouse `program` to measure instead of building one")
+	flag.Func("only", "measure peers that match this `expression` (direct, G and N always are)", func(v string) (err error) {
+		s.only, err = regexp.Compile(v)
+		return err
+	})
+	flag.IntVar(&s.proxies, "proxy-core", unpinned, "`core` of the proxies; chosen when left out")
+	flag.IntVar(&s.driver, "driver-core", -1, "`core` of driver and server; chosen when left out")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	var err error
+	if s.binary == "" {
+		s.binary, err = build(ctx) // with all cores
+	}
+	if err == nil && s.proxies == unpinned {
+		err = pin(s.binary)
+	}
+	if err == nil {
+		err = run(ctx, s)
+	}
+	stop()
+	fail(err)
+}
+
+func fail(err error) {
+	if err != nil && !errors.Is(err, context.Canceled) {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// unpinned stands for a core that was not chosen yet.
+const unpinned = -2
+
+// pin starts this program again on a core of its own, if there are two. What
+// it starts inherits that core, except the proxies, which get the other one.
+func pin(binary string) error {
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		return fmt.Errorf("read affinity: %w", err)
+	}
+	var cores []int
+	for i := range len(set) * 64 {
+		if set.IsSet(i) {
+			cores = append(cores, i)
+		}
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	args := []string{self, "-proxy-core=-1", "-binary=" + binary}
+	if len(cores) > 1 {
+		taskset, err := exec.LookPath("taskset")
+		if err != nil {
+			return err
+		}
+		driver := fmt.Sprint(cores[1])
+		args = []string{taskset, "-c", driver, self, "-binary=" + binary, fmt.Sprintf("-proxy-core=%d", cores[0]), "-driver-core=" + driver}
+	} else {
+		fmt.Fprintln(os.Stderr, "bench: one core only: proxies share it with the driver")
+	}
+	return syscall.Exec(args[0], append(args, os.Args[1:]...), os.Environ())
+}
+
+// run measures everything and prints it.
+func run(ctx context.Context, s settings) (err error) {
+	began := time.Now()
+	if err := raiseLimit(); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "gatehouse-bench-")
+	if err != nil {
+		return err
+	}
+	y := &yard{ctx: ctx, dir: dir, settings: s}
+	defer func() {
+		y.stopAll()
+		if err == nil {
+			err = os.RemoveAll(dir)
+		}
+	}()
+	if err := y.open(); err != nil {
+		return err
+	}
+	r := newReport(y.peers)
+	for _, phase := range []func(*yard, *report) error{throughput, latency, events, fresh} {
+		if err := phase(y, r); err != nil {
+			return fmt.Errorf("%w (logs in %s)", err, dir)
+		}
+	}
+	r.facts(y, time.Since(began))
+	r.print(os.Stdout)
+	return r.save(s.results)
+}
+
+// raiseLimit takes all the files this process may have open; those it starts inherit that.
+func raiseLimit() error {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	limit.Cur = limit.Max
+	return syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)
+}
+
+// build makes the program that is measured, as it is released.
+func build(ctx context.Context) (string, error) {
+	out, err := filepath.Abs(filepath.Join("dist", "bench", "gatehouse"))
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", out, "./cmd/gatehouse")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	cmd.Stderr = os.Stderr
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("build gatehouse: %w", err)
+	}
+	return out, nil
+}

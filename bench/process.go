@@ -1,0 +1,150 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// program is a process that was started here, and is stopped here by its id.
+type program struct {
+	cmd    *exec.Cmd
+	stdout *bufio.Reader
+	done   chan struct{} // closed when it has ended
+}
+
+// start runs a program on a core (-1: wherever). Its stderr goes to a file in dir.
+func start(ctx context.Context, dir string, core int, args ...string) (*program, error) {
+	name := filepath.Base(args[0])
+	if core >= 0 {
+		args = append([]string{"taskset", "-c", strconv.Itoa(core)}, args...) // taskset becomes the program
+	}
+	log, err := os.CreateTemp(dir, name+"-*.log")
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	p := &program{cmd: exec.CommandContext(ctx, args[0], args[1:]...), done: make(chan struct{})}
+	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
+	p.cmd.Stderr = log
+	p.cmd.Env = append(os.Environ(), "GOMAXPROCS=")
+	out, in, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	p.cmd.Stdout = in
+	p.stdout = bufio.NewReader(out)
+	if err := p.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", strings.Join(args, " "), err)
+	}
+	in.Close()
+	go func() {
+		_ = p.cmd.Wait() // its end is all that matters
+		out.Close()
+		close(p.done)
+	}()
+	return p, nil
+}
+
+// stop ends the program: it is asked to, and killed if it has not ended in 5 s.
+func (p *program) stop() {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-p.done:
+	case <-time.After(5 * time.Second):
+		_ = p.cmd.Process.Kill()
+		<-p.done
+	}
+}
+
+// line returns the next line that the program prints.
+func (p *program) line(within time.Duration) (string, error) {
+	type result struct {
+		text string
+		err  error
+	}
+	got := make(chan result, 1)
+	go func() {
+		text, err := p.stdout.ReadString('\n')
+		got <- result{text, err}
+	}()
+	select {
+	case r := <-got:
+		return r.text, r.err
+	case <-time.After(within):
+		return "", fmt.Errorf("no line within %v", within)
+	}
+}
+
+// freeAddress returns an address nobody listens on at the moment.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
+// family returns the process and all its descendants.
+func family(pid int) []int {
+	pids := []int{pid}
+	for i := 0; i < len(pids); i++ {
+		children, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pids[i]))
+		for _, file := range children {
+			b, _ := os.ReadFile(file)
+			for _, text := range strings.Fields(string(b)) {
+				if child, err := strconv.Atoi(text); err == nil {
+					pids = append(pids, child)
+				}
+			}
+		}
+	}
+	return pids
+}
+
+// cpuTime returns the user and system time that processes have used, to 10 ms.
+func cpuTime(pids []int) (time.Duration, error) {
+	var sum time.Duration
+	for _, pid := range pids {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			return 0, err
+		}
+		fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+		for _, f := range fields[11:13] { // utime and stime, in ticks of 10 ms
+			n, err := strconv.ParseInt(f, 10, 64)
+			if err != nil {
+				return 0, err
+			}
+			sum += time.Duration(n) * 10 * time.Millisecond
+		}
+	}
+	return sum, nil
+}
+
+// memory returns the bytes that processes have in memory (RSS).
+func memory(pids []int) (int64, error) {
+	var sum int64
+	for _, pid := range pids {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+		if err != nil {
+			return 0, err
+		}
+		var size, resident int64 // in pages
+		if _, err := fmt.Sscan(string(b), &size, &resident); err != nil {
+			return 0, err
+		}
+		sum += resident * int64(os.Getpagesize())
+	}
+	return sum, nil
+}
