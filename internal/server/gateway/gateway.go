@@ -63,7 +63,7 @@ func (g *Gateway) Open() error {
 	case g.Upstream != nil:
 		g.backend = &streamable{client: g.Upstream, max: maxMessage}
 	default:
-		g.backend = newStdio(g.Stdio, g.Log)
+		g.backend = newStdio(*g.Stdio)
 	}
 	g.MaxBody = orDefault(g.MaxBody, defaultMaxBody)
 	g.MaxStreams = orDefault(g.MaxStreams, defaultMaxStreams)

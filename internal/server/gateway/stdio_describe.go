@@ -1,0 +1,135 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
+)
+
+// Description is what a server says about itself.
+type Description struct {
+	PID      int      // of the child that was asked
+	Tools    int      // how many it has
+	Versions []string // of the protocol that it speaks, newest first
+}
+
+// Describe starts a server over stdio, if it does not run, and asks what it is.
+// Of a server over HTTP nothing is asked. The error may contain what the child
+// wrote; it is for operators.
+func (g *Gateway) Describe(ctx context.Context) (Description, error) {
+	s, ok := g.backend.(*stdio)
+	if !ok {
+		return Description{}, nil
+	}
+	return s.describe(ctx)
+}
+
+// describe asks a child. One that callers of the newer era can share stays for
+// them.
+func (s *stdio) describe(ctx context.Context) (Description, error) {
+	a, err := s.sharedChild(ctx)
+	if err == nil {
+		defer a.lease.give()
+		d := Description{PID: a.link.child.PID(), Versions: slices.Clone(a.versions)}
+		slices.Sort(d.Versions)
+		slices.Reverse(d.Versions)
+		d.Tools, err = countTools(ctx, a.link, mcp.Modern)
+		return d, why(a.link, err)
+	}
+	if !errors.Is(err, errOlder) {
+		return Description{}, err
+	}
+	l, err := s.launch(ctx, mcp.Legacy, nil, func(*link) {})
+	if err != nil {
+		return Description{}, err
+	}
+	d, err := older(ctx, l)
+	err = why(l, err)
+	l.stop()
+	return d, err
+}
+
+// why replaces the news that a child has ended by the reason, if it has.
+func why(l *link, err error) error {
+	if err == nil {
+		return nil
+	}
+	select {
+	case <-l.child.Done():
+		return l.child.Err()
+	default:
+		return err
+	}
+}
+
+const (
+	initialize = `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"` + mcp.Version20251125 +
+		`","capabilities":{},"clientInfo":{"name":"gatehouse","version":"0"}}}`
+	initialized = `{"jsonrpc":"2.0","method":"notifications/initialized"}`
+)
+
+// older asks a child of the older era.
+func older(ctx context.Context, l *link) (Description, error) {
+	e, err := ask(ctx, l, "initialize", initialize)
+	if err != nil {
+		return Description{}, err
+	}
+	var result struct {
+		ProtocolVersion string         `json:"protocolVersion"`
+		Capabilities    map[string]any `json:"capabilities"`
+	}
+	if e.Error != nil || json.Unmarshal(e.Result, &result) != nil || result.ProtocolVersion == "" {
+		return Description{}, fmt.Errorf("the server refuses to initialize: %s", printable(string(e.Error)))
+	}
+	d := Description{PID: l.child.PID(), Versions: []string{result.ProtocolVersion}}
+	if _, ok := result.Capabilities["tools"]; !ok {
+		return d, nil
+	}
+	if err := l.child.Send(ctx, []byte(initialized)); err != nil {
+		return d, err
+	}
+	d.Tools, err = countTools(ctx, l, mcp.Legacy)
+	return d, err
+}
+
+// countTools pages through a server's list of tools.
+func countTools(ctx context.Context, l *link, era mcp.Era) (int, error) {
+	const maxPages = 100
+	count, cursor := 0, ""
+	for range maxPages {
+		params := "{"
+		if era == mcp.Modern {
+			params += `"_meta":{` + probeMeta + `}`
+		}
+		if cursor != "" {
+			text, err := json.Marshal(cursor)
+			if err != nil {
+				return 0, err
+			}
+			if era == mcp.Modern {
+				params += ","
+			}
+			params += `"cursor":` + string(text)
+		}
+		e, err := ask(ctx, l, "tools/list", `{"jsonrpc":"2.0","id":0,"method":"tools/list","params":`+params+`}}`)
+		if err != nil {
+			return 0, err
+		}
+		var page struct {
+			Tools      []json.RawMessage `json:"tools"`
+			NextCursor string            `json:"nextCursor"`
+		}
+		if e.Error != nil || json.Unmarshal(e.Result, &page) != nil {
+			return count, nil // a server without tools
+		}
+		count += len(page.Tools)
+		if cursor = page.NextCursor; cursor == "" {
+			break
+		}
+	}
+	return count, nil
+}
