@@ -14,8 +14,9 @@ type Key struct {
 	ID              string     `json:"id"`
 	Key             string     `json:"key,omitempty"` // the secret: only in the answer that made it
 	Name            string     `json:"name"`
-	Tenant          string     `json:"tenant"` // the tenant's name
-	State           string     `json:"state"`  // active, retiring, replaced, expired or revoked
+	Tenant          string     `json:"tenant"`                 // the tenant's name
+	State           string     `json:"state"`                  // active, retiring, replaced, expired or revoked
+	TenantState     string     `json:"tenant_state,omitempty"` // suspended or deleted: the key is refused whatever its state
 	Tools           []string   `json:"tools"`
 	Networks        []string   `json:"networks"` // none: anywhere
 	Note            string     `json:"note,omitempty"`
@@ -126,14 +127,15 @@ type Status struct {
 
 // Database describes the store.
 type Database struct {
-	Path      string    `json:"path"`
-	Bytes     int64     `json:"bytes"`
-	Schema    int64     `json:"schema"` // number of the last migration
-	Tenants   int       `json:"tenants"`
-	Keys      int       `json:"keys"`
-	Revision  int64     `json:"revision"` // grows with every change of keys and tenants
-	Integrity string    `json:"integrity"`
-	Checked   time.Time `json:"checked"`
+	Engine   string    `json:"engine"`
+	Path     string    `json:"path"`
+	Bytes    int64     `json:"bytes"`    // on disk
+	Schema   int64     `json:"schema"`   // number of the last migration
+	Revision int64     `json:"revision"` // grows with every change of keys and tenants
+	Tenants  int64     `json:"tenants"`  // that are not deleted
+	Keys     int64     `json:"keys"`     // that are not revoked
+	At       time.Time `json:"at"`
+	DryRun   bool      `json:"dry_run,omitempty"`
 }
 
 // Backup asks for a copy of the store at a path that does not exist yet.
