@@ -16,9 +16,9 @@ var forwarded = map[string]bool{
 	"Traceparent": true, "Tracestate": true, // W3C Trace Context
 }
 
-// returned are the response headers that a client gets. Cookies and challenges
-// of the upstream's are none of its business.
-var returned = []string{"Content-Type", "Content-Length", "Mcp-Protocol-Version", "Retry-After", "Allow"}
+// returned are the response headers that a client gets, beside those of the
+// body. Cookies and challenges of the upstream's are none of its business.
+var returned = []string{"Mcp-Protocol-Version", "Retry-After", "Allow"}
 
 const paramPrefix = "Mcp-Param-"
 

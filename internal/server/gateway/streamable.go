@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 
@@ -24,9 +25,9 @@ func (s *streamable) get(x *exchange) error    { return s.carry(x) }
 func (s *streamable) delete(x *exchange) error { return s.carry(x) }
 func (s *streamable) close()                   { s.client.Close() }
 
-// send sends the exchange on, its body as it was read.
-func (s *streamable) send(x *exchange) (*http.Response, error) {
-	q := upstream.Request{Method: x.r.Method, Header: outbound(x), Target: s.target(x.r.URL.RawQuery)}
+// send sends the exchange on to a target, its body as it was read.
+func (s *streamable) send(x *exchange, target string) (*http.Response, error) {
+	q := upstream.Request{Method: x.r.Method, Header: outbound(x), Target: target}
 	if x.call != nil {
 		q.Body = x.call.Raw
 	}
@@ -34,21 +35,34 @@ func (s *streamable) send(x *exchange) (*http.Response, error) {
 }
 
 // target adds the query that a client sent to the upstream's own. It was
-// checked to hold no credential.
-func (s *streamable) target(query string) string {
+// checked to hold no credential, and must not say again what the operator has
+// said: of two values, some servers take the last.
+func (s *streamable) target(query string) (string, error) {
 	if query == "" {
-		return ""
+		return "", nil
 	}
 	own := s.client.URL.RequestURI()
-	if strings.Contains(own, "?") {
-		return own + "&" + query
+	if !strings.Contains(own, "?") {
+		return own + "?" + query, nil
 	}
-	return own + "?" + query
+	sent, _ := url.ParseQuery(query) // was read before
+	for set := range s.client.URL.Query() {
+		for name := range sent {
+			if strings.EqualFold(name, set) {
+				return "", &gatehouse.Error{Code: "GH-1007", Status: http.StatusBadRequest, Description: "The query string sets what is not for clients to set."}
+			}
+		}
+	}
+	return own + "&" + query, nil
 }
 
 // carry sends the exchange on and brings the answer back.
 func (s *streamable) carry(x *exchange) error {
-	resp, err := s.send(x)
+	target, err := s.target(x.r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
+	resp, err := s.send(x, target)
 	if err != nil {
 		return away(x, err)
 	}
@@ -56,14 +70,26 @@ func (s *streamable) carry(x *exchange) error {
 	if err := acceptable(resp); err != nil {
 		return err
 	}
+	return s.answer(x, resp)
+}
+
+// answer brings an answer back in one of the forms that the protocol has. In
+// no other one does a list of tools get past the filter. MCP 2025-11-25 transports
+func (s *streamable) answer(x *exchange, resp *http.Response) error {
 	kind, _ := mediaType(resp.Header.Get("Content-Type"))
+	failed := resp.StatusCode >= http.StatusBadRequest
 	switch {
-	case kind == "text/event-stream" && resp.StatusCode < http.StatusBadRequest:
+	case kind == "text/event-stream" && !failed:
 		inbound(x, resp.Header)
 		return s.events(x, resp)
 	case kind == "application/json" && wantsFilter(x):
 		return s.list(x, resp)
-	case kind == "application/json" || kind == "text/plain" || resp.ContentLength == 0 || resp.StatusCode == http.StatusAccepted:
+	case resp.StatusCode == http.StatusAccepted: // has no body, whatever is sent
+		inbound(x, resp.Header)
+		return x.accepted()
+	case x.call == nil && x.r.Method == http.MethodGet && !failed:
+		return nonsense(errors.New("GET is answered by no events"))
+	case kind == "application/json" || resp.ContentLength == 0 || kind == "text/plain" && (failed || !wantsFilter(x)):
 		inbound(x, resp.Header)
 		return pass(x, resp)
 	default:
@@ -138,6 +164,11 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }
 
 // pass copies an answer that needs no look.
 func pass(x *exchange, resp *http.Response) error {
+	for _, name := range [...]string{"Content-Type", "Content-Length"} {
+		if v := resp.Header[name]; len(v) == 1 {
+			x.w.Header()[name] = v
+		}
+	}
 	x.w.WriteHeader(resp.StatusCode)
 	b := buffers.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
 	defer buffers.Put(b)
