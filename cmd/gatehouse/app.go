@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mattn/go-isatty"
+	"github.com/spf13/cobra"
+)
+
+// app is one run of the command line: where it reads and writes, and what the
+// global flags say.
+type app struct {
+	in       io.Reader
+	out, err io.Writer
+	environ  []string
+	now      func() time.Time
+
+	state   string        // --state
+	file    string        // --config
+	json    bool          // --json
+	quiet   bool          // --quiet
+	verbose bool          // --verbose
+	plain   bool          // --no-color
+	yes     bool          // --yes
+	dry     bool          // --dry-run
+	timeout time.Duration // --timeout
+}
+
+// run executes the command line and returns its exit code.
+func (a *app) run(ctx context.Context, args []string) int {
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	// A flag that cannot be parsed may stand before --json.
+	a.json = a.json || slices.Contains(args, "--json")
+	return a.report(ctx, err)
+}
+
+// root is the tree of commands.
+func (a *app) root() *cobra.Command {
+	c := group("gatehouse", "Protect an MCP server with API keys",
+		"  gatehouse up --demo                                     try it\n"+
+			"  gatehouse up -- npx -y @modelcontextprotocol/server-everything\n"+
+			"  gatehouse up http://localhost:3000/mcp\n"+
+			"  gatehouse key create --name laptop\n",
+		a.up(), a.key(), a.tenant(), a.db(), a.version(), a.demoServer())
+	c.SilenceErrors, c.SilenceUsage = true, true
+	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage("%v. See: %s --help", err, c.CommandPath()) })
+	c.SetHelpTemplate(helpText)
+	c.SetUsageTemplate(helpText)
+	f := c.PersistentFlags()
+	f.StringVar(&a.state, "state", "", "`DIR` of the installation (default $XDG_DATA_HOME/gatehouse)")
+	f.StringVarP(&a.file, "config", "c", "", "configuration `FILE`; the installation is where its store is")
+	f.BoolVar(&a.json, "json", false, "write JSON for scripts")
+	f.BoolVarP(&a.quiet, "quiet", "q", false, "write only the result and errors")
+	f.BoolVarP(&a.verbose, "verbose", "v", false, "write a line for every request and step")
+	f.BoolVar(&a.plain, "no-color", false, "no colors (also: NO_COLOR)")
+	f.BoolVar(&a.yes, "yes", false, "do not ask for confirmation")
+	f.BoolVar(&a.dry, "dry-run", false, "show what would happen and change nothing")
+	f.DurationVar(&a.timeout, "timeout", 0, "how long to wait at most, such as 30s")
+	c.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if a.timeout < 0 {
+			return usage("--timeout %s is negative", a.timeout)
+		}
+		return nil
+	}
+	_ = c.MarkPersistentFlagDirname("state")
+	_ = c.MarkPersistentFlagFilename("config", "yaml", "yml")
+	return c
+}
+
+// helpText shows an example first: it is what people look for.
+const helpText = `{{with (or .Long .Short)}}{{. | trimTrailingWhitespaces}}
+{{end}}{{if .HasExample}}
+Examples:
+{{.Example | trimTrailingWhitespaces}}
+{{end}}
+Usage:
+{{if not .HasAvailableSubCommands}}  {{.UseLine}}{{else}}  {{.CommandPath}} COMMAND
+
+Commands:{{range .Commands}}{{if .IsAvailableCommand}}
+  {{rpad .Name .NamePadding }} {{.Short}}{{end}}{{end}}{{end}}
+{{if .HasAvailableLocalFlags}}
+Flags:
+{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}
+{{end}}{{if .HasAvailableInheritedFlags}}
+Global flags:
+{{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}
+{{end}}`
+
+// group is a command that only has others below it.
+func group(use, short, example string, below ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{
+		Use: use, Short: short, Example: example, DisableFlagsInUseLine: true,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			hint := ""
+			if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+				hint = ". Did you mean " + near[0] + "?"
+			}
+			return usage("%s has no command %q%s", c.CommandPath(), args[0], hint)
+		},
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.SuggestionsMinimumDistance = 2
+	c.AddCommand(below...)
+	return c
+}
+
+// exactly wants these positional arguments, by name.
+func exactly(names ...string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		switch {
+		case len(args) < len(names):
+			return usage("%s needs %s. See: %s --help", c.CommandPath(), strings.Join(names[len(args):], " and "), c.CommandPath())
+		case len(args) > len(names):
+			return usage("%s takes no %.40q. See: %s --help", c.CommandPath(), args[len(names)], c.CommandPath())
+		}
+		return nil
+	}
+}
+
+// lookup returns a variable of the environment.
+func (a *app) lookup(name string) (string, bool) {
+	for _, kv := range slices.Backward(a.environ) {
+		if v, ok := strings.CutPrefix(kv, name+"="); ok {
+			return v, true
+		}
+	}
+	return "", false
+}
+
+func (a *app) getenv(name string) string {
+	v, _ := a.lookup(name)
+	return v
+}
+
+// terminal says whether a person sits at a stream.
+func terminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd())
+}
+
+// within bounds a command's waiting.
+func (a *app) within(ctx context.Context, otherwise time.Duration) (context.Context, context.CancelFunc) {
+	if a.timeout > 0 {
+		otherwise = a.timeout
+	}
+	return context.WithTimeout(ctx, otherwise)
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
+)
+
+// keyVariable is what a key is called in an env-file.
+const keyVariable = "GATEHOUSE_KEY"
+
+// sink is a file that a secret goes to instead of the screen.
+type sink struct {
+	name   string // as the user said it
+	prefix string
+	file   *os.File
+}
+
+// openSink makes the file, for its owner alone, or says that there is one. nil:
+// the secret goes to the screen.
+func (a *app) openSink(out string) (*sink, error) {
+	if out == "" {
+		return nil, nil //nolint:nilnil // no sink is what was asked for
+	}
+	s := &sink{name: out}
+	kind, path, _ := strings.Cut(out, ":")
+	switch {
+	case path == "" || kind != "file" && kind != "env-file":
+		return nil, usage("--out %s is neither file:PATH nor env-file:PATH", out)
+	case a.dry:
+		return s, nil
+	case kind == "env-file":
+		s.prefix = keyVariable + "="
+	}
+	var err error
+	// O_EXCL also refuses a link that somebody put there to learn the key.
+	s.file, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil, &fault{exitConflict, "GH-2402", path + " exists, and a key is never written over something. Choose another name."}
+	}
+	if err != nil {
+		return nil, usage("--out: %v", err)
+	}
+	return s, nil
+}
+
+// keep writes the secret.
+func (s *sink) keep(secret string) error {
+	_, err := s.file.WriteString(s.prefix + secret + "\n")
+	if err = errors.Join(err, s.file.Sync(), s.file.Close()); err != nil {
+		return fmt.Errorf("write %s: %w", s.name, err)
+	}
+	return nil
+}
+
+// discard removes the file when there is no secret for it.
+func (s *sink) discard() {
+	if s == nil || s.file == nil {
+		return
+	}
+	_ = s.file.Close()
+	_ = os.Remove(s.file.Name())
+}
+
+// maxInput bounds what is read from a file or standard input, in bytes.
+const maxInput = 12 << 20
+
+// source reads a secret's text from standard input (none or "-"), env:NAME or
+// file:PATH, with a byte order mark and the white space around it removed.
+func (a *app) source(args []string) (string, error) {
+	from := "-"
+	if len(args) > 0 {
+		from = args[0]
+	}
+	kind, name, named := strings.Cut(from, ":")
+	var text string
+	switch {
+	case apikey.Is(from):
+		return "", exposed(from)
+	case from == "-":
+		if terminal(a.in) {
+			a.say("Paste it, then press Enter and Ctrl+D: ")
+		}
+		b, err := io.ReadAll(io.LimitReader(bufio.NewReader(a.in), maxInput))
+		if err != nil {
+			return "", fmt.Errorf("read standard input: %w", err)
+		}
+		text = string(b)
+	case kind == "env" && named:
+		v, ok := a.lookup(name)
+		if !ok {
+			return "", usage("the variable %s is not set", name)
+		}
+		text = v
+	case kind == "file" && named:
+		f, err := os.Open(name)
+		if err != nil {
+			return "", usage("%v", err)
+		}
+		defer func() { _ = f.Close() }()
+		b, err := io.ReadAll(io.LimitReader(f, maxInput))
+		if err != nil {
+			return "", usage("%v", err)
+		}
+		text = string(b)
+	default:
+		return "", usage("%q is not a source: give -, env:NAME or file:PATH", from)
+	}
+	return strings.TrimSpace(strings.TrimPrefix(text, "\ufeff")), nil
+}

@@ -1,0 +1,141 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
+	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
+	"github.com/gatehouse-mcp/gatehouse/internal/server/admin"
+	"github.com/gatehouse-mcp/gatehouse/internal/store"
+	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
+)
+
+// Installation is an opened state: the store and the nouns over it. A running
+// server has one, and so has a command when no server runs.
+type Installation struct {
+	State    State
+	DB       *store.DB
+	Keys     *apikey.Service
+	Tenants  *tenant.Service
+	Verifier *apikey.Verifier
+
+	log *slog.Logger
+	by  string
+}
+
+// Options are what opening an installation needs beside its place.
+type Options struct {
+	Pepper []byte       // keys are hashed under it; empty: plainly
+	Log    *slog.Logger // required
+	By     string       // who is written down as the author of changes
+}
+
+// Open opens the state, making it if there is none.
+func (s State) Open(ctx context.Context, o Options) (*Installation, error) {
+	if err := s.Prepare(); err != nil {
+		return nil, err
+	}
+	db, err := store.Open(ctx, store.Config{SQLite: s.DatabasePath()})
+	if err != nil {
+		return nil, storeError(err)
+	}
+	i := &Installation{State: s, DB: db, log: o.Log, by: o.By}
+	i.Verifier = &apikey.Verifier{Source: db.Source(), Pepper: o.Pepper}
+	i.Keys = &apikey.Service{Store: db.Keys(), Pepper: o.Pepper, Changed: i.Verifier.Changed}
+	i.Tenants = &tenant.Service{Store: db.Tenants(), Changed: i.Verifier.Changed}
+	return i, nil
+}
+
+// storeError says what is wrong with a database in words of the command line.
+func storeError(err error) error {
+	for _, known := range []error{store.ErrPermissions, store.ErrCorrupt, store.ErrNewer, store.ErrForeign, store.ErrFileSystem} {
+		if errors.Is(err, known) {
+			return stateError("%v.", err)
+		}
+	}
+	return fmt.Errorf("open the store: %w", err)
+}
+
+// Close closes the store.
+func (i *Installation) Close() error { return i.DB.Close() }
+
+// Admin returns the admin door's handler.
+func (i *Installation) Admin(status adminapi.Status) http.Handler {
+	return (&admin.Admin{
+		Keys: i.Keys, Judge: i.Verifier, Tenants: i.Tenants, Database: database{i.DB},
+		Status: status, By: i.by, Now: time.Now, Log: i.log,
+	}).Handler()
+}
+
+// Local is a way to a door in this very process.
+type Local struct{ Door http.Handler }
+
+// RoundTrip has the door answer.
+func (l Local) RoundTrip(r *http.Request) (*http.Response, error) {
+	m := &memory{header: http.Header{}, status: http.StatusOK}
+	l.Door.ServeHTTP(m, r)
+	return &http.Response{
+		Status: http.StatusText(m.status), StatusCode: m.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: m.header, Body: io.NopCloser(&m.body), ContentLength: int64(m.body.Len()), Request: r,
+	}, nil
+}
+
+// memory keeps an answer.
+type memory struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+// Header implements http.ResponseWriter.
+func (m *memory) Header() http.Header { return m.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (m *memory) WriteHeader(status int) { m.status = status }
+
+// Write implements http.ResponseWriter.
+func (m *memory) Write(b []byte) (int, error) { return m.body.Write(b) }
+
+// database lets the admin door look after the store, which it does not know.
+type database struct{ db *store.DB }
+
+// Status implements admin.Database.
+func (d database) Status(ctx context.Context) (*adminapi.Database, error) {
+	s, err := d.db.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &adminapi.Database{
+		Engine: s.Engine, Path: s.Path, Bytes: s.Size, Schema: s.Schema,
+		Revision: s.Revision, Tenants: s.Tenants, Keys: s.Keys, At: s.At,
+	}, nil
+}
+
+// Backup implements admin.Database.
+func (d database) Backup(ctx context.Context, path string) (*adminapi.Database, error) {
+	if err := d.db.Backup(ctx, path); err != nil {
+		if errors.Is(err, store.ErrExists) {
+			err = fs.ErrExist
+		}
+		return nil, err
+	}
+	s, err := d.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("look at the backup: %w", err)
+	}
+	s.Path, s.Bytes = path, info.Size()
+	return s, nil
+}
