@@ -133,17 +133,25 @@ func inQuery(raw string) error {
 		for _, v := range append(values, name) {
 			if queryNames[strings.ToLower(name)] || strings.Contains(v, "gthk_") {
 				return gatehouse.Refuse("GH-1002", "A credential was sent in the query string. It is now in the logs of every proxy on the way: "+
-					"revoke it, and use the Authorization header.", errors.New("query parameter "+printable(name)+keyIn(v)))
+					"revoke it, and use the Authorization header.", errors.New("query parameter "+nameIn(name)+keyIn(v)))
 			}
 		}
 	}
 	return nil
 }
 
+// nameIn is a parameter's name for the log. One that has a key in it is the key.
+func nameIn(name string) string {
+	if strings.Contains(name, "gthk_") {
+		return "without a name"
+	}
+	return printable(name)
+}
+
 // keyIn names the key whose secret was burnt, by its id only.
 func keyIn(v string) string {
 	const prefix, idLen = "gthk_", 12
-	if _, rest, ok := strings.Cut(v, prefix); ok && len(rest) > idLen {
+	if _, rest, ok := strings.Cut(v, prefix); ok && len(rest) > idLen && rest[idLen] == '_' {
 		return ", key id " + printable(rest[:idLen])
 	}
 	return ""
@@ -152,15 +160,51 @@ func keyIn(v string) string {
 // bind opens the session id that a request of the older era names. A session
 // of somebody else is the same as none. MCP 2025-11-25 transports
 func (g *Gateway) bind(x *exchange) error {
-	values := x.r.Header[headerSession]
-	if len(values) == 0 || x.call != nil && (x.call.Era == mcp.Modern || x.call.Messages[0].Method == "initialize") {
+	if sessionInQuery(x.r.URL.RawQuery) {
+		return noSession()
+	}
+	if x.call != nil && (x.call.Era == mcp.Modern || x.call.Messages[0].Method == "initialize") {
 		return nil // a client chooses no session id, and the newer era has none
+	}
+	values := x.r.Header[headerSession]
+	if len(values) == 0 {
+		return unasked(x.call)
 	}
 	session, ok := g.sessions.open(x.caller, values[0])
 	if !ok || len(values) > 1 {
 		return noSession()
 	}
 	x.session = session
+	return nil
+}
+
+// sessionInQuery says whether a query names a session, as HTTP+SSE did: whose
+// it is could not be told there. MCP 2024-11-05 transports
+func sessionInQuery(raw string) bool {
+	if raw == "" {
+		return false
+	}
+	query, _ := url.ParseQuery(raw) // was read before
+	for name := range query {
+		switch strings.ToLower(name) {
+		case "sessionid", "session_id", "mcp-session-id":
+			return true
+		}
+	}
+	return false
+}
+
+// unasked refuses answers of a client that names no session: without one the
+// server may take them for the answers of somebody else that it has asked.
+func unasked(call *mcp.Call) error {
+	if call == nil {
+		return nil
+	}
+	for i := range call.Messages {
+		if call.Messages[i].Kind == mcp.Response {
+			return &mcp.Error{Status: http.StatusBadRequest, Code: mcp.CodeInvalidRequest, Message: "A response belongs to a session: name it in Mcp-Session-Id."}
+		}
+	}
 	return nil
 }
 

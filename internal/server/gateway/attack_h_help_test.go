@@ -44,7 +44,7 @@ func besiege(t *testing.T, server http.Handler, edits ...func(*gateway.Gateway))
 func (s *siege) mint(tools ...string) (id, text string) {
 	s.t.Helper()
 	k, text := s.fixture.key(tools...)
-	s.secrets = append(s.secrets, text[len("gthk_")+len(k.ID):])
+	s.secrets = append(s.secrets, text[len("gthk_")+len(k.ID)+1:])
 	return k.ID, text
 }
 
@@ -71,20 +71,38 @@ func (s *siege) clean(t *testing.T, where, text string) {
 	}
 }
 
-// refusals counts the lines that the log has about refused requests.
-func (s *siege) refusals() int { return strings.Count(s.log.String(), `"level":"WARN","msg":"request"`) }
+// size returns how many bytes have been logged.
+func (l *logged) size() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Len()
+}
+
+// since returns what has been logged after the first n bytes.
+func (l *logged) since(n int) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return string(l.b.Bytes()[n:])
+}
+
+// count returns how many requests have reached the server so far.
+func (r *recorder) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.seen)
+}
 
 // refuses makes an attack and wants it refused by the gateway under a status
 // and with a text in the body.
 func (s *siege) refuses(t *testing.T, status int, text string, attack func() reply) reply {
 	t.Helper()
-	lines := s.refusals()
+	mark := s.log.size()
 	got := s.stops(t, attack, status)
 	if !strings.Contains(got.body, text) {
 		t.Errorf("got %s, want it to say %s", got.body, text)
 	}
-	if n := s.refusals() - lines; n != 1 {
-		t.Errorf("got %d lines about it in the log, want 1", n)
+	if lines := s.log.since(mark); strings.Count(lines, `"level":"WARN","msg":"request"`) != 1 {
+		t.Errorf("got %s in the log, want one warning", lines)
 	}
 	if got.header.Get("X-Request-Id") == "" {
 		t.Error("got no request id")
@@ -96,7 +114,7 @@ func (s *siege) refuses(t *testing.T, status int, text string, attack func() rep
 // the gateway or by net/http before it.
 func (s *siege) stops(t *testing.T, attack func() reply, statuses ...int) reply {
 	t.Helper()
-	before := len(s.up.requests())
+	before := s.up.count()
 	got := attack()
 	ok := false
 	for _, status := range statuses {
@@ -105,7 +123,7 @@ func (s *siege) stops(t *testing.T, attack func() reply, statuses ...int) reply 
 	if !ok {
 		t.Errorf("got %d %s, want one of %v", got.status, got.body, statuses)
 	}
-	if n := len(s.up.requests()) - before; n != 0 {
+	if n := s.up.count() - before; n != 0 {
 		t.Errorf("got %d requests at the server, want none", n)
 	}
 	s.clean(t, "the answer", fmt.Sprint(got))
@@ -137,9 +155,11 @@ func (s *siege) wire(t *testing.T, request string) []reply {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var writing sync.WaitGroup
+	defer writing.Wait()
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
-	_, _ = io.WriteString(conn, request)
+	writing.Go(func() { _, _ = io.WriteString(conn, request) })
 	method, _, _ := strings.Cut(request, " ")
 	var all []reply
 	for in := bufio.NewReader(conn); ; {
@@ -202,6 +222,23 @@ func pongs(next http.Handler) http.Handler {
 		next.ServeHTTP(w, r)
 	})
 }
+
+// ofNewEra is a request of 2026-07-28 and the headers that go with it. Members of
+// params follow _meta, each with a comma before it.
+func ofNewEra(method, name, members string) (body string, headers []string) {
+	body = `{"jsonrpc":"2.0","id":1,"method":"` + method + `","params":{"_meta":{` +
+		`"io.modelcontextprotocol/protocolVersion":"2026-07-28",` +
+		`"io.modelcontextprotocol/clientInfo":{"name":"test","version":"1"},` +
+		`"io.modelcontextprotocol/clientCapabilities":{}}` + members + `}}`
+	headers = []string{"Mcp-Protocol-Version", "2026-07-28", "Mcp-Method", method}
+	if name != "" {
+		headers = append(headers, "Mcp-Name", name)
+	}
+	return body, headers
+}
+
+// sessionHeader names a session of the older era.
+const sessionHeader = "Mcp-Session-Id"
 
 const initialize = `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"test","version":"1"}}}`
 

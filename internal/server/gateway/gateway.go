@@ -154,7 +154,11 @@ func (g *Gateway) dispatch(x *exchange, v *visit) error {
 		}
 		return g.backend.post(x)
 	case http.MethodGet, http.MethodDelete:
-		if x.r.Header.Get(headerVersion) >= mcp.Version20260728 { // transports: both are gone
+		version, err := mcp.HeaderVersion(x.r.Header)
+		if err != nil {
+			return err
+		}
+		if version == mcp.Version20260728 { // transports: both are gone
 			return notAllowed("POST")
 		}
 		if err := g.bind(x); err != nil {
