@@ -47,12 +47,15 @@ func typescript(script string) func(*testing.T, string, string, string, string, 
 	}
 }
 
+// inspectorFile is where npm puts the Inspector's program.
+var inspectorFile = []string{"node_modules", "@modelcontextprotocol", "inspector", "clients", "launcher", "build", "index.js"}
+
 // inspector drives the command line of the MCP Inspector, which starts anew
 // for each method. It does not tell the revision. It exits with 3 when the
 // server wants authorization.
 func inspector(t *testing.T, url, key, era, tool string, args map[string]any) met {
 	command := []string{
-		npm(t, "node_modules", "@modelcontextprotocol", "inspector", "clients", "launcher", "build", "index.js"), "--cli",
+		npm(t, inspectorFile...), "--cli",
 		"--server-url", url, "--transport", "http", "--protocol-era", era, "--stored-auth-only", "--format", "json", "--quiet",
 	}
 	if key != "" {

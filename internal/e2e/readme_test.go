@@ -82,10 +82,10 @@ func newReader(t *testing.T) *reader {
 	if err := os.Symlink(gatehouseBinary(t), filepath.Join(bin, "gatehouse")); err != nil {
 		t.Fatal(err)
 	}
-	// npx would ask the registry; the package is here already.
-	server := nodeServer(t)
-	npx := fmt.Sprintf("#!/bin/sh\nexec '%s' '%s' stdio\n", server[0], server[1])
-	if err := os.WriteFile(filepath.Join(bin, "npx"), []byte(npx), 0o700); err != nil {
+	// npx would ask the registry; the packages are here already.
+	text := fmt.Sprintf("#!/bin/sh\nshift\ncase $1 in\n*/inspector) shift; exec '%s' '%s' \"$@\" ;;\n*) exec '%s' ;;\nesac\n",
+		node(t), npm(t, inspectorFile...), strings.Join(nodeServer(t), "' '"))
+	if err := os.WriteFile(filepath.Join(bin, "npx"), []byte(text), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	return &reader{
@@ -148,7 +148,8 @@ func (r *reader) up(command string, s step) {
 
 // here replaces what the document says by what it is here.
 func (r *reader) here(text string) string {
-	for _, said := range slices.Sorted(maps.Keys(r.known)) {
+	longest := func(a, b string) int { return len(b) - len(a) } // a key before the id in it
+	for _, said := range slices.SortedFunc(maps.Keys(r.known), longest) {
 		text = strings.ReplaceAll(text, said, r.known[said])
 	}
 	return text
@@ -174,6 +175,9 @@ func (r *reader) compare(shown []string, output string) string {
 		}
 		for i, value := range pattern.FindStringSubmatch(strings.TrimSpace(lines[at]))[1:] {
 			found[names[i]] = value
+			if strings.HasPrefix(value, "gthk_") {
+				found[names[i][5:17]] = value[5:17]
+			}
 		}
 		lines = lines[at+1:]
 	}
