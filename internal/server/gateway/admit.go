@@ -261,11 +261,7 @@ func (g *Gateway) body(x *exchange) ([]byte, error) {
 	if r.ContentLength > g.MaxBody {
 		return nil, g.tooLarge(x)
 	}
-	control := http.NewResponseController(x.w.ResponseWriter)
-	// Cleared again below: the same connection tells us when the client leaves.
-	_ = control.SetReadDeadline(time.Now().Add(g.BodyWait))
 	body, err := readBody(r, g.MaxBody)
-	_ = control.SetReadDeadline(time.Time{})
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
@@ -274,7 +270,17 @@ func (g *Gateway) body(x *exchange) ([]byte, error) {
 		x.w.Header().Set("Connection", "close")
 		return nil, &gatehouse.Error{Code: "GH-1307", Status: http.StatusBadRequest, Description: "The body ended early or came too slowly.", Cause: err}
 	}
+	// The same connection tells from now on when the client leaves.
+	_ = http.NewResponseController(x.w.ResponseWriter).SetReadDeadline(time.Time{})
 	return body, nil
+}
+
+// hurry bounds the time that a body may take, of whomever it is: what we refuse
+// without reading it net/http reads to its end before it goes on.
+func (g *Gateway) hurry(a *answer, r *http.Request) {
+	if r.ContentLength != 0 {
+		_ = http.NewResponseController(a.ResponseWriter).SetReadDeadline(time.Now().Add(g.BodyWait))
+	}
 }
 
 func readBody(r *http.Request, limit int64) ([]byte, error) {

@@ -89,6 +89,7 @@ func (g *Gateway) Close() { g.backend.close() }
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a := &answer{ResponseWriter: w, id: rand.Text()[:16]}
 	a.Header().Set("X-Request-Id", a.id)
+	g.hurry(a, r)
 	began := time.Now()
 	v := &visit{}
 	defer func() {
@@ -164,10 +165,15 @@ func (g *Gateway) dispatch(x *exchange, v *visit) error {
 		if err := g.bind(x); err != nil {
 			return err
 		}
-		if x.r.Method == http.MethodGet {
-			return g.backend.get(x)
+		if x.r.Method == http.MethodDelete {
+			return g.backend.delete(x)
 		}
-		return g.backend.delete(x)
+		leave, err := x.place() // before the server hears of it: nothing else can come of it
+		if err != nil {
+			return err
+		}
+		defer leave()
+		return g.backend.get(x)
 	default:
 		return notAllowed("GET, POST, DELETE")
 	}
