@@ -37,14 +37,14 @@ func newHasher(pepper []byte) (*hasher, error) {
 }
 
 // digest returns the digest of a key's text as new records have it.
-func (h *hasher) digest(text string) [sha256.Size]byte {
+func (h *hasher) digest(text []byte) [sha256.Size]byte {
 	if h.fingerprint == "" {
 		return plain(text)
 	}
 	mac := h.take()
 	defer h.give(mac)
 	mac.Reset()
-	mac.Write([]byte(text))
+	mac.Write(text)
 	var sum [sha256.Size]byte
 	mac.Sum(sum[:0])
 	return sum
@@ -52,7 +52,7 @@ func (h *hasher) digest(text string) [sha256.Size]byte {
 
 // under returns the digest that a record made under that pepper has; ok is
 // false when the pepper is another than ours.
-func (h *hasher) under(pepper, text string) (sum [sha256.Size]byte, ok bool) {
+func (h *hasher) under(pepper string, text []byte) (sum [sha256.Size]byte, ok bool) {
 	switch pepper {
 	case "":
 		return plain(text), true
@@ -62,7 +62,7 @@ func (h *hasher) under(pepper, text string) (sum [sha256.Size]byte, ok bool) {
 	return sum, false
 }
 
-func plain(text string) [sha256.Size]byte { return sha256.Sum256([]byte(text)) }
+func plain(text []byte) [sha256.Size]byte { return sha256.Sum256(text) }
 
 func (h *hasher) take() hash.Hash {
 	h.mu.Lock()

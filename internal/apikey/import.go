@@ -45,7 +45,8 @@ func (s *Service) judge(f Foreign, r *Record) (id string, err error) {
 	if f.ID != "" || f.Hash != "" {
 		return "", fmt.Errorf("%w: give either the key's text or its id and hash", ErrInvalid)
 	}
-	if id, err = Parse(f.Text); err != nil {
+	raw, err := parse(f.Text)
+	if err != nil {
 		return "", err
 	}
 	if weak(f.Text[secretAt:checksumAt]) {
@@ -55,8 +56,8 @@ func (s *Service) judge(f Foreign, r *Record) (id string, err error) {
 	if err != nil {
 		return "", err
 	}
-	r.Digest, r.Pepper = h.digest(f.Text), h.fingerprint
-	return id, nil
+	r.Digest, r.Pepper = h.digest(raw), h.fingerprint
+	return f.Text[len(prefix) : secretAt-1], nil
 }
 
 // parseHash reads "sha256:<64 hex digits>" and refuses digests of nothing.
@@ -68,7 +69,7 @@ func parseHash(text string) (sum [32]byte, err error) {
 	if _, err := hex.Decode(sum[:], []byte(digits)); err != nil {
 		return sum, fmt.Errorf(`%w: a hash is "sha256:" and 64 hexadecimal digits`, ErrMalformed)
 	}
-	if sum == plain("") || bytes.Count(sum[:], sum[:1]) == len(sum) {
+	if sum == plain(nil) || bytes.Count(sum[:], sum[:1]) == len(sum) {
 		return sum, fmt.Errorf("%w: that is the hash of nothing", ErrWeak)
 	}
 	return sum, nil

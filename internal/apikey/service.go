@@ -38,7 +38,7 @@ func (s *Service) Create(ctx context.Context, t tenant.ID, spec Spec) (*Key, Sec
 	if err != nil {
 		return nil, Secret{}, err
 	}
-	k, err := s.add(ctx, &Record{Key: spec.key(id, t, at), Digest: h.digest(text.Reveal()), Pepper: h.fingerprint})
+	k, err := s.add(ctx, &Record{Key: spec.key(id, t, at), Digest: h.digest([]byte(text.Reveal())), Pepper: h.fingerprint})
 	if err != nil {
 		return nil, Secret{}, err
 	}
@@ -113,7 +113,7 @@ func (s *Service) Rotate(ctx context.Context, t tenant.ID, id string, overlap ti
 	if err != nil {
 		return nil, nil, Secret{}, err
 	}
-	m := Minted{ID: newID, Digest: h.digest(text.Reveal()), Pepper: h.fingerprint, At: s.now()}
+	m := Minted{ID: newID, Digest: h.digest([]byte(text.Reveal())), Pepper: h.fingerprint, At: s.now()}
 	old, next, err = s.Store.Rotate(ctx, t, id, m, m.At.Add(overlap))
 	if err != nil {
 		return nil, nil, Secret{}, known(fmt.Errorf("rotate key %.20q: %w", id, err))

@@ -40,30 +40,41 @@ func Mint(random io.Reader) (id string, text Secret, err error) {
 	drawn := base62(raw[:12], idLen+5)
 	id = drawn[len(drawn)-idLen:]
 	body := prefix + id + "_" + base62(raw[12:], secretLen)
-	whole := body + checksum(body)
+	sum := checksum([]byte(body))
+	whole := body + string(sum[:])
 	return id, Secret{&whole}, nil
 }
 
 // Parse returns the id of a key's text. It returns an error that wraps
 // [ErrMalformed] and never holds any of the text.
 func Parse(text string) (id string, err error) {
+	if _, err := parse(text); err != nil {
+		return "", err
+	}
+	return text[len(prefix) : secretAt-1], nil
+}
+
+// parse checks a key's text and returns its bytes, so that whoever goes on to
+// hash them has no need to copy again.
+func parse(text string) (raw []byte, err error) {
 	switch {
 	case !Is(text):
-		return "", fmt.Errorf("%w: it does not begin with %s", ErrMalformed, prefix)
+		return nil, fmt.Errorf("%w: it does not begin with %s", ErrMalformed, prefix)
 	case len(text) != textLen:
-		return "", fmt.Errorf("%w: %d characters expected, got %d", ErrMalformed, textLen, len(text))
+		return nil, fmt.Errorf("%w: %d characters expected, got %d", ErrMalformed, textLen, len(text))
 	case text[secretAt-1] != '_':
-		return "", fmt.Errorf("%w: no _ after the id", ErrMalformed)
+		return nil, fmt.Errorf("%w: no _ after the id", ErrMalformed)
 	}
 	for i := len(prefix); i < textLen; i++ {
 		if !alphanumeric(text[i]) && i != secretAt-1 {
-			return "", fmt.Errorf("%w: character %d is none that a key has", ErrMalformed, i+1)
+			return nil, fmt.Errorf("%w: character %d is none that a key has", ErrMalformed, i+1)
 		}
 	}
-	if !sound(text) {
-		return "", fmt.Errorf("%w: its checksum is wrong", ErrMalformed)
+	raw = []byte(text)
+	if checksum(raw[:checksumAt]) != [checksumLen]byte(raw[checksumAt:]) {
+		return nil, fmt.Errorf("%w: its checksum is wrong", ErrMalformed)
 	}
-	return text[len(prefix) : secretAt-1], nil
+	return raw, nil
 }
 
 // validID reports whether s could be a key's id.
@@ -80,32 +91,15 @@ func alphanumeric(c byte) bool {
 	return '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
 }
 
-// sound reports whether text, of full length, ends with its own checksum.
-func sound(text string) bool {
-	var buf [checksumLen]byte
-	return string(sum62(&buf, text[:checksumAt])) == text[checksumAt:]
-}
-
 // checksum returns the CRC-32 (IEEE) of body in six digits. It is no secret and
 // protects from nothing but slips: scanners and we know a key without asking a database.
-func checksum(body string) string {
-	var buf [checksumLen]byte
-	return string(sum62(&buf, body))
-}
-
-// sum62 is checksum without a place of its own to write to. It walks the string
-// because crc32.ChecksumIEEE would have every caller copy it to the heap first.
-func sum62(buf *[checksumLen]byte, body string) []byte {
-	crc := ^uint32(0)
-	for i := range len(body) {
-		crc = crc32.IEEETable[byte(crc)^body[i]] ^ crc>>8
-	}
-	crc = ^crc
+func checksum(body []byte) (sum [checksumLen]byte) {
+	crc := crc32.ChecksumIEEE(body)
 	for i := checksumLen - 1; i >= 0; i-- {
-		buf[i] = digits[crc%62]
+		sum[i] = digits[crc%62]
 		crc /= 62
 	}
-	return buf[:]
+	return sum
 }
 
 // base62 writes b as one big-endian number of exactly n digits.

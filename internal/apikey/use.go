@@ -3,6 +3,8 @@ package apikey
 import (
 	"cmp"
 	"context"
+	"errors"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -17,6 +19,7 @@ const maxSeen = 128
 type uses struct {
 	mu      sync.Mutex
 	pending map[string]Use
+	written map[string]Use // the batch before, on its way to the store or just there
 }
 
 // Used notes that a was used, once a minute and key. What client and tool say
@@ -36,13 +39,15 @@ func (v *Verifier) Used(a *Active, from netip.Addr, client, tool string) {
 	})
 }
 
-// add keeps u unless a use of that minute is kept: an entry that was read again
-// from the store does not know what is not written yet.
+// add keeps u unless a use of that minute is kept: an entry that was read from
+// the store a moment ago does not know what was not written then.
 func (p *uses) add(u Use) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if last, ok := p.pending[u.KeyID]; ok && last.At.Unix()/60 >= u.At.Unix()/60 {
-		return
+	for _, m := range [...]map[string]Use{p.pending, p.written} {
+		if last, ok := m[u.KeyID]; ok && last.At.Unix()/60 >= u.At.Unix()/60 {
+			return
+		}
 	}
 	if p.pending == nil {
 		p.pending = map[string]Use{}
@@ -55,26 +60,31 @@ func (p *uses) add(u Use) {
 func (p *uses) take() []Use {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	batch := make([]Use, 0, len(p.pending))
-	for _, u := range p.pending {
-		batch = append(batch, u)
-	}
-	p.pending = nil
-	slices.SortFunc(batch, func(a, b Use) int { return cmp.Compare(a.KeyID, b.KeyID) })
-	return batch
+	p.written, p.pending = p.pending, nil
+	return slices.SortedFunc(maps.Values(p.written), func(a, b Use) int { return cmp.Compare(a.KeyID, b.KeyID) })
 }
 
-// flush writes down what is pending. What cannot be written stays pending.
+// failed makes what was taken pending again, but for keys with a later use.
+func (p *uses) failed() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	maps.Copy(p.written, p.pending)
+	p.pending, p.written = p.written, nil
+}
+
+// flush writes down what is pending. Only Run calls it, once at a time.
 func (v *Verifier) flush(ctx context.Context) {
 	batch := v.uses.take()
 	if len(batch) == 0 {
 		return
 	}
-	if err := v.Source.Use(ctx, batch); err != nil {
+	err := v.Source.Use(ctx, batch)
+	if err == nil {
+		return
+	}
+	v.uses.failed()
+	if !errors.Is(ctx.Err(), context.Canceled) { // then it is done once more, at the end
 		v.log().Warn("last uses of keys are not written yet", "error", err, "keys", len(batch))
-		for _, u := range batch {
-			v.uses.add(u)
-		}
 	}
 }
 

@@ -101,23 +101,24 @@ func (v *Verifier) find(ctx context.Context, text string, now time.Time) (*entry
 	if !Is(text) {
 		return nil, gatehouse.ErrNotMine
 	}
-	id, err := Parse(text)
+	raw, err := parse(text)
 	if err != nil {
 		return nil, gatehouse.Refuse("GH-1010", "This looks like a gatehouse key, but it is damaged. Probably cut while copying.", err)
 	}
 	if err := v.ready(ctx, now); err != nil {
 		return nil, err
 	}
+	id := text[len(prefix) : secretAt-1]
 	e, err := v.lookup(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	if e.record == nil { // the same work as for a wrong secret
-		sum := v.hash.digest(text)
+		sum := v.hash.digest(raw)
 		subtle.ConstantTimeCompare(sum[:], e.nothing[:])
 		return nil, notAccepted("no key has the id %s", id)
 	}
-	sum, ok := v.hash.under(e.record.Pepper, text)
+	sum, ok := v.hash.under(e.record.Pepper, raw)
 	if !ok {
 		return nil, notAccepted("key id %s was made under the pepper with fingerprint %s; this server has %s",
 			id, e.record.Pepper, orNone(v.hash.fingerprint))

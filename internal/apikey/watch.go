@@ -133,6 +133,7 @@ func (v *Verifier) end(e *entry, why *gatehouse.Error) {
 		v.watched.remove(e)
 	}
 	e.mu.Unlock()
+	v.known.remove(e.id)                   // whoever comes next gets a new one, which may live
 	for w := first; w != nil; w = w.next { // off the list, so nobody else changes it
 		w.cancel(why)
 	}

@@ -1,0 +1,185 @@
+package apikey_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
+)
+
+func digest(text string) [32]byte { return sha256.Sum256([]byte(text)) }
+
+// A record that was read before a change must not be kept after it.
+func TestStaleReadIsNotKept(t *testing.T) {
+	m := &memory{}
+	id, text := m.mint(t, nil)
+	v := &apikey.Verifier{Source: m}
+	v.Changed()
+	var once sync.Once
+	m.between = func() {
+		once.Do(func() { // the key is revoked between the reading and the keeping
+			m.change(id, func(k *apikey.Key) { k.RevokedAt = time.Now() })
+			v.Changed()
+		})
+	}
+	a, err := v.Verify(t.Context(), text, netip.Addr{})
+	if err == nil { // it came before the change: so far so good, but it ends there
+		watched, stop := v.Watch(t.Context(), a)
+		defer stop()
+		wantRefusal(t, context.Cause(watched), "GH-1011", "revoked")
+	}
+	_, err = v.Verify(t.Context(), text, netip.Addr{})
+	wantRefusal(t, err, "GH-1011", "revoked")
+}
+
+// A key nobody knew is known as soon as it is made.
+func TestUnknownKeyIsSeenOnceMade(t *testing.T) {
+	m := &memory{}
+	id, secret, err := apikey.Mint(nil)
+	must(t, err)
+	v := &apikey.Verifier{Source: m}
+	for range 3 {
+		_, err = v.Verify(t.Context(), secret.Reveal(), netip.Addr{})
+		wantRefusal(t, err, "GH-1011", "no key has the id")
+	}
+	m.set(apikey.Record{Key: apikey.Key{ID: id, Family: id}, Digest: digest(secret.Reveal())})
+	v.Changed()
+	_, err = v.Verify(t.Context(), secret.Reveal(), netip.Addr{})
+	must(t, err)
+}
+
+// A change that nobody can read ends everything that was in memory.
+func TestChangedWithoutAnAnswer(t *testing.T) {
+	m := &memory{}
+	_, text := m.mint(t, nil)
+	v := &apikey.Verifier{Source: m}
+	watched, stop := watching(t, v, text)
+	defer stop()
+	m.fail(errors.New("disk on fire"))
+	v.Changed()
+	wantRefusal(t, context.Cause(watched), "GH-1902", "disk on fire")
+	_, err := v.Verify(t.Context(), text, netip.Addr{})
+	wantRefusal(t, err, "GH-1902", "disk on fire")
+	m.fail(nil)
+	_, err = v.Verify(t.Context(), text, netip.Addr{})
+	must(t, err)
+}
+
+func TestWatchOfNobody(t *testing.T) {
+	v := &apikey.Verifier{Source: &memory{}}
+	watched, stop := v.Watch(t.Context(), &apikey.Active{})
+	defer stop()
+	wantRefusal(t, context.Cause(watched), "GH-1011", "no key was verified")
+	v.Used(&apikey.Active{}, netip.Addr{}, "", "")
+}
+
+// More keys than memory has room for are all served, and all ended in time.
+func TestSmallCapacity(t *testing.T) {
+	m := &memory{}
+	v := &apikey.Verifier{Source: m, Capacity: 100}
+	var ids, texts []string
+	var watches []context.Context
+	for range 2000 {
+		id, text := m.mint(t, nil)
+		ids, texts = append(ids, id), append(texts, text)
+		w, stop := watching(t, v, text)
+		t.Cleanup(stop)
+		watches = append(watches, w)
+	}
+	if n := v.KeptForTest(); n > 400 {
+		t.Errorf("got %d keys in memory, want about 100", n)
+	}
+	for range 20000 { // strangers do not push them out
+		_, s, err := apikey.Mint(nil)
+		must(t, err)
+		_, err = v.Verify(t.Context(), s.Reveal(), netip.Addr{})
+		wantRefusal(t, err, "GH-1011", "")
+	}
+	if n := v.KeptForTest(); n > 400+8192+128 {
+		t.Errorf("got %d entries in memory", n)
+	}
+	for i, id := range ids {
+		if i%2 == 0 {
+			m.change(id, func(k *apikey.Key) { k.RevokedAt = time.Now() })
+		}
+	}
+	v.Changed()
+	for i, w := range watches {
+		_, err := v.Verify(t.Context(), texts[i], netip.Addr{})
+		if want := i%2 == 1; (w.Err() == nil) != want || (err == nil) != want {
+			t.Fatalf("key %d: got %v and %v, want it valid: %v", i, w.Err(), err, want)
+		}
+	}
+}
+
+// While keys are verified, watched and evicted at full speed, a revocation that
+// returned is a revocation: nobody gets in after it, and nobody stays.
+func TestRevocationStorm(t *testing.T) {
+	h := newHouse(t)
+	h.v.Capacity = 128 // two entries per shard: eviction is in the game
+	h.v.Now, h.keys.Now = nil, nil
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { h.v.Run(ctx) })
+	const rounds, callers = 30, 6
+	for range rounds {
+		k, text := h.create(t, apikey.Spec{Tools: []string{"*"}})
+		var revoked atomic.Bool
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		open := make([]context.Context, callers) // the first watch of each caller, never stopped
+		for i := range callers {
+			wg.Go(func() {
+				for !revoked.Load() || i%2 == 0 { // half go on until they are refused
+					late := revoked.Load()
+					a, err := h.v.Verify(ctx, text, netip.Addr{})
+					if err != nil {
+						return
+					}
+					w, stop := h.v.Watch(ctx, a)
+					if late {
+						t.Error("accepted after the revocation returned")
+					}
+					mu.Lock()
+					first := open[i] == nil
+					if first {
+						open[i] = w
+					}
+					mu.Unlock()
+					if first {
+						continue
+					}
+					h.v.Used(a, netip.Addr{}, "c", "t")
+					stop()
+				}
+			})
+		}
+		wg.Go(func() { // another key's life goes on meanwhile
+			other, _ := h.create(t, apikey.Spec{})
+			_, _, _, err := h.keys.Rotate(ctx, h.def, other.ID, time.Hour)
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		if _, err := h.keys.Revoke(ctx, h.def, k.ID, "", ""); err != nil {
+			t.Error(err)
+		}
+		revoked.Store(true)
+		mu.Lock()
+		for i, w := range open {
+			if w != nil && w.Err() == nil {
+				t.Errorf("caller %d is still connected", i)
+			}
+		}
+		mu.Unlock()
+		wg.Wait()
+	}
+	cancel()
+	running.Wait()
+}
