@@ -149,7 +149,7 @@ func (a *app) rehearse(c *config.Config, state server.State) error {
 
 // runners are programs whose first argument says more than they do.
 var runners = map[string]bool{
-	"npx": true, "uvx": true, "bunx": true, "node": true, "python": true, "python3": true, "uv": true, "deno": true, "go": true, "sh": true, "bash": true,
+	"npx": true, "uvx": true, "bunx": true, "node": true, "python": true, "python3": true, "uv": true, "deno": true, "go": true,
 }
 
 var noName = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
@@ -160,6 +160,9 @@ func commandName(command []string) string {
 	word := command[0]
 	if base := filepath.Base(word); runners[strings.TrimSuffix(base, ".exe")] {
 		for _, w := range command[1:] {
+			if w == "-c" || w == "-e" { // what follows is a program, not a name
+				break
+			}
 			if !strings.HasPrefix(w, "-") && w != "run" {
 				word = w
 				break

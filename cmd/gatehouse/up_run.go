@@ -127,7 +127,7 @@ func (u *upRun) absent(err error, late bool) error {
 	case s.Stdio != nil:
 		return &fault{exitFailure, "GH-2302", sentence(err.Error())}
 	case late:
-		return &fault{exitFailure, "GH-1601", fmt.Sprintf("%s cannot be reached: %v. Start the server, or correct the URL.", s.URL, err)}
+		return &fault{exitFailure, "GH-1601", fmt.Sprintf("%s cannot be reached: %s. Start the server, or correct the URL.", s.URL, strings.TrimPrefix(err.Error(), upstream.ErrUnreachable.Error()+": "))}
 	}
 	return &fault{exitFailure, "GH-1604", fmt.Sprintf("%s does not speak MCP: %v. Is the path right?", s.URL, err)}
 }

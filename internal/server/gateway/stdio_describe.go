@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
+	"github.com/gatehouse-mcp/gatehouse/internal/process"
 )
 
 // Description is what a server says about itself.
@@ -62,6 +64,14 @@ func why(l *link, err error) error {
 	case <-l.child.Done():
 		return l.child.Err()
 	default:
+	}
+	if !errors.Is(err, process.ErrEnded) {
+		return err
+	}
+	select { // it is going: why is known once it is gone
+	case <-l.child.Done():
+		return l.child.Err()
+	case <-time.After(time.Second):
 		return err
 	}
 }
