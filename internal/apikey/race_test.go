@@ -16,7 +16,7 @@ import (
 func digest(text string) [32]byte { return sha256.Sum256([]byte(text)) }
 
 // A record that was read before a change must not be kept after it.
-func TestStaleReadIsNotKept(t *testing.T) {
+func TestRaceOfReadAndChange(t *testing.T) {
 	m := &memory{}
 	id, text := m.mint(t, nil)
 	v := &apikey.Verifier{Source: m}
@@ -118,66 +118,73 @@ func TestSmallCapacity(t *testing.T) {
 	}
 }
 
+// crowd is callers of one key at full speed, and what they hold on to.
+type crowd struct {
+	h       *house
+	text    string
+	revoked atomic.Bool // the revocation has returned
+
+	mu   sync.Mutex
+	open []context.Context // watches that are never stopped
+}
+
+// call verifies and watches until it is refused, or until the revocation unless
+// it is stubborn. It keeps its first watch.
+func (c *crowd) call(ctx context.Context, t *testing.T, stubborn bool) {
+	for first := true; stubborn || !c.revoked.Load(); first = false {
+		late := c.revoked.Load()
+		a, err := c.h.v.Verify(ctx, c.text, netip.Addr{})
+		if err != nil {
+			return
+		}
+		if late {
+			t.Error("accepted after the revocation returned")
+		}
+		w, stop := c.h.v.Watch(ctx, a)
+		if first {
+			c.mu.Lock()
+			c.open = append(c.open, w)
+			c.mu.Unlock()
+			continue
+		}
+		c.h.v.Used(a, netip.Addr{}, "c", "t")
+		stop()
+	}
+}
+
 // While keys are verified, watched and evicted at full speed, a revocation that
 // returned is a revocation: nobody gets in after it, and nobody stays.
-func TestRevocationStorm(t *testing.T) {
+func TestConcurrentRevocation(t *testing.T) {
 	h := newHouse(t)
-	h.v.Capacity = 128 // two entries per shard: eviction is in the game
+	h.v.Capacity = 128 // one young entry per shard: eviction is in the game
 	h.v.Now, h.keys.Now = nil, nil
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { h.v.Run(ctx) })
-	const rounds, callers = 30, 6
-	for range rounds {
+	for range 30 {
 		k, text := h.create(t, apikey.Spec{Tools: []string{"*"}})
-		var revoked atomic.Bool
+		c := &crowd{h: h, text: text}
 		var wg sync.WaitGroup
-		var mu sync.Mutex
-		open := make([]context.Context, callers) // the first watch of each caller, never stopped
-		for i := range callers {
-			wg.Go(func() {
-				for !revoked.Load() || i%2 == 0 { // half go on until they are refused
-					late := revoked.Load()
-					a, err := h.v.Verify(ctx, text, netip.Addr{})
-					if err != nil {
-						return
-					}
-					w, stop := h.v.Watch(ctx, a)
-					if late {
-						t.Error("accepted after the revocation returned")
-					}
-					mu.Lock()
-					first := open[i] == nil
-					if first {
-						open[i] = w
-					}
-					mu.Unlock()
-					if first {
-						continue
-					}
-					h.v.Used(a, netip.Addr{}, "c", "t")
-					stop()
-				}
-			})
+		for i := range 6 {
+			wg.Go(func() { c.call(ctx, t, i%2 == 0) })
 		}
 		wg.Go(func() { // another key's life goes on meanwhile
 			other, _ := h.create(t, apikey.Spec{})
-			_, _, _, err := h.keys.Rotate(ctx, h.def, other.ID, time.Hour)
-			if err != nil {
+			if _, _, _, err := h.keys.Rotate(ctx, h.def, other.ID, time.Hour); err != nil {
 				t.Error(err)
 			}
 		})
 		if _, err := h.keys.Revoke(ctx, h.def, k.ID, "", ""); err != nil {
 			t.Error(err)
 		}
-		revoked.Store(true)
-		mu.Lock()
-		for i, w := range open {
-			if w != nil && w.Err() == nil {
-				t.Errorf("caller %d is still connected", i)
+		c.revoked.Store(true)
+		c.mu.Lock()
+		for _, w := range c.open {
+			if w.Err() == nil {
+				t.Error("still connected after the revocation returned")
 			}
 		}
-		mu.Unlock()
+		c.mu.Unlock()
 		wg.Wait()
 	}
 	cancel()

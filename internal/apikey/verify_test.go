@@ -130,14 +130,19 @@ func TestA160EveryCharacterCounts(t *testing.T) {
 	}
 }
 
-func TestA165Lifecycle(t *testing.T) {
-	day := 24 * time.Hour
-	tests := []struct {
-		name  string
-		do    func(t *testing.T, h *house, k *apikey.Key)
-		code  string // empty: accepted
-		cause string
-	}{
+const day = 24 * time.Hour
+
+// chapter is something that happens in a key's life, and how the key is judged after.
+type chapter struct {
+	name  string
+	do    func(t *testing.T, h *house, k *apikey.Key)
+	code  string // empty: accepted
+	cause string
+}
+
+// life is what can happen to a key that expires in ten days.
+func life() []chapter {
+	return []chapter{
 		{"a key in its time", func(_ *testing.T, h *house, _ *apikey.Key) { h.clock = h.clock.Add(10*day - 1) }, "", ""},
 		{"an expired key", func(_ *testing.T, h *house, _ *apikey.Key) { h.clock = h.clock.Add(13 * day) }, "GH-1011", "expired 3 days ago"},
 		{"a revoked key", func(t *testing.T, h *house, k *apikey.Key) {
@@ -178,7 +183,10 @@ func TestA165Lifecycle(t *testing.T) {
 			must(t, err)
 		}, "GH-1011", "used from 198.51.100.7, which is in none of its networks"},
 	}
-	for _, tt := range tests {
+}
+
+func TestA165Lifecycle(t *testing.T) {
+	for _, tt := range life() {
 		t.Run(tt.name, func(t *testing.T) {
 			h := newHouse(t)
 			k, text := h.create(t, apikey.Spec{Tools: []string{"a"}, Expires: h.clock.Add(10 * day)})

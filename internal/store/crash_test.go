@@ -100,7 +100,7 @@ func wantDone(t *testing.T, path string, acked []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer d.Close() //nolint:errcheck // nothing was written
+	defer d.Close()
 	state := func(id string) apikey.State {
 		k, err := d.Keys().Get(t.Context(), "", id)
 		if err != nil {

@@ -207,7 +207,7 @@ func run(t *testing.T, who *syscall.SysProcAttr, name string, args ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer out.Close() //nolint:errcheck // only read again
+	defer out.Close()
 	cmd := exec.Command(name, args...)
 	cmd.SysProcAttr, cmd.Stdout, cmd.Stderr, cmd.Dir = who, out, out, "/"
 	if err := cmd.Run(); err != nil {

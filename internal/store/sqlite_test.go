@@ -103,7 +103,7 @@ func TestOpenKeepsStrangersOut(t *testing.T) {
 			if err != nil {
 				return
 			}
-			defer d.Close() //nolint:errcheck // the modes are what is tested
+			defer d.Close()
 			create(t, d)
 			for _, suffix := range []string{"", "-wal", "-shm"} {
 				info, err := os.Stat(path + suffix)
