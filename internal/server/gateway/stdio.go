@@ -16,16 +16,16 @@ import (
 // newer era share one child; each session of the older has its own.
 type Stdio struct {
 	Process      process.Spec  // how a child is started; Receive is ours to set
-	MaxChildren  int           // children at once; zero: 32
-	MaxPerCaller int           // sessions of one caller at once; zero: 8
+	MaxChildren  int           // children at once; zero: 64
+	MaxPerCaller int           // sessions of one caller at once; zero: 16
 	Idle         time.Duration // a child that nobody used for so long is stopped; zero: 30 min
 	ProbeWait    time.Duration // how long a child may take to say which era it speaks; zero: 30 s
 	Backoff      time.Duration // pause after the first failure, doubled with each further one up to 30 s; zero: 200 ms
 }
 
 const (
-	defaultMaxChildren  = 32
-	defaultMaxPerCaller = 8
+	defaultMaxChildren  = 64
+	defaultMaxPerCaller = 16
 	defaultIdle         = 30 * time.Minute
 	defaultProbeWait    = 30 * time.Second
 	defaultBackoff      = 200 * time.Millisecond
@@ -248,13 +248,6 @@ func (l *lease) give() {
 		return
 	}
 	l.timer.Reset(l.after)
-}
-
-// free says whether nobody holds it.
-func (l *lease) free() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.held == 0
 }
 
 func (l *lease) expire() {

@@ -88,7 +88,9 @@ func (d *double) run() {
 func (d *double) handle(m *incoming) {
 	switch {
 	case m.Method == "" && d.waiting[string(m.ID)] != "":
-		d.text(json.RawMessage(d.waiting[string(m.ID)]), "client said "+string(m.Result))
+		call := json.RawMessage(d.waiting[string(m.ID)])
+		delete(d.waiting, string(m.ID))
+		d.text(call, "client said "+string(m.Result))
 	case m.Method == "":
 		fmt.Fprintln(os.Stderr, "uninvited answer", string(m.ID))
 	case m.Method == "server/discover" && d.kind == "shy":

@@ -113,13 +113,6 @@ func (b *inbox) fail(err error) []parcel {
 	return queue
 }
 
-// open says whether something that answers nothing could still be put.
-func (b *inbox) open() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.err == nil && b.answers != 0 && !b.single
-}
-
 // statusOf returns the HTTP status under which a response travels. Only the
 // newer era has others than 200, and only for what concerns the protocol: an
 // error of the method itself is an answer. MCP 2026-07-28 transports

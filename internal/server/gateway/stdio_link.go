@@ -2,8 +2,10 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"sync"
@@ -130,12 +132,13 @@ func (l *link) find(owner string, id []byte) *pending {
 // receive takes what the child says to whom it belongs.
 func (l *link) receive(message []byte) {
 	<-l.up
+	defer func() { // one message must not take the gateway down with it
+		if p := recover(); p != nil {
+			l.log.Error("panic", "server", l.name, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		}
+	}()
 	if message[0] != '[' {
 		l.one(message)
-		return
-	}
-	if l.era == mcp.Modern {
-		l.drop("a batch", nil)
 		return
 	}
 	elements, err := mcp.Split(message) // MCP 2025-03-26 knows batches in both directions

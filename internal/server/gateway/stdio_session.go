@@ -28,7 +28,7 @@ type session struct {
 
 const (
 	maxAsked   = 1000
-	evictAfter = time.Minute // without use, after which a session gives way to its owner's next
+	evictAfter = 3 * time.Second // without use, after which a session gives way to its owner's next
 )
 
 // initialize opens a session, with a child of its own.
@@ -115,8 +115,8 @@ func (s *stdio) place(n *session) error {
 			continue
 		}
 		count++
-		used := other.lastUse()
-		if now.Sub(used) >= evictAfter && (oldest == nil || used.Before(since)) && other.lease.free() {
+		used, idle := other.lastUse()
+		if idle && now.Sub(used) >= evictAfter && (oldest == nil || used.Before(since)) {
 			oldest, since = other, used
 		}
 	}
@@ -152,10 +152,12 @@ func (s *stdio) session(x *exchange) (*session, error) {
 	return n, nil
 }
 
-func (n *session) lastUse() time.Time {
+// lastUse returns when the session was last used, and whether it is idle: an
+// open GET stream is no use, many clients leave theirs behind.
+func (n *session) lastUse() (at time.Time, idle bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.used
+	return n.used, len(n.posts) == 0
 }
 
 // end ends the session; it returns when its child is gone.
@@ -274,6 +276,7 @@ func (n *session) leave(box *inbox) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.posts = slices.DeleteFunc(n.posts, func(b *inbox) bool { return b == box })
+	n.used = n.s.Process.Now()
 	n.redeliver(rest)
 }
 
@@ -308,7 +311,7 @@ func (n *session) route(message []byte, e *mcp.Envelope) bool {
 // with the lock held.
 func (n *session) deliver(p parcel) bool {
 	for _, box := range slices.Backward(n.posts) {
-		if box.open() && box.put(p) {
+		if box.put(p) {
 			return true
 		}
 	}

@@ -1,0 +1,47 @@
+package gateway
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+)
+
+func TestA198PanicWhileReadingAChild(t *testing.T) {
+	var log bytes.Buffer
+	l := &link{log: slog.New(slog.NewTextHandler(&log, nil)), up: make(chan struct{}), last: 1}
+	l.calls = map[string]*pending{"1": {}} // no message and no box: a fault of ours
+	close(l.up)
+	l.receive([]byte(`{"jsonrpc":"2.0","id":1,"result":{}}`))
+	if !strings.Contains(log.String(), "panic") || !strings.Contains(log.String(), "stack") {
+		t.Errorf("got log %q", log.String())
+	}
+}
+
+func TestInboxBounds(t *testing.T) {
+	severed := 0
+	b := newInbox("", -1)
+	b.slow(func() { severed++ })
+	big := parcel{message: make([]byte, maxQueued)}
+	if !b.put(big) {
+		t.Fatal("the first message may have any size")
+	}
+	if b.put(parcel{message: []byte("{}")}) || b.put(parcel{}) || severed != 1 {
+		t.Errorf("got more than the bound; severed %d times", severed)
+	}
+	if got, err := b.take(); len(got) != 1 || !errors.Is(err, errSlow) {
+		t.Errorf("got %d messages, %v", len(got), err)
+	}
+	b = newInbox("", -1)
+	for range maxHeld {
+		b.put(parcel{})
+	}
+	if b.put(parcel{}) {
+		t.Error("got more messages than the bound")
+	}
+	b = newInbox("", 1)
+	if !b.put(parcel{final: &pending{}}) || b.put(parcel{}) || b.put(parcel{final: &pending{}}) {
+		t.Error("something followed the last answer")
+	}
+}
