@@ -50,6 +50,8 @@ func TestA140CaseVariantKeys(t *testing.T) {
 		{"params and NUL", ``, `,"params\u0000":{"name":"danger"}`},
 		{"params and a zero-width space", ``, `,"params\u200b":{"name":"danger"}`},
 		{"params and a soft hyphen", ``, `,"par\u00adams":{"name":"danger"}`},
+		{"params and a grapheme joiner", ``, `,"params\u034f":{"name":"danger"}`},
+		{"params and a Hangul filler", ``, `,"par\u3164ams":{"name":"danger"}`},
 		{"params behind a space", ``, `," params":{"name":"danger"}`},
 		{"params behind a byte order mark", ``, `,"\ufeffparams":{"name":"danger"}`},
 		{"Id", ``, `,"Id":2`},
@@ -265,6 +267,10 @@ func TestA155DepthAndSize(t *testing.T) {
 		t.Errorf("a limit of 100: %v", err)
 	}
 	wide := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"a":[` + strings.Repeat(`{"[":"\"]}"},`, 1000) + `0]}}}`
+	quoted := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"a":"\\\"` + strings.Repeat("[", 100) + `\\\\"}}}`
+	if got := refusal(t, quoted, nil); got != 0 {
+		t.Errorf("brackets in a string: got %d, want them accepted", got)
+	}
 	if got := refusal(t, wide, nil); got != 0 {
 		t.Errorf("a thousand objects side by side: got %d, want them accepted", got)
 	}

@@ -70,6 +70,7 @@ func TestA187NewlineFraming(t *testing.T) {
 	const call = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"t":"x\ny"}}}`
 	tests := []struct{ name, message, want string }{
 		{"pretty print", "{\n  \"jsonrpc\": \"2.0\",\r\n  \"id\": 1,\r  \"method\": \"tools/call\",\n\n\t\"params\": {\"name\": \"a\", \"arguments\": {\"t\": \"x\\ny\"}}\n}\n", call},
+		{"carriage returns only", strings.ReplaceAll(call, ":{", "\r:\r{"), call},
 		{"one line already", call, call},
 		{"line separators of Unicode", strings.Replace(call, `x\ny`, "x\u2028{}\u2029y\u0085", 1), strings.Replace(call, `x\ny`, `x\u2028{}\u2029y\u0085`, 1)},
 		{"a number in its own way", "{\"jsonrpc\":\"2.0\",\n\"id\":1.50,\"method\":\"ping\",\"params\":{\"x\":1e400,\"y\":\"\\/\\u0041\"}}",

@@ -44,6 +44,7 @@ func TestA137EventStreams(t *testing.T) {
 		{"an event", "data: a\n\n", []mcp.Event{data("a")}},
 		{"lines that end in CR", "data: a\r\rdata: b\r\r", []mcp.Event{data("a"), data("b")}},
 		{"lines that end in CR LF", "data: a\r\n\r\ndata: b\r\n\r\n", []mcp.Event{data("a"), data("b")}},
+		{"two lines that end in CR LF", "data: a\r\ndata: b\r\n\r\n", []mcp.Event{data("a\nb")}},
 		{"all ends mixed", "data: a\rdata: b\ndata: c\r\n\n", []mcp.Event{data("a\nb\nc")}},
 		{"LF CR, which are two", "data: a\n\rdata: b\n\n", []mcp.Event{data("a"), data("b")}},
 		{"every field", "event: e\nid: 1\nretry: 50\ndata: d\n\n", []mcp.Event{{Name: "e", ID: "1", HasID: true, Retry: "50", Data: []byte("d")}}},

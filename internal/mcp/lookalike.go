@@ -31,8 +31,11 @@ func lookalike(name []byte, where place) bool {
 	return where.has(folded)
 }
 
-// fold returns the one rune that stands for all cases of r, or -1 when r leaves
-// no ink: controls, spaces, marks, joiners.
+// fold returns the ASCII letter in lower case that some reader may take r for,
+// any other rune as it is, and -1 when r leaves no ink: controls, spaces,
+// marks, joiners. Beside A to Z these are the long s and the Kelvin sign of
+// Unicode's simple case folding, and the Turkish i's, which only lower and
+// upper make ASCII.
 func fold(r rune) rune {
 	switch {
 	case 'A' <= r && r <= 'Z':
@@ -42,15 +45,12 @@ func fold(r rune) rune {
 	case r <= 0x7f, !unicode.IsPrint(r), unicode.In(r, unicode.Mn, unicode.Me, unicode.Other_Default_Ignorable_Code_Point):
 		return -1
 	}
-	least := r
-	for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
-		least = min(least, f)
-	}
-	// The Turkish i's fold to nothing, yet a lower() or upper() makes them ASCII.
 	for _, f := range [...]rune{unicode.ToLower(r), unicode.ToUpper(r)} {
-		least = min(least, f)
+		if f < utf8.RuneSelf {
+			return unicode.ToLower(f)
+		}
 	}
-	return unicode.ToLower(least)
+	return r
 }
 
 // place is an object whose members mean something here.

@@ -146,6 +146,14 @@ func TestFilterTools(t *testing.T) {
 	}
 }
 
+func TestFilterToolsAsksOnlyAboutNames(t *testing.T) {
+	const message = `{"jsonrpc":"2.0","id":1,"result":{"tools":[{},{"name":1},{"name":""},null,{"name":"a"}]}}`
+	got, err := mcp.FilterTools([]byte(message), func(string) bool { return true })
+	if want := `{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"a"}]}}`; err != nil || string(got) != want {
+		t.Errorf("got %s, %v, want %s", got, err, want)
+	}
+}
+
 func TestFilterToolsRefuses(t *testing.T) {
 	also := map[string]string{
 		"tools by name":         `{"jsonrpc":"2.0","id":1,"result":{"tools":{"no":{}}}}`,
