@@ -139,7 +139,7 @@ func latency(y *yard, r *report) error {
 		if err := y.round("latency", n, func(p *peer, t *target) error {
 			var mu sync.Mutex
 			var took []time.Duration
-			k := y.crowd(t, conns, func(k *crowd, c *caller, n int) error {
+			k := y.crowd(t, conns, func(_ *crowd, c *caller, n int) error {
 				time.Sleep(time.Duration(n) * time.Second / rate)
 				turn := time.NewTicker(conns * time.Second / rate)
 				defer turn.Stop()

@@ -45,8 +45,15 @@ func serve(t testing.TB, h http.HandlerFunc) (*Client, *atomic.Int32) {
 	return newClient(t, s.URL+"/mcp?a=b"), &accepted
 }
 
+// reply is a whole answer.
+type reply struct {
+	status  int
+	body    string
+	trailer http.Header
+}
+
 // read does one exchange to its end.
-func read(t testing.TB, c *Client, q *Request) (*http.Response, string) {
+func read(t testing.TB, c *Client, q *Request) reply {
 	t.Helper()
 	res, err := c.Do(t.Context(), q)
 	if err != nil {
@@ -57,7 +64,16 @@ func read(t testing.TB, c *Client, q *Request) (*http.Response, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return res, string(b)
+	return reply{res.StatusCode, string(b), res.Trailer}
+}
+
+// try returns why there is no answer.
+func try(ctx context.Context, c *Client, q *Request) error {
+	res, err := c.Do(ctx, q)
+	if err == nil {
+		res.Body.Close()
+	}
+	return err
 }
 
 func TestRequest(t *testing.T) {
@@ -123,10 +139,7 @@ func TestA135RequestCannotBeInjectedInto(t *testing.T) {
 	} {
 		for _, body := range [][]byte{nil, make([]byte, maxDirect+1)} {
 			q.Body = body
-			res, err := c.Do(t.Context(), &q)
-			if err == nil {
-				res.Body.Close()
-			}
+			err := try(t.Context(), c, &q)
 			// net/http has its own words for what it refuses itself.
 			if err == nil || body == nil && !errors.Is(err, ErrRequest) {
 				t.Errorf("%s: got %v, want ErrRequest", name, err)
@@ -189,12 +202,12 @@ func TestAnswer(t *testing.T) {
 	for range 3 {
 		for _, tt := range tests {
 			t.Run(tt.name, func(t *testing.T) {
-				res, body := read(t, c, &Request{Method: tt.method, Target: tt.target})
-				if res.StatusCode != tt.status || body != tt.body {
-					t.Errorf("got %d %q, want %d %q", res.StatusCode, body, tt.status, tt.body)
+				got := read(t, c, &Request{Method: tt.method, Target: tt.target})
+				if got.status != tt.status || got.body != tt.body {
+					t.Errorf("got %d %q, want %d %q", got.status, got.body, tt.status, tt.body)
 				}
-				if tt.target == "/trailer" && res.Trailer.Get("Sum") != "42" {
-					t.Errorf("got trailer %v, want Sum: 42", res.Trailer)
+				if tt.target == "/trailer" && got.trailer.Get("Sum") != "42" {
+					t.Errorf("got trailer %v, want Sum: 42", got.trailer)
 				}
 			})
 		}
@@ -268,7 +281,7 @@ func TestCancel(t *testing.T) {
 			}()
 			<-arrived
 			cancel(revoked)
-			if err := <-done; err != revoked {
+			if err := <-done; !errors.Is(err, revoked) {
 				t.Errorf("got %v, want the cause", err)
 			}
 			<-gone
@@ -276,7 +289,7 @@ func TestCancel(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(revoked)
-	if _, err := c.Do(ctx, &Request{Method: "GET"}); err != revoked {
+	if err := try(ctx, c, &Request{Method: "GET"}); !errors.Is(err, revoked) {
 		t.Errorf("got %v, want the cause of a context that had ended before", err)
 	}
 }
@@ -320,13 +333,13 @@ func TestTLS(t *testing.T) {
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	c := newClient(t, s.URL)
-	if _, err := c.Do(t.Context(), &Request{Method: "GET"}); !errors.Is(err, ErrUnreachable) {
+	if err := try(t.Context(), c, &Request{Method: "GET"}); !errors.Is(err, ErrUnreachable) {
 		t.Errorf("got %v, want ErrUnreachable for a certificate nobody vouches for", err)
 	}
 	c = newClient(t, s.URL)
 	c.TLS = s.Client().Transport.(*http.Transport).TLSClientConfig
-	if _, body := read(t, c, &Request{Method: "POST", Body: []byte("{}")}); body != "HTTP/2.0" {
-		t.Errorf("got %s, want HTTP/2.0", body)
+	if got := read(t, c, &Request{Method: "POST", Body: []byte("{}")}); got.body != "HTTP/2.0" {
+		t.Errorf("got %s, want HTTP/2.0", got.body)
 	}
 }
 

@@ -73,6 +73,7 @@ func FuzzHead(f *testing.F) {
 		if err != nil {
 			return
 		}
+		defer res.Body.Close()
 		if end < 0 {
 			t.Fatalf("got no end of %q, which net/http reads", b)
 		}

@@ -159,8 +159,8 @@ func TestA133UnsolicitedBytesAreNobodysAnswer(t *testing.T) {
 				}
 			})
 			for range 100 {
-				if _, body := read(t, c, &Request{Method: "POST"}); body != "first" {
-					t.Fatalf("got %q, want %q", body, "first")
+				if got := read(t, c, &Request{Method: "POST"}); got.body != "first" {
+					t.Fatalf("got %q, want %q", got.body, "first")
 				}
 				if late {
 					idle <- true
@@ -168,6 +168,19 @@ func TestA133UnsolicitedBytesAreNobodysAnswer(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestConnectionsThatTheUpstreamEnds(t *testing.T) {
+	for _, answer := range []string{
+		"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
+	} {
+		c := scripted(t, answer, hold)
+		read(t, c, &Request{Method: "POST"})
+		if c.idle.pop() != nil {
+			t.Errorf("got an idle connection after %q, want none", answer)
+		}
 	}
 }
 
@@ -179,7 +192,7 @@ func TestA199NothingListens(t *testing.T) {
 	l.Close()
 	for _, scheme := range []string{"http", "https"} {
 		c := newClient(t, scheme+"://"+l.Addr().String())
-		if _, err := c.Do(t.Context(), &Request{Method: "GET"}); !errors.Is(err, ErrUnreachable) {
+		if err := try(t.Context(), c, &Request{Method: "GET"}); !errors.Is(err, ErrUnreachable) {
 			t.Errorf("%s: got %v, want ErrUnreachable", scheme, err)
 		}
 	}
@@ -190,7 +203,7 @@ func TestA199AcceptsAndHangs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := double(t, func(c *net.TCPConn, in *bufio.Reader) { io.Copy(io.Discard, in) })
 			c.HeadTimeout = 20 * time.Millisecond
-			if _, err := c.Do(t.Context(), &Request{Method: "POST", Body: make([]byte, size)}); !errors.Is(err, ErrTimeout) {
+			if err := try(t.Context(), c, &Request{Method: "POST", Body: make([]byte, size)}); !errors.Is(err, ErrTimeout) {
 				t.Errorf("got %v, want ErrTimeout", err)
 			}
 		})
@@ -208,7 +221,7 @@ func TestA199TricklesItsHead(t *testing.T) {
 			}
 		}
 	})
-	if _, err := c.Do(ctx, &Request{Method: "GET"}); !errors.Is(err, context.Canceled) && !errors.Is(err, ErrMalformed) {
+	if err := try(ctx, c, &Request{Method: "GET"}); !errors.Is(err, context.Canceled) && !errors.Is(err, ErrMalformed) {
 		t.Errorf("got %v, want the end of the context", err)
 	}
 }
@@ -225,7 +238,7 @@ func TestA199HeadOfAGigabyte(t *testing.T) {
 	})
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	if _, err := c.Do(t.Context(), &Request{Method: "GET"}); !errors.Is(err, ErrMalformed) {
+	if err := try(t.Context(), c, &Request{Method: "GET"}); !errors.Is(err, ErrMalformed) {
 		t.Errorf("got %v, want ErrMalformed", err)
 	}
 	runtime.ReadMemStats(&after)
@@ -261,7 +274,7 @@ func TestA199CertificateExpired(t *testing.T) {
 	c := newClient(t, s.URL)
 	c.TLS = s.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
 	c.TLS.Time = func() time.Time { return s.Certificate().NotAfter.Add(time.Second) }
-	if _, err := c.Do(t.Context(), &Request{Method: "GET"}); !errors.Is(err, ErrUnreachable) {
+	if err := try(t.Context(), c, &Request{Method: "GET"}); !errors.Is(err, ErrUnreachable) {
 		t.Errorf("got %v, want ErrUnreachable", err)
 	}
 }

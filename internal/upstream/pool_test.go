@@ -2,7 +2,9 @@ package upstream
 
 import (
 	"bufio"
+	"errors"
 	"net"
+	"os"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -23,8 +25,7 @@ func fake(n int) ([]*conn, func() []bool) {
 		for _, e := range ends {
 			e.SetReadDeadline(time.Now().Add(time.Nanosecond))
 			_, err := e.Read(make([]byte, 1))
-			timeout, ok := err.(net.Error)
-			closed = append(closed, !ok || !timeout.Timeout())
+			closed = append(closed, !errors.Is(err, os.ErrDeadlineExceeded))
 		}
 		return closed
 	}

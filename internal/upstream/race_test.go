@@ -21,8 +21,8 @@ const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 // what the upstream does now, take cannot see.
 func used(t *testing.T, c *Client) *conn {
 	t.Helper()
-	if _, body := read(t, c, &Request{Method: "POST"}); body != "ok" {
-		t.Fatalf("got %q, want ok", body)
+	if got := read(t, c, &Request{Method: "POST"}); got.body != "ok" {
+		t.Fatalf("got %q, want ok", got.body)
 	}
 	cn := c.idle.pop()
 	if cn == nil {

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+func targetOf(t *testing.T, h http.HandlerFunc) *target {
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return &target{address: strings.TrimPrefix(s.URL, "http://"), keys: []string{"secret"}}
+}
+
+func TestCallIsChecked(t *testing.T) {
+	body := func(text string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(text)) }
+	}
+	tests := []struct {
+		name  string
+		serve http.HandlerFunc
+		good  bool
+	}{
+		{"the echo", echo, true},
+		{"the echo, in chunks", func(w http.ResponseWriter, r *http.Request) {
+			http.NewResponseController(w).Flush()
+			echo(w, r)
+		}, true},
+		{"somebody else's answer", body(string(answer(nil, []byte("1000001"), []byte(echoed)))), false},
+		{"a part of the answer", body(`{"jsonrpc":"2.0"`), false},
+		{"nothing", body(""), false},
+		{"a refusal", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := dial(t.Context(), targetOf(t, tt.serve), 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.nc.Close()
+			for range 3 { // on one connection
+				if err := c.call(); (err == nil) != tt.good {
+					t.Fatalf("got %v, want an error: %v", err, !tt.good)
+				}
+				if !tt.good {
+					break
+				}
+			}
+		})
+	}
+}
+
+func TestEventsAreCounted(t *testing.T) {
+	to := targetOf(t, keyed(echo))
+	c, err := dial(t.Context(), to, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	err = c.listen(to, 0, time.Millisecond, func() {
+		if n++; n == 20 {
+			c.nc.Close()
+		}
+	})
+	if err == nil || n != 20 {
+		t.Errorf("got %d events and %v, want 20 and then the end", n, err)
+	}
+}
+
+// keyed lets only the holders of the key through.
+func keyed(next http.HandlerFunc) http.HandlerFunc {
+	check := keyCheck("secret")
+	return func(w http.ResponseWriter, r *http.Request) {
+		verdict := httptest.NewRecorder()
+		if check.ServeHTTP(verdict, r); verdict.Code != http.StatusOK {
+			w.WriteHeader(verdict.Code)
+			return
+		}
+		next(w, r)
+	}
+}
+
+func TestReport(t *testing.T) {
+	g, key := &peer{name: nameG}, &peer{name: nameKey}
+	r := newReport([]*peer{g, key})
+	for i, v := range []float64{100, 300, 200} {
+		r.add(g, rowCPU, v)
+		r.add(key, rowCPU, v*[]float64{0.5, 0.7, 0.6}[i])
+	}
+	if got := r.ratio(nameKey, nameG, rowCPU); got != 0.6 {
+		t.Errorf("got %v, want the median of the rounds' ratios, 0.6", got)
+	}
+	var b strings.Builder
+	r.print(&b)
+	for _, want := range []string{"120 [50.0–210]", "≤ 0.60 ✓", "≤ 0.40 ✗"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("got a table without %q:\n%s", want, b.String())
+		}
+	}
+}
+
+func TestToken(t *testing.T) {
+	token, public, err := newToken(time.Now())
+	if err != nil || strings.Count(token, ".") != 2 || !strings.Contains(string(public), "PUBLIC KEY") {
+		t.Errorf("got %q, %q, %v", token, public, err)
+	}
+}
