@@ -25,7 +25,9 @@ func TestCallIsChecked(t *testing.T) {
 	}{
 		{"the echo", echo, true},
 		{"the echo, in chunks", func(w http.ResponseWriter, r *http.Request) {
-			http.NewResponseController(w).Flush()
+			control := http.NewResponseController(w)
+			control.EnableFullDuplex() // the request is read after the answer has begun
+			control.Flush()
 			echo(w, r)
 		}, true},
 		{"somebody else's answer", body(string(answer(nil, []byte("1000001"), []byte(echoed)))), false},
