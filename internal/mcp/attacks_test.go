@@ -159,17 +159,21 @@ func TestA142Encoding(t *testing.T) {
 	}
 }
 
+// call returns a tools/call of the tool that is called like its id.
+func call(id string) string {
+	return `{"jsonrpc":"2.0","id":` + id + `,"method":"tools/call","params":{"name":"t` + strings.Trim(id, `"`) + `"}}`
+}
+
+// many returns a batch of n calls.
+func many(n int) string {
+	calls := make([]string, n)
+	for i := range calls {
+		calls[i] = call(fmt.Sprint(i))
+	}
+	return "[" + strings.Join(calls, ",") + "]"
+}
+
 func TestA143Batches(t *testing.T) {
-	call := func(id string) string {
-		return `{"jsonrpc":"2.0","id":` + id + `,"method":"tools/call","params":{"name":"t` + strings.Trim(id, `"`) + `"}}`
-	}
-	many := func(n int) string {
-		calls := make([]string, n)
-		for i := range calls {
-			calls[i] = call(fmt.Sprint(i))
-		}
-		return "[" + strings.Join(calls, ",") + "]"
-	}
 	const answer, note = `{"jsonrpc":"2.0","id":1,"result":{}}`, `{"jsonrpc":"2.0","method":"notifications/initialized"}`
 	tests := []struct {
 		name, body, version string
@@ -209,6 +213,9 @@ func TestA143Batches(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestA143BatchElements(t *testing.T) {
 	c, err := mcp.Limits{}.Read([]byte(many(3)), nil)
 	if err != nil {
 		t.Fatal(err)

@@ -8,22 +8,38 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
 )
 
+// mirrors is a body and the headers that repeat it.
+type mirrors struct {
+	name, body            string
+	version, method, tool []string
+	want                  int
+}
+
+func (m mirrors) check(t *testing.T) {
+	h := http.Header{}
+	for name, values := range map[string][]string{"Mcp-Protocol-Version": m.version, "Mcp-Method": m.method, "Mcp-Name": m.tool} {
+		if values != nil {
+			h[name] = values
+		}
+	}
+	if got := refusal(t, m.body, h); got != m.want {
+		t.Errorf("got %d, want %d", got, m.want)
+	}
+}
+
+const (
+	called   = "tools/call"
+	now, old = mcp.Version20260728, mcp.Version20251125
+	mismatch = mcp.CodeHeaderMismatch
+)
+
 func TestA145MirroredHeaders(t *testing.T) {
 	const (
-		called = "tools/call"
-		list   = `{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}`
-		task   = `{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":{"taskId":"t1","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}`
-		uri    = `{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"file:///ä","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}`
-		note   = `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}`
-		answer = `{"jsonrpc":"2.0","id":1,"result":{}}`
+		list = `{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}`
+		task = `{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":{"taskId":"t1","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}`
+		uri  = `{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"file:///ä","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}`
 	)
-	now, old := mcp.Version20260728, mcp.Version20251125
-	mismatch := mcp.CodeHeaderMismatch
-	tests := []struct {
-		name, body            string
-		version, method, tool []string
-		want                  int
-	}{
+	for _, tt := range []mirrors{
 		{"agreeing headers", modern, []string{now}, []string{called}, []string{"echo"}, 0},
 		{"white space around them", modern, []string{now + " "}, []string{" " + called}, []string{"  echo  "}, 0},
 		{"a wrapped name", modern, []string{now}, []string{called}, []string{"=?base64?ZWNobw==?="}, 0},
@@ -52,6 +68,17 @@ func TestA145MirroredHeaders(t *testing.T) {
 		{"a modern body under an old version", modern, []string{old}, []string{called}, []string{"echo"}, mismatch},
 		{"a modern body without a version", modern, nil, []string{called}, []string{"echo"}, mismatch},
 		{"two versions", modern, []string{now, now}, []string{called}, []string{"echo"}, mismatch},
+	} {
+		t.Run(tt.name, tt.check)
+	}
+}
+
+func TestA145HeadersOnOldMessages(t *testing.T) {
+	const (
+		note   = `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}`
+		answer = `{"jsonrpc":"2.0","id":1,"result":{}}`
+	)
+	for _, tt := range []mirrors{
 		{"an old request without them", small, []string{old}, nil, nil, 0},
 		{"an old request with them", small, []string{old}, []string{called}, []string{"echo"}, 0},
 		{"an old request with another name", small, []string{old}, []string{called}, []string{"danger"}, mismatch},
@@ -61,19 +88,8 @@ func TestA145MirroredHeaders(t *testing.T) {
 		{"an answer with a name", answer, []string{old}, nil, []string{"echo"}, mismatch},
 		{"a notification without a method", note, []string{now}, nil, nil, 0},
 		{"a notification with another method", note, []string{now}, []string{called}, nil, mismatch},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			h := http.Header{}
-			for name, values := range map[string][]string{"Mcp-Protocol-Version": tt.version, "Mcp-Method": tt.method, "Mcp-Name": tt.tool} {
-				if values != nil {
-					h[name] = values
-				}
-			}
-			if got := refusal(t, tt.body, h); got != tt.want {
-				t.Errorf("got %d, want %d", got, tt.want)
-			}
-		})
+	} {
+		t.Run(tt.name, tt.check)
 	}
 }
 

@@ -19,6 +19,7 @@ const (
 // Era tells the two ways of talking apart.
 type Era uint8
 
+// The eras. A server may speak both on one URL.
 const (
 	Legacy Era = iota // up to 2025-11-25: a session opened by initialize
 	Modern            // 2026-07-28: every request stands for itself
@@ -27,6 +28,7 @@ const (
 // Kind is what a message is. JSON-RPC 2.0 §4, §5
 type Kind uint8
 
+// The kinds.
 const (
 	Request Kind = iota
 	Notification
