@@ -45,7 +45,8 @@ func (s *stdio) describe(ctx context.Context) (Description, error) {
 	if !errors.Is(err, errOlder) {
 		return Description{}, err
 	}
-	l, err := s.launch(ctx, mcp.Legacy, nil, func(*link) {})
+	ignore := func(_ []byte, e *mcp.Envelope) bool { return e.Kind == mcp.Notification }
+	l, err := s.launch(ctx, mcp.Legacy, ignore, func(*link) {})
 	if err != nil {
 		return Description{}, err
 	}
