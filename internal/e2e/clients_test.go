@@ -109,8 +109,12 @@ func admitted(t *testing.T, g *gateway, s protected, c mcpClient, era string) {
 
 func refused(t *testing.T, g *gateway, s protected, c mcpClient) {
 	wrong := g.Key[:len(g.Key)-7] + "A" + g.Key[len(g.Key)-6:]
-	for _, era := range c.eras {
-		for _, key := range []string{"", "secret", wrong} {
+	for i, era := range c.eras {
+		keys := []string{"", "secret", wrong}
+		if i > 0 {
+			keys = keys[:1] // what a key is worth does not depend on the era
+		}
+		for _, key := range keys {
 			got := c.meet(t, g.URL, key, era, s.tool, s.args)
 			if got.Status != 401 || len(got.Tools) > 0 || got.Text != "" {
 				t.Errorf("%s with key %q: got %+v, want status 401 and nothing else", era, key, got)

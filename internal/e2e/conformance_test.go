@@ -124,9 +124,24 @@ func TestConformance(t *testing.T) {
 	}
 }
 
+// notOverStdio are checks that a server passes over HTTP and cannot over
+// stdio, as docs/divergences.md says: it has no history to resume a stream from.
+var notOverStdio = []string{"server-sse-polling/server-sse-priming-event"}
+
+// passed counts the checks that passed by "scenario/id", wherever they stand.
+func (v verdicts) passed() map[string]int {
+	n := map[string]int{}
+	for name, status := range v {
+		if part := strings.Split(name, "/"); status == "SUCCESS" {
+			n[part[0]+"/"+part[2]]++
+		}
+	}
+	return n
+}
+
 // TestConformanceStdio puts Gatehouse before a stdio server and compares it
-// with that server's own HTTP mode: nothing may get worse. Two scenarios get
-// better, since Gatehouse checks Host and ends sessions itself.
+// with that server's own HTTP mode: what passes there passes here. Two
+// scenarios get better: Gatehouse checks Host, and ends sessions itself.
 func TestConformanceStdio(t *testing.T) {
 	what := []string{"--requirements", "2025-11-25"}
 	server := nodeServerHTTP(t)
@@ -138,9 +153,10 @@ func TestConformanceStdio(t *testing.T) {
 			t.Fatalf("direct: got %d passed, want 47\n%s", p, out)
 		}
 		through, out := suite(t, protected, what...)
-		for name, status := range direct {
-			if status == "SUCCESS" && through[name] != "SUCCESS" {
-				t.Errorf("%s: direct %q, through Gatehouse %q", name, status, through[name])
+		got := through.passed()
+		for name, n := range direct.passed() {
+			if got[name] < n && !slices.Contains(notOverStdio, name) {
+				t.Errorf("%s: passes %d times direct, %d times through Gatehouse", name, n, got[name])
 			}
 		}
 		t.Logf("direct %d passed, through Gatehouse %d passed\n%s\n%s", direct.count("SUCCESS"), through.count("SUCCESS"),

@@ -82,12 +82,12 @@ func compile(dir, name, pkg string) (string, error) {
 		return "", err
 	}
 	out := filepath.Join(dir, ".tools", "e2e")
-	if err := os.MkdirAll(out, 0o755); err != nil {
-		return "", err
-	}
 	args, env := []string{"build"}, "CGO_ENABLED=0"
 	if raceDetector {
-		args, env, name = append(args, "-race"), "CGO_ENABLED=1", name+"-race"
+		args, env, out = append(args, "-race"), "CGO_ENABLED=1", filepath.Join(out, "race")
+	}
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return "", err
 	}
 	// Built beside its name and moved there: another run may be executing the old one.
 	fresh := filepath.Join(out, fmt.Sprintf("%s.%d", name, os.Getpid()))

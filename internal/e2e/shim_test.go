@@ -38,7 +38,7 @@ func shim(t testing.TB, target, key string) string {
 			r.Out.Header.Set("Authorization", "Bearer "+key)
 		},
 	}
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// Read to its end before it is passed on: the proxy answers before it
 		// has read the body, and the server then closes it under the proxy.
 		body, err := io.ReadAll(r.Body)
@@ -55,5 +55,6 @@ func shim(t testing.TB, target, key string) string {
 		s.Close()
 	})
 	own = s.Listener.Addr().String()
+	s.Start()
 	return s.URL + to.Path
 }
