@@ -51,35 +51,31 @@ func TestA184ParentsEnvironment(t *testing.T) {
 	}
 }
 
-func TestA185PathAndBinarySwap(t *testing.T) {
-	dir := t.TempDir()
-	make := func(path string, mode os.FileMode) string {
-		t.Helper()
+// programs lays out directories of programs, good and bad, and returns the good one.
+func programs(t *testing.T, dir string) string {
+	t.Helper()
+	for path, mode := range map[string]os.FileMode{
+		"good/npx": 0o755, "plain/npx": 0o644, "loose/npx": 0o777, "shared/npx": 0o755, "sticky/npx": 0o755,
+	} {
 		file := filepath.Join(dir, path)
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte("#!/bin/true\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chmod(file, mode); err != nil {
-			t.Fatal(err)
-		}
-		return file
-	}
-	good := make("good/npx", 0o755)
-	make("plain/npx", 0o644)
-	make("loose/npx", 0o777)
-	make("shared/npx", 0o755)
-	make("sticky/npx", 0o755)
-	for name, mode := range map[string]os.FileMode{"shared": 0o777, "sticky": 0o777 | os.ModeSticky} {
-		if err := os.Chmod(filepath.Join(dir, name), mode); err != nil {
+		err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte("#!/bin/true\n"), 0o600), os.Chmod(file, mode))
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Symlink(filepath.Join(dir, "loose/npx"), filepath.Join(dir, "good/link")); err != nil {
+	err := errors.Join(
+		os.Chmod(filepath.Join(dir, "shared"), 0o777), os.Chmod(filepath.Join(dir, "sticky"), 0o777|os.ModeSticky),
+		os.Symlink(filepath.Join(dir, "loose/npx"), filepath.Join(dir, "good/link")),
+	)
+	if err != nil {
 		t.Fatal(err)
 	}
+	return filepath.Join(dir, "good/npx")
+}
+
+func TestA185PathAndBinarySwap(t *testing.T) {
+	dir := t.TempDir()
+	good := programs(t, dir)
 	in := func(names ...string) string {
 		for i, n := range names {
 			if n != "" && n != "." && n != "rel" {
@@ -116,15 +112,17 @@ func TestA185PathAndBinarySwap(t *testing.T) {
 			}
 		})
 	}
-	t.Run("a program that became writable after it was resolved", func(t *testing.T) {
-		if err := os.Chmod(good, 0o777); err != nil {
-			t.Fatal(err)
-		}
-		_, err := Start(t.Context(), Spec{Command: []string{good}, Log: slog.New(slog.DiscardHandler), Receive: func([]byte) {}})
-		if err == nil {
-			t.Error("got a child, want a refusal")
-		}
-	})
+}
+
+func TestA185SwapAfterTheCheck(t *testing.T) {
+	good := programs(t, t.TempDir())
+	if err := os.Chmod(good, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Start(t.Context(), Spec{Command: []string{good}, Log: slog.New(slog.DiscardHandler), Receive: func([]byte) {}})
+	if err == nil {
+		t.Error("got a child, want a refusal")
+	}
 }
 
 func TestA186ShellAndArgumentInjection(t *testing.T) {
