@@ -25,7 +25,8 @@ type siege struct {
 	key     string // of a good caller
 	id      string // of that key
 	secrets []string
-	calm    goleak.Option // the goroutines there were before the attack
+	good    http.Transport // carries the good requests between attacks
+	calm    goleak.Option  // the goroutines there were before the attack
 }
 
 // besiege puts a gateway in front of a server that answers pings by itself.
@@ -54,6 +55,7 @@ func (s *siege) settle() {
 	if _ = res.Body.Close(); res.StatusCode != http.StatusOK {
 		s.t.Errorf("got %d for a good request in the end, want 200", res.StatusCode)
 	}
+	s.good.CloseIdleConnections()
 	s.gate.Upstream.Close()
 	err := goleak.Find(s.calm)
 	for end := time.Now().Add(10 * time.Second); err != nil && time.Now().Before(end); {
@@ -63,6 +65,24 @@ func (s *siege) settle() {
 		s.t.Errorf("got goroutines that outlive the attack: %v", err)
 	}
 	s.clean(s.t, "the log", s.log.String())
+}
+
+// lives fails the test when a good request does not pass.
+func (s *siege) lives(t *testing.T) {
+	t.Helper()
+	q, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url, strings.NewReader(ping))
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.Header = http.Header{"Authorization": {"Bearer " + s.key}, "Content-Type": {"application/json"}}
+	res, err := s.good.RoundTrip(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, res.Body)
+	if _ = res.Body.Close(); res.StatusCode != http.StatusOK {
+		t.Errorf("got %d for a good request, want 200", res.StatusCode)
+	}
 }
 
 // clean fails the test when a text has a secret.
@@ -131,7 +151,7 @@ func (s *siege) stops(t *testing.T, attack func() reply, statuses ...int) reply 
 		t.Errorf("got %d requests at the server, want none", n)
 	}
 	s.clean(t, "the answer", fmt.Sprint(got))
-	s.alive(s.key)
+	s.lives(t)
 	return got
 }
 

@@ -21,6 +21,7 @@ type exchange struct {
 	caller  *access.Caller // never nil
 	call    *mcp.Call      // what a POST says; nil for GET and DELETE
 	session string         // the backend's own session id; empty when the request named none
+	placed  bool           // it counts among the caller's open streams
 	g       *Gateway
 }
 

@@ -142,7 +142,10 @@ func (f *fixture) storeKeys() {
 }
 
 func (f *fixture) serve(g *gateway.Gateway, listener net.Listener) {
-	server := &http.Server{Handler: g, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(g.Log.Handler(), slog.LevelWarn)}
+	server := &http.Server{
+		Handler: g, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10, DisableGeneralOptionsHandler: true,
+		ErrorLog: slog.NewLogLogger(g.Log.Handler(), slog.LevelWarn),
+	}
 	var running sync.WaitGroup
 	running.Go(func() { _ = server.Serve(listener) })
 	f.t.Cleanup(func() {

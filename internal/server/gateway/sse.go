@@ -30,7 +30,7 @@ type stream struct {
 // stream begins an answer of server-sent events, or refuses when the caller
 // has too many open. Its close must be called.
 func (x *exchange) stream(status int) (*stream, error) {
-	release, err := x.g.streams.take(x.caller.Tenant + " " + x.caller.Subject)
+	release, err := x.place()
 	if err != nil {
 		return nil, err
 	}
@@ -43,6 +43,17 @@ func (x *exchange) stream(status int) (*stream, error) {
 	s.unblock = context.AfterFunc(x.ctx(), func() { _ = s.control.SetWriteDeadline(time.Unix(1, 0)) })
 	s.quiet = time.AfterFunc(x.g.KeepAlive, s.comment)
 	return s, s.control.Flush()
+}
+
+// place counts the exchange among its caller's open streams, or refuses. What
+// it returns gives the place back; an exchange that has one needs no second.
+func (x *exchange) place() (leave func(), err error) {
+	if x.placed {
+		return func() {}, nil
+	}
+	leave, err = x.g.streams.take(x.caller.Tenant + " " + x.caller.Subject)
+	x.placed = err == nil
+	return leave, err
 }
 
 // send writes one event and flushes it.
