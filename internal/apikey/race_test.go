@@ -139,6 +139,7 @@ func (c *crowd) call(ctx context.Context, t *testing.T, stubborn bool) {
 		}
 		if late {
 			t.Error("accepted after the revocation returned")
+			return
 		}
 		w, stop := c.h.v.Watch(ctx, a)
 		if first {

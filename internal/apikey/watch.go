@@ -133,7 +133,8 @@ func (v *Verifier) end(e *entry, why *gatehouse.Error) {
 		v.watched.remove(e)
 	}
 	e.mu.Unlock()
-	v.known.remove(e.id)                   // whoever comes next gets a new one, which may live
+	v.known.remove(e.id) // whoever comes next gets a new one, which may live
+
 	for w := first; w != nil; w = w.next { // off the list, so nobody else changes it
 		w.cancel(why)
 	}

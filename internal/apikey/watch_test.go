@@ -207,6 +207,28 @@ func TestWatchEndsInTime(t *testing.T) {
 	})
 }
 
+// A right that ended between being verified and being watched is not watched.
+func TestWatchComesTooLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		_, text := m.mint(t, func(k *apikey.Key) { k.Expires = time.Now().Add(time.Minute) })
+		v := &apikey.Verifier{Source: m}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { v.Run(ctx); close(done) }()
+		a, err := v.Verify(ctx, text, netip.Addr{})
+		must(t, err)
+		_, stop := v.Watch(ctx, a)
+		defer stop()
+		time.Sleep(time.Minute + time.Second)
+		late, stop := v.Watch(ctx, a)
+		defer stop()
+		wantRefusal(t, context.Cause(late), "GH-1011", "expired")
+		cancel()
+		<-done
+	})
+}
+
 // A213: without its store a verifier goes on for ten seconds and no longer.
 func TestA213StoreAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
