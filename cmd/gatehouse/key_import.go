@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -55,6 +56,8 @@ func importLines(text string, base adminapi.NewKey) ([]adminapi.ImportKey, error
 			continue
 		}
 		k := adminapi.ImportKey{NewKey: base}
+		// A decoder fills the slices it finds: each line needs its own.
+		k.Tools, k.Networks = slices.Clone(base.Tools), slices.Clone(base.Networks)
 		if strings.HasPrefix(line, "{") {
 			d := json.NewDecoder(bytes.NewReader([]byte(line)))
 			d.DisallowUnknownFields()

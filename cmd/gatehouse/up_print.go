@@ -61,7 +61,18 @@ func (u *upRun) summary() string {
 	if u.found.Tools == 1 {
 		tools = "1 tool"
 	}
-	return fmt.Sprintf("%s, %s, MCP %s", text, tools, strings.Join(u.found.Versions, ", "))
+	return fmt.Sprintf("%s, %s, MCP %s", text, tools, revisions(u.found.Versions))
+}
+
+// revisions names the newest; who speaks the older ones can look them up.
+func revisions(newestFirst []string) string {
+	switch len(newestFirst) {
+	case 0:
+		return "of an unknown revision"
+	case 1:
+		return newestFirst[0]
+	}
+	return newestFirst[0] + " and older"
 }
 
 func (u *upRun) printKey() {

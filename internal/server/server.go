@@ -184,7 +184,7 @@ func orDefault(text, otherwise string) string {
 
 // newHTTP has the limits of a server that strangers reach. There is no write
 // time-out: a stream may stay open for days, and the gateway notices by itself
-// when nobody reads. HTTP/2 without TLS is off: it would be a second parser to
+// when nobody reads. "OPTIONS *" is refused by the gateway too. HTTP/2 without TLS is off: it would be a second parser to
 // trust for no client that exists.
 func newHTTP(base context.Context, h http.Handler, log *slog.Logger) *http.Server {
 	one := &http.Protocols{}
@@ -194,9 +194,12 @@ func newHTTP(base context.Context, h http.Handler, log *slog.Logger) *http.Serve
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       120 * time.Second,
 		MaxHeaderBytes:    64 << 10,
-		Protocols:         one,
-		BaseContext:       func(net.Listener) context.Context { return base },
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // what strangers send wrong is not news
+
+		DisableGeneralOptionsHandler: true,
+
+		Protocols:   one,
+		BaseContext: func(net.Listener) context.Context { return base },
+		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug), // what strangers send wrong is not news
 	}
 }
 
