@@ -155,6 +155,9 @@ func hosts(address string) []string {
 // newStdio says how the child is started. Its program is looked up now, so that
 // one that appears earlier in PATH later on is not run.
 func (s *Server) newStdio(u config.Upstream) (*gateway.Stdio, error) {
+	if err := process.Conceal(); err != nil { // a child of the same account could read our environment
+		return nil, fmt.Errorf("hide our memory from children: %w", err)
+	}
 	here, err := os.Getwd()
 	if err != nil {
 		return nil, fmt.Errorf("working directory: %w", err)
