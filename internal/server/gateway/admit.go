@@ -126,7 +126,9 @@ func inQuery(raw string) error {
 		return nil
 	}
 	query, err := url.ParseQuery(raw)
-	if err != nil {
+	// What no URI holds, each hop reads in its own way: for some, '#' ends it. RFC 3986 §3.4
+	strange := strings.ContainsFunc(raw, func(c rune) bool { return c <= ' ' || c >= 0x7f || c == '#' || c == '\\' })
+	if err != nil || strange {
 		return &gatehouse.Error{Code: "GH-1007", Status: http.StatusBadRequest, Description: "The query string cannot be read."}
 	}
 	for name, values := range query {
