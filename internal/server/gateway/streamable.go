@@ -238,11 +238,11 @@ func newJudge(x *exchange) *judge {
 
 // event says whether an event may pass, and makes it fit.
 func (j *judge) event(e *mcp.Event) (bool, error) {
+	if e.Name != "" && e.Name != "message" {
+		return false, nil // none of the protocol's, whether it says something or not
+	}
 	if e.Comment || len(e.Data) == 0 {
 		return true, nil // comments, and the priming event of 2025-11-25
-	}
-	if e.Name != "" && e.Name != "message" {
-		return false, nil
 	}
 	if e.Data[0] == '[' && (j.x.call == nil || j.x.call.Batch) {
 		return j.batch(e)
