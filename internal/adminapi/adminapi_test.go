@@ -117,40 +117,6 @@ func TestSocketIsPrivateAndReachable(t *testing.T) {
 	}
 }
 
-func TestListenerHangsUpOnStrangers(t *testing.T) {
-	dir := t.TempDir()
-	l, err := Listen(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.(*listener).uid = os.Getuid() + 1 // as if another account owned the door
-	if os.Getuid() == 0 {
-		t.Cleanup(func() { _ = l.Close() })
-		c, err := dial(t.Context(), dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = c.Close()
-		if got, err := l.Accept(); err != nil {
-			t.Errorf("root: got %v, %v, want to be admitted", got, err)
-		}
-		return
-	}
-	accepted := make(chan error, 1)
-	go func() { _, err := l.Accept(); accepted <- err }()
-	c, err := dial(t.Context(), dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
-		t.Errorf("stranger: got %v, want to be hung up on", err)
-	}
-	_ = l.Close()
-	if err := <-accepted; err == nil {
-		t.Error("a stranger was accepted")
-	}
-}
-
 // handlerTransport answers without a network.
 type handlerTransport struct{ h http.HandlerFunc }
 

@@ -43,7 +43,6 @@ type (
 	note struct {
 		Title string `json:"title" jsonschema:"the note's title"`
 	}
-	none struct{}
 )
 
 // Run serves one client on standard input and output until that ends or ctx does.
