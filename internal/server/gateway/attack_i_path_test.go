@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/server/gateway"
 )
 
 // A path that two hops could read differently is refused, never cleaned and
@@ -92,4 +94,18 @@ func TestA139HeaderAndURLVolume(t *testing.T) {
 	endless := "POST /mcp HTTP/1.1\r\nHost: " + s.address + "\r\nX-Endless: " + strings.Repeat("a", huge) // and no end of the head
 	s.stops(t, func() reply { return s.one(t, endless) }, 400, 431)
 	s.stops(t, func() reply { return s.one(t, strings.Repeat("a", huge)) }, 400, 431)
+}
+
+// What the operator has written into the server's URL, no client says again.
+func TestA132QueryOfTheOperator(t *testing.T) {
+	s := besiege(t, http.HandlerFunc(echo), func(g *gateway.Gateway) { g.Upstream.URL.RawQuery = "scope=read&Team=a" })
+	for _, query := range []string{"scope=admin", "SCOPE=admin", "scop%65=admin", "x=y&scope=admin", "scope", "team=b", "Team=a"} {
+		s.refuses(t, http.StatusBadRequest, "GH-1007", func() reply { return s.one(t, s.plain("POST", "/mcp?"+query, ping, s.bearer())) })
+	}
+	for query, want := range map[string]string{"": "/mcp?scope=read&Team=a", "?x=y": "/mcp?scope=read&Team=a&x=y", "?scopes=all": "/mcp?scope=read&Team=a&scopes=all"} {
+		got := s.one(t, s.plain("POST", "/mcp"+query, ping, s.bearer()))
+		if seen := s.up.requests(); got.status != http.StatusOK || seen[len(seen)-1].request.RequestURI != want {
+			t.Errorf("%s: got %d and %s at the server, want 200 and %s", query, got.status, seen[len(seen)-1].request.RequestURI, want)
+		}
+	}
 }
