@@ -149,6 +149,14 @@ func TestStartRefuses(t *testing.T) {
 		}, "GH-2403", "192.0.2.1"},
 		{"a state that others may enter", func(s *Server) { s.State.Dir = open }, "GH-2002", "chmod 700"},
 		{"a state that is a file", func(s *Server) { s.State.Dir = file }, "GH-2002", "--state"},
+		{"a database that is none", func(s *Server) {
+			if err := os.MkdirAll(s.State.Dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(s.State.DatabasePath(), []byte(strings.Repeat("not a database\n", 99)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, "GH-2002", "damaged"},
 		{"a program that is not there", func(s *Server) {
 			s.Config.Servers[0] = config.Upstream{Name: "x", Stdio: &config.Stdio{Command: []string{"no-such-program"}}}
 		}, "GH-2302", "not found"},
