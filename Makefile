@@ -37,5 +37,5 @@ bench: ## compare with other proxies; prints one table
 	scripts/setup bench
 	go run ./bench
 
-soak: ## repeat the tests that race, COUNT times (20)
-	go test -race -timeout 60m -count=$(COUNT) -run 'Race|Concurrent|Soak' ./...
+soak: ## repeat the tests that race, crash and crowd, COUNT times (20)
+	go test -race -timeout 60m -count=$(COUNT) -run 'Race|Concurrent|Storm|Flood|AtOnce|Survive|Crash|Many|Kill|Orphan|SQLite' ./internal/...
