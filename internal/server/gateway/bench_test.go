@@ -6,12 +6,14 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/access"
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
+	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
 	"github.com/gatehouse-mcp/gatehouse/internal/store"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 )
@@ -30,6 +32,7 @@ type blank struct{ h http.Header }
 func (b *blank) Header() http.Header         { return b.h }
 func (b *blank) Write(p []byte) (int, error) { return len(p), nil }
 func (b *blank) WriteHeader(int)             {}
+func (b *blank) Flush()                      {}
 
 // BenchmarkGateway measures what verifying, reading, deciding and watching add
 // to a call of 107 bytes, by a key with all tools and one with patterns.
@@ -84,4 +87,41 @@ func benchGateway(b *testing.B, tools []string) (*Gateway, string) {
 	}
 	g.backend = nowhere{}
 	return g, key.Reveal()
+}
+
+// BenchmarkEvent measures what reading, judging and framing anew add to one
+// event of a stream.
+func BenchmarkEvent(b *testing.B) {
+	g, key := benchGateway(b, []string{"get_*"})
+	c, err := g.Guard.Admit(b.Context(), key, netip.MustParseAddr("127.0.0.1"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	const event = "event: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{\"level\":\"info\",\"data\":\"tick\"}}\n\n"
+	r := httptest.NewRequest(http.MethodPost, "/mcp", nil)
+	call, err := mcp.Limits{}.Read([]byte(`{"jsonrpc":"2.0","id":1,"method":"ping"}`), r.Header)
+	if err != nil {
+		b.Fatal(err)
+	}
+	x := &exchange{w: &answer{ResponseWriter: &blank{h: http.Header{}}}, r: r, caller: c, call: call, g: g}
+	in, judge := mcp.NewEventReader(strings.NewReader(strings.Repeat(event, b.N)), maxMessage), newJudge(x)
+	out, err := x.stream(http.StatusOK)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer out.close()
+	b.ReportAllocs()
+	b.ResetTimer()
+	for range b.N {
+		e, err := in.Next()
+		if err != nil {
+			b.Fatal(err)
+		}
+		if ok, err := judge.event(&e); !ok || err != nil {
+			b.Fatalf("got %v, %v for a notification, want it to pass", ok, err)
+		}
+		if err := out.send(e); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
