@@ -183,7 +183,9 @@ type reply struct {
 // do sends a request to the gateway. Headers come in pairs of name and value.
 func (f *fixture) do(method, key, body string, headers ...string) reply {
 	f.t.Helper()
-	res := f.open(f.t.Context(), method, key, body, headers...)
+	ctx, cancel := context.WithTimeout(f.t.Context(), 10*time.Second) // for a stream where none was expected
+	defer cancel()
+	res := f.open(ctx, method, key, body, headers...)
 	defer res.Body.Close()
 	text, err := io.ReadAll(res.Body)
 	if err != nil {
