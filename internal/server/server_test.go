@@ -176,13 +176,14 @@ func TestStartRefuses(t *testing.T) {
 			}
 		})
 	}
-	t.Run("an unfinished configuration", func(t *testing.T) {
-		s := over(t, "http://127.0.0.1:1/mcp")
-		s.Config.AllowAll = false
-		if _, err := s.Start(t.Context()); !errors.As(err, &config.Mistakes{}) {
-			t.Errorf("got %v, want mistakes", err)
-		}
-	})
+}
+
+func TestStartRefusesAnUnfinishedConfiguration(t *testing.T) {
+	s := over(t, "http://127.0.0.1:1/mcp")
+	s.Config.AllowAll = false
+	if _, err := s.Start(t.Context()); !errors.As(err, &config.Mistakes{}) {
+		t.Errorf("got %v, want mistakes", err)
+	}
 }
 
 func TestOneServerForOneState(t *testing.T) {
