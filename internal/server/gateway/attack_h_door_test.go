@@ -11,14 +11,13 @@ import (
 func TestA122OlderVersion(t *testing.T) {
 	s := besiege(t, http.HandlerFunc(echo))
 	_, narrow := s.mint("get_*")
-	drop, get := call("drop_b"), call("get_a")
+	drop := call("drop_b")
 	recent, recentHeaders := ofNewEra("tools/call", "drop_b", `,"name":"drop_b"`)
-	mismatched := func(version ...string) []string {
-		headers := []string{"Mcp-Method", "tools/call", "Mcp-Name", "drop_b"}
+	mismatched := func(version ...string) (headers []string) {
 		for _, v := range version {
 			headers = append(headers, "Mcp-Protocol-Version", v)
 		}
-		return headers
+		return append(headers, "Mcp-Method", "tools/call", "Mcp-Name", "drop_b")
 	}
 	const v = "Mcp-Protocol-Version"
 	tests := []struct {
@@ -60,7 +59,7 @@ func TestA122OlderVersion(t *testing.T) {
 		})
 	}
 	for _, version := range []string{"2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"} {
-		if got := s.post(narrow, get, v, version); got.status != http.StatusOK {
+		if got := s.post(narrow, call("get_a"), v, version); got.status != http.StatusOK {
 			t.Errorf("got %d for what it may call in %s, want 200", got.status, version)
 		}
 	}

@@ -84,21 +84,25 @@ func TestA133Refused(t *testing.T) {
 		{"a length shorter than the message", []string{"Content-Length: 10"}, ping},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			head := s.plain("POST", "/mcp", tt.body, append(tt.lines, s.bearer(), "Connection: keep-alive")...)
-			before := s.up.count()
-			for _, got := range s.wire(t, s.follow(head)) {
-				if got.status != http.StatusBadRequest && got.status != http.StatusNotImplemented && got.status != http.StatusRequestEntityTooLarge {
-					t.Errorf("got %d %s, want 400, 413 or 501", got.status, got.body)
-				}
-			}
-			if n := s.up.count() - before; n != 0 {
-				t.Errorf("got %d requests at the server, want none", n)
-			}
-			s.lives(t)
-		})
+		t.Run(tt.name, func(t *testing.T) { s.refusesFraming(t, tt) })
 	}
 	s.neverSmuggled(t)
+}
+
+// refusesFraming fails the test if a request of this framing is not refused.
+func (s *siege) refusesFraming(t *testing.T, tt framing) {
+	t.Helper()
+	head := s.plain("POST", "/mcp", tt.body, append(tt.lines, s.bearer(), "Connection: keep-alive")...)
+	before := s.up.count()
+	for _, got := range s.wire(t, s.follow(head)) {
+		if got.status != http.StatusBadRequest && got.status != http.StatusNotImplemented && got.status != http.StatusRequestEntityTooLarge {
+			t.Errorf("got %d %s, want 400, 413 or 501", got.status, got.body)
+		}
+	}
+	if n := s.up.count() - before; n != 0 {
+		t.Errorf("got %d requests at the server, want none", n)
+	}
+	s.lives(t)
 }
 
 // What net/http takes although it could be read in two ways is answered, and
