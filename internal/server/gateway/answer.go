@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"regexp"
 	"strings"
 	"unicode"
 
@@ -151,19 +152,24 @@ func reason(err error) []slog.Attr {
 	return []slog.Attr{slog.String("error", printable(err.Error()))}
 }
 
-// printable makes text from outside fit for a log: at most 256 characters, and
-// none that moves a cursor or turns the direction of a line.
+// ours finds a key of ours wherever somebody has put it: in the name of a tool,
+// of a query parameter, of a method. Its id may be seen, the rest not.
+var ours = regexp.MustCompile(`gthk_([0-9A-Za-z_]{0,12})[0-9A-Za-z_]*`)
+
+// printable makes text from outside fit for a log: at most 256 characters, none
+// that moves a cursor or turns the direction of a line, and no key.
 func printable(s string) string {
 	const limit = 256
-	out := make([]rune, 0, min(len(s), limit))
+	out, more := make([]rune, 0, min(len(s), limit)), ""
 	for _, r := range s {
 		if len(out) == limit {
-			return string(out) + "…"
+			more = "…"
+			break
 		}
 		if !unicode.IsPrint(r) {
 			r = '\uFFFD'
 		}
 		out = append(out, r)
 	}
-	return string(out)
+	return ours.ReplaceAllString(string(out), "gthk_${1}…") + more
 }

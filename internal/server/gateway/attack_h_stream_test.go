@@ -41,6 +41,16 @@ func (u *streaming) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = http.NewResponseController(w).Flush()
 }
 
+// leaves waits until the gateway has left one of the server's answers.
+func (u *streaming) leaves(t *testing.T) {
+	t.Helper()
+	select {
+	case <-u.left:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the server's answer is still wanted after 10 s")
+	}
+}
+
 // kinds are the ways in which a request stays open.
 func kinds() []struct {
 	name, method, body string
@@ -156,7 +166,7 @@ func (s *siege) cut(t *testing.T, up *streaming, silent bool, open func(context.
 	} else if res.StatusCode != http.StatusUnauthorized && res.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("got %d, want 401, or 503 to come again", res.StatusCode)
 	}
-	<-up.left
+	up.leaves(t)
 	defer res.Body.Close()
 	if rest, _ := io.ReadAll(lines); ctx.Err() != nil || strings.Contains(string(rest), "too late") {
 		t.Errorf("got %q after the end of the right, want the end", rest)
@@ -253,7 +263,7 @@ func TestA125OpenStreams(t *testing.T) {
 		}
 		cancel()
 		for range 4 {
-			<-up.left
+			up.leaves(t)
 		}
 		s.until(t, "a place that was given back", func() bool {
 			ctx, cancel := context.WithCancel(t.Context())

@@ -77,3 +77,17 @@ func TestA146ParameterHeadersAtTheGateway(t *testing.T) {
 		t.Errorf("got headers %v at the server, want both parameters as they were", got)
 	}
 }
+
+// TestA145HeadersWithoutABody sends mirrors where there is nothing to mirror: a
+// hop behind us that believes them must not get them.
+func TestA145HeadersWithoutABody(t *testing.T) {
+	s := besiege(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusMethodNotAllowed) }))
+	for _, method := range []string{http.MethodGet, http.MethodDelete} {
+		before := s.up.count()
+		s.do(method, s.key, "", "Mcp-Method", "tools/call", "Mcp-Name", "drop_b", "Mcp-Param-Region", "eu", "Content-Type", "text/plain", "Mcp-Protocol-Version", "2025-11-25")
+		got := s.up.requests()[before].request.Header
+		if got["Mcp-Method"] != nil || got["Mcp-Name"] != nil || got["Mcp-Param-Region"] != nil || got["Content-Type"] != nil || got.Get("Mcp-Protocol-Version") != "2025-11-25" {
+			t.Errorf("%s: got headers %v at the server, want the version and no mirrors", method, got)
+		}
+	}
+}

@@ -6,6 +6,7 @@ package gateway
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -90,23 +91,32 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a := &answer{ResponseWriter: w, id: rand.Text()[:16]}
 	a.Header().Set("X-Request-Id", a.id)
 	g.hurry(a, r)
-	began := time.Now()
-	v := &visit{}
-	defer func() {
-		if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // the sentinel is panicked as itself
-			g.Log.Error("panic", "request", a.id, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-			v.err = fmt.Errorf("panic: %v", p)
-			a.refuse(v.err, v.call)
-		}
-		g.record(a, r, v, time.Since(began))
-	}()
+	v := &visit{began: time.Now()}
+	defer g.finish(a, r, v)
 	if v.err = g.serve(a, r, v); v.err != nil {
 		a.refuse(v.err, v.call)
 	}
 }
 
+// finish ends a request, also one that panicked: that costs its caller a 500,
+// and nobody else anything.
+func (g *Gateway) finish(a *answer, r *http.Request, v *visit) {
+	cut := errors.Is(v.err, http.ErrAbortHandler)
+	if p := recover(); p != nil {
+		cut = a.status != 0
+		v.err = fmt.Errorf("panic: %v", p)
+		g.Log.Error("panic", "request", a.id, "panic", printable(fmt.Sprint(p)), "stack", string(debug.Stack()))
+		a.refuse(v.err, v.call)
+	}
+	g.record(a, r, v)
+	if cut {
+		panic(http.ErrAbortHandler) // the client must not take half an answer for a whole one
+	}
+}
+
 // visit gathers what the line in the log says about a request.
 type visit struct {
+	began  time.Time
 	caller *access.Caller
 	call   *mcp.Call
 	err    error
@@ -180,9 +190,9 @@ func (g *Gateway) dispatch(x *exchange, v *visit) error {
 }
 
 // record writes the request's line: refusals always, the rest when asked for.
-func (g *Gateway) record(a *answer, r *http.Request, v *visit, took time.Duration) {
+func (g *Gateway) record(a *answer, r *http.Request, v *visit) {
 	level := slog.LevelDebug
-	if v.err != nil || a.status >= 400 {
+	if v.err != nil {
 		level = slog.LevelWarn
 	}
 	ctx := context.Background()
@@ -191,7 +201,7 @@ func (g *Gateway) record(a *answer, r *http.Request, v *visit, took time.Duratio
 	}
 	attrs := []slog.Attr{
 		slog.String("server", g.Name), slog.String("request", a.id), slog.String("address", r.RemoteAddr),
-		slog.String("http", r.Method), slog.Int("status", a.status), slog.Duration("took", took),
+		slog.String("http", printable(r.Method)), slog.Int("status", a.status), slog.Duration("took", time.Since(v.began)),
 	}
 	if c := v.caller; c != nil {
 		attrs = append(attrs, slog.String("tenant", c.TenantName), slog.String("key", c.KeyID))

@@ -26,7 +26,9 @@ const paramPrefix = "Mcp-Param-"
 func outbound(x *exchange) http.Header {
 	out := make(http.Header, len(x.r.Header))
 	for name, values := range x.r.Header {
-		if forwarded[name] || strings.HasPrefix(name, paramPrefix) { // MCP 2026-07-28 transports: unknown Mcp-Param-* pass
+		switch {
+		case x.call == nil && ofBody(name): // there was nothing to hold it against
+		case forwarded[name] || strings.HasPrefix(name, paramPrefix): // MCP 2026-07-28 transports: unknown Mcp-Param-* pass
 			out[name] = values
 		}
 	}
@@ -35,6 +37,11 @@ func outbound(x *exchange) http.Header {
 	}
 	out["X-Request-Id"] = []string{x.id}
 	return out
+}
+
+// ofBody says whether a header tells of a body.
+func ofBody(name string) bool {
+	return name == "Content-Type" || name == "Mcp-Method" || name == "Mcp-Name" || strings.HasPrefix(name, paramPrefix)
 }
 
 // inbound copies the headers of the upstream's answer that a client gets.

@@ -3,7 +3,9 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -19,7 +21,7 @@ type stream struct {
 	control *http.ResponseController
 	release func()      // gives back the caller's place among the open streams
 	quiet   *time.Timer // fires when the stream has been silent
-	unblock func() bool // undoes what frees a blocked write when the exchange ends
+	unblock func()      // undoes what frees a blocked write when the exchange ends
 
 	mu   sync.Mutex
 	buf  []byte
@@ -40,9 +42,30 @@ func (x *exchange) stream(status int) (*stream, error) {
 	h.Set("X-Accel-Buffering", "no") // MCP 2026-07-28 transports
 	x.w.WriteHeader(status)
 	s := &stream{x: x, control: http.NewResponseController(x.w.ResponseWriter), release: release, last: time.Now()}
-	s.unblock = context.AfterFunc(x.ctx(), func() { _ = s.control.SetWriteDeadline(time.Unix(1, 0)) })
-	s.quiet = time.AfterFunc(x.g.KeepAlive, s.comment)
-	return s, s.control.Flush()
+	if err := s.begin(); err != nil { // the client has left: nothing may be left behind
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// begin sends the head of the answer, and starts what runs beside the handler
+// until close.
+func (s *stream) begin() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	freed := make(chan struct{})
+	stop := context.AfterFunc(s.x.ctx(), func() {
+		defer close(freed)
+		_ = s.control.SetWriteDeadline(time.Unix(1, 0))
+	})
+	s.unblock = func() {
+		if !stop() {
+			<-freed // nothing of this request may touch its connection later
+		}
+	}
+	s.quiet = time.AfterFunc(s.x.g.KeepAlive, s.comment)
+	return s.write(nil)
 }
 
 // place counts the exchange among its caller's open streams, or refuses. What
@@ -69,6 +92,7 @@ func (s *stream) send(e mcp.Event) error {
 func (s *stream) comment() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer s.contain()
 	if s.err != nil {
 		return
 	}
@@ -79,6 +103,14 @@ func (s *stream) comment() {
 		_ = s.write([]byte(":\n\n"))
 	}
 	s.quiet.Reset(wait)
+}
+
+// contain keeps what panics beside the handler from ending the process.
+func (s *stream) contain() {
+	if p := recover(); p != nil {
+		s.err = fmt.Errorf("panic: %v", p)
+		s.x.g.Log.Error("panic", "request", s.x.id, "panic", printable(fmt.Sprint(p)), "stack", string(debug.Stack()))
+	}
 }
 
 // write sends bytes and flushes them. Its caller holds the lock.

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -173,10 +174,15 @@ func pass(x *exchange, resp *http.Response) error {
 	b := buffers.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
 	defer buffers.Put(b)
 	_, err := io.CopyBuffer(struct{ io.Writer }{x.w}, resp.Body, *b)
-	if err != nil {
-		panic(http.ErrAbortHandler) // the client must not take half an answer for a whole one
+	switch cause := ended(x); {
+	case err == nil:
+		return nil
+	case cause != nil:
+		err = cause
+	case x.ctx().Err() != nil:
+		return nil // the client has left
 	}
-	return nil
+	return fmt.Errorf("%w: %w", http.ErrAbortHandler, err)
 }
 
 // events copies a stream of events, each as soon as it is there.
