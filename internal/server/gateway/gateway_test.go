@@ -119,3 +119,16 @@ func TestStreamEndsWithTheKey(t *testing.T) {
 		t.Errorf("got %d %s, want 401 GH-1011", got.status, got.body)
 	}
 }
+
+// TestEventsOfOtherNames: what the Go SDK calls "prime" and "close" tells
+// clients how to come back; what such events say is nobody's business.
+func TestEventsOfOtherNames(t *testing.T) {
+	f := protect(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, "event: prime\nid: 7\ndata:\n\nevent: close\nretry: 500\ndata: {\"method\":\"x\"}\n\nevent: other\ndata: secret\n\n")
+	}))
+	_, key := f.key()
+	if got, want := f.do(http.MethodGet, key, ""), "id: 7\n\nretry: 500\n\n"; got.body != want {
+		t.Errorf("got %q, want %q", got.body, want)
+	}
+}

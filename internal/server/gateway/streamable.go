@@ -244,8 +244,11 @@ func newJudge(x *exchange) *judge {
 
 // event says whether an event may pass, and makes it fit.
 func (j *judge) event(e *mcp.Event) (bool, error) {
-	if e.Name != "" && e.Name != "message" {
-		return false, nil // none of the protocol's, whether it says something or not
+	if e.Name != "" && e.Name != "message" { // none of the protocol's
+		// What it says stays here. How to come back may pass: that is all that
+		// the Go SDK's "prime" and "close" are for.
+		*e = mcp.Event{ID: e.ID, HasID: e.HasID, Retry: e.Retry}
+		return e.HasID || e.Retry != "", nil
 	}
 	if e.Comment || len(e.Data) == 0 {
 		return true, nil // comments, and the priming event of 2025-11-25
