@@ -143,7 +143,10 @@ func (s *siege) cut(t *testing.T, up *streaming, silent bool, open func(context.
 	answers := make(chan *http.Response, 1)
 	var opening sync.WaitGroup
 	defer opening.Wait()
-	opening.Go(func() { answers <- open(ctx) })
+	opening.Go(func() {
+		defer close(answers)
+		answers <- open(ctx)
+	})
 	<-up.arrived
 	if !silent {
 		up.events <- note("before")
@@ -154,7 +157,10 @@ func (s *siege) cut(t *testing.T, up *streaming, silent bool, open func(context.
 			t.Fatal(err)
 		}
 	}
-	res := <-answers
+	res, ok := <-answers
+	if !ok {
+		t.Fatal("got no answer within 10 s")
+	}
 	lines := bufio.NewReader(res.Body)
 	if !silent {
 		if line, _ := lines.ReadString('\n'); !strings.Contains(line, "before") {
