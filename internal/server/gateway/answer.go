@@ -16,8 +16,9 @@ import (
 // answer is a response that remembers whether it has begun.
 type answer struct {
 	http.ResponseWriter
-	id     string
-	status int // zero until the answer has begun
+	id      string
+	status  int // zero until the answer has begun
+	dropped int // events of the server's that were not for this client
 }
 
 // WriteHeader begins the answer.

@@ -155,3 +155,16 @@ func TestA137StreamConfusion(t *testing.T) {
 		})
 	}
 }
+
+// What a client does not get, the operator hears of.
+func TestA137DroppedEvents(t *testing.T) {
+	s := besiege(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, strings.Repeat(`data: {"jsonrpc":"2.0","id":2,"result":{}}`+"\n\n", 3)+"data: "+pong+"\n\n")
+	}))
+	mark := s.log.size()
+	s.post(s.key, call("get_a"))
+	if line := s.log.since(mark); !strings.Contains(line, `"level":"WARN"`) || !strings.Contains(line, `"dropped":3`) {
+		t.Errorf("got %s in the log, want a warning of three dropped events", line)
+	}
+}

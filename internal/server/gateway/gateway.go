@@ -192,7 +192,7 @@ func (g *Gateway) dispatch(x *exchange, v *visit) error {
 // record writes the request's line: refusals always, the rest when asked for.
 func (g *Gateway) record(a *answer, r *http.Request, v *visit) {
 	level := slog.LevelDebug
-	if v.err != nil {
+	if v.err != nil || a.dropped > 0 {
 		level = slog.LevelWarn
 	}
 	ctx := context.Background()
@@ -209,6 +209,9 @@ func (g *Gateway) record(a *answer, r *http.Request, v *visit) {
 	if v.call != nil && len(v.call.Messages) > 0 {
 		m := v.call.Messages[0]
 		attrs = append(attrs, slog.String("method", printable(m.Method)), slog.String("name", printable(m.Name)))
+	}
+	if a.dropped > 0 {
+		attrs = append(attrs, slog.Int("dropped", a.dropped))
 	}
 	if v.err != nil {
 		attrs = append(attrs, reason(v.err)...)

@@ -204,6 +204,7 @@ func (s *streamable) events(x *exchange, resp *http.Response) error {
 			return err
 		}
 		if !ok {
+			x.w.dropped++
 			continue
 		}
 		if err := out.send(e); err != nil {
