@@ -163,17 +163,28 @@ func nonsense(cause error) error {
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
 
-// pass copies an answer that needs no look.
+// pass copies an answer that needs no look. What is short is there as a whole
+// before the client hears of it, so that what is cut is a refusal.
 func pass(x *exchange, resp *http.Response) error {
+	b := buffers.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
+	defer buffers.Put(b)
+	n, ending := fill(resp.Body, *b)
+	if ending != nil && !errors.Is(ending, io.EOF) {
+		return away(x, ending)
+	}
 	for _, name := range [...]string{"Content-Type", "Content-Length"} {
 		if v := resp.Header[name]; len(v) == 1 {
 			x.w.Header()[name] = v
 		}
 	}
 	x.w.WriteHeader(resp.StatusCode)
-	b := buffers.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
-	defer buffers.Put(b)
-	_, err := io.CopyBuffer(struct{ io.Writer }{x.w}, resp.Body, *b)
+	if n == 0 {
+		return nil
+	}
+	_, err := x.w.Write((*b)[:n])
+	if err == nil && ending == nil {
+		_, err = io.CopyBuffer(struct{ io.Writer }{x.w}, resp.Body, *b)
+	}
 	switch cause := ended(x); {
 	case err == nil:
 		return nil
@@ -183,6 +194,16 @@ func pass(x *exchange, resp *http.Response) error {
 		return nil // the client has left
 	}
 	return fmt.Errorf("%w: %w", http.ErrAbortHandler, err)
+}
+
+// fill reads until b is full or r ends, which is an io.EOF if it was whole.
+func fill(r io.Reader, b []byte) (n int, err error) {
+	for n < len(b) && err == nil {
+		var m int
+		m, err = r.Read(b[n:])
+		n += m
+	}
+	return n, err
 }
 
 // events copies a stream of events, each as soon as it is there.
