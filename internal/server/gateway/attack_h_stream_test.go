@@ -221,7 +221,7 @@ func TestA125InitializeFlood(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := s.up.count()
-	flood(200, func(i int) {
+	flood(120, func(i int) {
 		key := []string{"", gone, "gthk_nonsense", "Bearer"}[i%4]
 		method, body := http.MethodPost, initialize
 		if i%3 == 0 {
@@ -234,7 +234,7 @@ func TestA125InitializeFlood(t *testing.T) {
 	if n := s.up.count() - before; n != 0 {
 		t.Errorf("got %d requests at the server from nobody, want none", n)
 	}
-	flood(200, func(int) {
+	flood(120, func(int) {
 		if got := s.post(s.key, initialize); got.status != http.StatusOK {
 			t.Errorf("got %d, want 200: a session costs us nothing", got.status)
 		}
