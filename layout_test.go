@@ -93,6 +93,13 @@ func TestLayout(t *testing.T) {
 	for _, v := range found {
 		t.Error(v)
 	}
+	for _, f := range floors() {
+		for _, p := range f.packages {
+			if _, err := os.Stat(strings.TrimSuffix(p, "/...")); err != nil {
+				t.Errorf("floor %s: %s has a row, but does not exist", f.name, p)
+			}
+		}
+	}
 }
 
 // house is what inspect gathers while it walks a tree.
