@@ -36,7 +36,7 @@ func TestA135HeadersOfTheServer(t *testing.T) {
 		if got.header.Get("X-Request-Id") == "forged" || got.header.Get("Cache-Control") != "no-store" || got.status == http.StatusOK && got.body != pong {
 			t.Errorf("%q: got %d %v %s, want the answer under headers of ours", lines, got.status, got.header, got.body)
 		}
-		if id := got.header.Get(sessionHeader); strings.ContainsAny(id, "\"; \r\x80") {
+		if id := got.header.Get(sessionHeader); strings.ContainsAny(id, "\"; \r") || strings.Contains(id, "\x80") {
 			t.Errorf("%q: got session %q, want one in our alphabet", lines, id)
 		}
 	}
