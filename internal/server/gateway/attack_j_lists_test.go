@@ -133,6 +133,34 @@ func TestA151WaysAListMayCome(t *testing.T) {
 	}
 }
 
+// TestA151OneIDForTwoCalls is about servers that find an answer's stream by its
+// id, as the TypeScript and Python SDKs do within a session: what answers a call
+// is then the list that was asked for under the same id.
+func TestA151OneIDForTwoCalls(t *testing.T) {
+	const call = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"get_7"}}`
+	const batch = `[{"jsonrpc":"2.0","id":2,"method":"ping"},` + call + `]`
+	const pong = `{"jsonrpc":"2.0","id":2,"result":{}}`
+	var server turncoat
+	s := besiege(t, &server)
+	_, key := s.mint(restricted)
+	page := listed(0)
+	for _, tt := range []struct{ name, asked, kind, answer string }{
+		{"JSON", call, "application/json", page},
+		{"a batch of JSON", batch, "application/json", "[" + pong + "," + page + "]"},
+		{"an event", call, "text/event-stream", event(page)},
+		{"events of a batch", batch, "text/event-stream", event(pong) + event(page)},
+		{"one event of a batch", batch, "text/event-stream", event("[" + pong + "," + page + "]")},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			server.becomes(answering(200, tt.kind, tt.answer))
+			got := s.post(key, tt.asked)
+			if got.status != 200 || !strings.Contains(got.body, "get_7") || strings.Contains(got.body, "hidden") {
+				t.Errorf("got %d %s, want the list without what is hidden", got.status, got.body)
+			}
+		})
+	}
+}
+
 // TestA151Redelivery resumes a stream on which a list was lost. To which call
 // it answers nobody remembers, so all that may be a list is looked at.
 func TestA151Redelivery(t *testing.T) {

@@ -69,6 +69,17 @@ func (x *exchange) filter(message []byte) ([]byte, error) {
 	return mcp.FilterTools(message, x.caller.Tools.Allows)
 }
 
+// fit filters what may be a list of tools: the answer to a call for one, what a
+// GET stream redelivers, and any answer of the older era. There servers find an
+// answer's stream by its id alone, so a client that gives two calls the same one
+// gets the list it asked for as the answer to the other.
+func (x *exchange) fit(body []byte) ([]byte, error) {
+	if x.call != nil && !wantsFilter(x) && (x.call.Era == mcp.Modern || !bytes.Contains(body, []byte("tools"))) {
+		return body, nil
+	}
+	return x.filterAll(body)
+}
+
 // filterAll filters one message, or the array that answers a batch.
 func (x *exchange) filterAll(body []byte) ([]byte, error) {
 	if len(body) == 0 || body[0] != '[' {

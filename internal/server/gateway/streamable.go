@@ -90,6 +90,8 @@ func (s *streamable) answer(x *exchange, resp *http.Response) error {
 		return x.accepted()
 	case x.call == nil && x.r.Method == http.MethodGet && !failed:
 		return nonsense(errors.New("GET is answered by no events"))
+	case kind == "application/json" && !failed && resp.ContentLength != 0 && x.call != nil && x.call.Era == mcp.Legacy:
+		return s.list(x, resp)
 	case kind == "application/json" || resp.ContentLength == 0 || kind == "text/plain" && (failed || !wantsFilter(x)):
 		inbound(x, resp.Header)
 		return pass(x, resp)
@@ -141,16 +143,16 @@ func wantsFilter(x *exchange) bool {
 	return false
 }
 
-// list answers with a filtered list of tools.
+// list answers with what may be a list of tools.
 func (s *streamable) list(x *exchange, resp *http.Response) error {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, int64(s.max)+1))
 	if err != nil {
 		return away(x, err)
 	}
 	if len(body) > s.max {
-		return nonsense(errors.New("list of tools is too large"))
+		return nonsense(errors.New("its answer is too large"))
 	}
-	if body, err = x.filterAll(body); err != nil {
+	if body, err = x.fit(body); err != nil {
 		return nonsense(err)
 	}
 	inbound(x, resp.Header)
@@ -322,13 +324,9 @@ func (j *judge) message(data []byte) (bool, error) {
 	}
 }
 
-// fit filters the answers that may list tools. A GET stream redelivers answers
-// to calls that are not remembered, so there each of them is looked at.
+// fit makes what may be a list of tools fit for the caller.
 func (j *judge) fit(data []byte) ([]byte, error) {
-	if j.x.call != nil && !wantsFilter(j.x) {
-		return data, nil
-	}
-	out, err := j.x.filterAll(data)
+	out, err := j.x.fit(data)
 	if err != nil {
 		return nil, nonsense(err)
 	}
