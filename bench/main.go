@@ -23,14 +23,16 @@ import (
 
 // settings are the command line.
 type settings struct {
-	rounds  int
-	window  time.Duration // of one measurement
-	streams int           // idle ones
-	only    *regexp.Regexp
-	results string // where the JSON goes
-	binary  string // Gatehouse's; empty: built
-	proxies int    // core of the proxies and their helpers; -1: not pinned
-	driver  int    // core of everything else
+	rounds   int
+	window   time.Duration  // of one measurement
+	streams  int            // idle ones
+	patience time.Duration  // in all, for measuring again what others disturbed
+	only     *regexp.Regexp // peers
+	phases   *regexp.Regexp
+	results  string // where the JSON goes
+	binary   string // Gatehouse's; empty: built
+	proxies  int    // core of the proxies and their helpers; -1: not pinned
+	driver   int    // core of everything else
 }
 
 func main() {
@@ -40,16 +42,22 @@ func main() {
 			return
 		}
 	}
-	s := settings{only: regexp.MustCompile("")}
+	everything := regexp.MustCompile("")
+	s := settings{only: everything, phases: everything}
 	flag.IntVar(&s.rounds, "rounds", 7, "interleaved `rounds`")
 	flag.DurationVar(&s.window, "window", 1500*time.Millisecond, "`length` of one measurement")
+	flag.DurationVar(&s.patience, "patience", 90*time.Second, "`time` for measuring again what other programs disturbed")
 	flag.IntVar(&s.streams, "streams", 5000, "`number` of idle streams to weigh")
 	flag.StringVar(&s.results, "json", filepath.Join("dist", "bench.json"), "`file` for all samples")
 	flag.StringVar(&s.binary, "binary", "", "a gatehouse `program` to measure instead of building one")
-	flag.Func("only", "measure peers that match this `expression` (direct, G and N always are)", func(v string) (err error) {
-		s.only, err = regexp.Compile(v)
-		return err
-	})
+	expression := func(to **regexp.Regexp) func(string) error {
+		return func(v string) (err error) {
+			*to, err = regexp.Compile(v)
+			return err
+		}
+	}
+	flag.Func("only", "measure peers that match this `expression`; no proxy, G and N always are", expression(&s.only))
+	flag.Func("phases", "measure what matches this `expression`, of throughput, latency, events and fresh", expression(&s.phases))
 	flag.IntVar(&s.proxies, "proxy-core", unpinned, "`core` of the proxies; chosen when left out")
 	flag.IntVar(&s.driver, "driver-core", -1, "`core` of driver and server; chosen when left out")
 	flag.Parse()
@@ -130,8 +138,14 @@ func run(ctx context.Context, s settings) (err error) {
 		return err
 	}
 	r := newReport(y.peers)
-	for _, phase := range []func(*yard, *report) error{throughput, latency, events, fresh} {
-		if err := phase(y, r); err != nil {
+	for _, phase := range []struct {
+		name    string
+		measure func(*yard, *report) error
+	}{{"throughput", throughput}, {"latency", latency}, {"events", events}, {"fresh", fresh}} {
+		if !s.phases.MatchString(phase.name) {
+			continue
+		}
+		if err := phase.measure(y, r); err != nil {
 			return fmt.Errorf("%w (logs in %s)", err, dir)
 		}
 	}

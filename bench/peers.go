@@ -71,6 +71,9 @@ type yard struct {
 	up    map[*peer]*target // started for the phases that interleave
 	echo  string            // address of the MCP server
 	echoP *program
+
+	measured time.Duration // in all, and of it:
+	foreign  time.Duration // what others took of the proxies' core
 }
 
 // open starts the server and every peer, and has each answer once.

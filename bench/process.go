@@ -132,6 +132,22 @@ func cpuTime(pids []int) (time.Duration, error) {
 	return sum, nil
 }
 
+// coreTime returns the user and system time that anybody has used on a core, to
+// 10 ms; 0 when there is no such core.
+func coreTime(core int) (time.Duration, error) {
+	b, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(b)) {
+		var user, nice, system int64
+		if _, err := fmt.Sscanf(line, fmt.Sprintf("cpu%d %%d %%d %%d", core), &user, &nice, &system); err == nil {
+			return time.Duration(user+nice+system) * 10 * time.Millisecond, nil
+		}
+	}
+	return 0, nil
+}
+
 // memory returns the bytes that processes have in memory (RSS).
 func memory(pids []int) (int64, error) {
 	var sum int64

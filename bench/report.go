@@ -55,6 +55,7 @@ func (r *report) facts(y *yard, took time.Duration) {
 	r.Facts["proxy_core"], r.Facts["driver_core"] = y.proxies, y.driver
 	r.Facts["streams"], r.Facts["took_s"] = y.streams, int(took.Seconds())
 	r.Facts["go"] = runtime.Version()
+	r.Facts["disturbed_percent"] = int(100 * quotient(y.foreign.Seconds(), y.measured.Seconds()))
 	if info, err := os.Stat(y.binary); err == nil {
 		r.Facts["binary_mb"] = float64(info.Size()) / 1e6
 	}
@@ -130,8 +131,8 @@ func (r *report) print(w io.Writer) {
 	t.Flush()
 	fmt.Fprintln(w)
 	r.goals(w)
-	fmt.Fprintf(w, "\n%v, proxies on core %v, driver and server on core %v; took %v s\n",
-		r.Facts["go"], r.Facts["proxy_core"], r.Facts["driver_core"], r.Facts["took_s"])
+	fmt.Fprintf(w, "\n%v, proxies on core %v, driver and server on core %v; took %v s, in which others took %v %% of the proxies' core\n",
+		r.Facts["go"], r.Facts["proxy_core"], r.Facts["driver_core"], r.Facts["took_s"], r.Facts["disturbed_percent"])
 }
 
 // goals compares Gatehouse with what it is meant to be.

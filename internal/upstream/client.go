@@ -34,6 +34,7 @@ var (
 
 const (
 	dialTimeout = 10 * time.Second
+	commonHead  = 2 << 10  // bytes that hold the usual answer's head: what an open stream keeps
 	maxHead     = 64 << 10 // bytes of an answer's head
 	maxIdle     = 1024     // connections kept for later
 

@@ -25,7 +25,7 @@ type conn struct {
 }
 
 func newConn(nc net.Conn) (*conn, error) {
-	c := &conn{Conn: nc, in: bufio.NewReader(nc)}
+	c := &conn{Conn: nc, in: bufio.NewReaderSize(nc, commonHead)}
 	c.shut = func() { c.Close() }
 	c.expire = func() { c.late.Store(true); c.Close() }
 	if err := c.watch(nc); err != nil {
@@ -109,7 +109,7 @@ func (c *conn) more(seen []byte) error {
 		return fmt.Errorf("%w: its head is over %d bytes", ErrMalformed, maxHead)
 	}
 	if len(seen) == c.in.Size() {
-		c.in = bufio.NewReaderSize(io.MultiReader(bytes.NewReader(bytes.Clone(seen)), c.Conn), maxHead)
+		c.in = bufio.NewReaderSize(io.MultiReader(bytes.NewReader(bytes.Clone(seen)), c.Conn), min(8*c.in.Size(), maxHead))
 	}
 	_, err := c.in.Peek(len(seen) + 1)
 	if errors.Is(err, io.EOF) {
