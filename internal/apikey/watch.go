@@ -117,27 +117,24 @@ func (v *Verifier) settle(e *entry, r *Record, epoch uint64) {
 	e.epoch.Store(epoch)
 }
 
-// end ends the right of an entry and every context that watches it.
+// end ends the right of an entry and every context that watches it. It does so
+// under the lock: whoever finds the entry dead knows that its watches are too.
 func (v *Verifier) end(e *entry, why *gatehouse.Error) {
 	e.mu.Lock()
 	if e.dead == nil {
 		e.dead = why
 	}
-	first := e.first
-	e.first = nil
-	for w := first; w != nil; w = w.next {
+	for w := e.first; w != nil; w = w.next {
 		w.on = false
+		w.cancel(why)
 	}
+	e.first = nil
 	if e.listed {
 		e.listed = false
 		v.watched.remove(e)
 	}
 	e.mu.Unlock()
 	v.known.remove(e.id) // whoever comes next gets a new one, which may live
-
-	for w := first; w != nil; w = w.next { // off the list, so nobody else changes it
-		w.cancel(why)
-	}
 }
 
 // sweep ends what the passing of time has ended, and takes entries that nobody

@@ -108,7 +108,12 @@ func admitted(t *testing.T, g *gateway, s protected, c mcpClient, era string) {
 }
 
 func refused(t *testing.T, g *gateway, s protected, c mcpClient) {
-	wrong := g.Key[:len(g.Key)-7] + "A" + g.Key[len(g.Key)-6:]
+	at := len(g.Key) - 7
+	other := "A"
+	if g.Key[at:at+1] == other {
+		other = "B"
+	}
+	wrong := g.Key[:at] + other + g.Key[at+1:]
 	for i, era := range c.eras {
 		keys := []string{"", "secret", wrong}
 		if i > 0 {
