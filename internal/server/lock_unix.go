@@ -4,6 +4,7 @@ package server
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"syscall"
 )
@@ -17,4 +18,12 @@ func flock(f *os.File) error {
 		return errLocked
 	}
 	return err
+}
+
+// owner returns the user id that a file belongs to; -1 when it is not known.
+func owner(info fs.FileInfo) int {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(st.Uid)
+	}
+	return -1
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
@@ -36,8 +37,9 @@ func (s State) Exists() bool {
 	return err == nil
 }
 
-// Prepare makes the directory, or refuses one that others may enter: whoever
-// can write there can put another database, or another socket, in its place.
+// Prepare makes the directory, or refuses one that others own or may enter:
+// whoever can write there can put another database, or another socket, in its
+// place.
 func (s State) Prepare() error {
 	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
 		return stateError("%s cannot be made (%v). Choose another place with --state DIR.", s.Dir, err)
@@ -50,6 +52,8 @@ func (s State) Prepare() error {
 		return stateError("%s is not a directory. Choose another place with --state DIR.", s.Dir)
 	case info.Mode().Perm()&0o077 != 0:
 		return stateError("%s can be entered by others (mode %04o). Close it: chmod 700 %s", s.Dir, info.Mode().Perm(), s.Dir)
+	case owner(info) != os.Geteuid():
+		return stateError("%s belongs to user %d, this program runs as %d. Choose another place with --state DIR.", s.Dir, owner(info), os.Geteuid())
 	}
 	return nil
 }
@@ -61,7 +65,7 @@ func stateError(format string, args ...any) error {
 // Lock takes the state for this process alone until release is called. The
 // kernel gives it back if we are killed.
 func (s State) Lock() (release func(), err error) {
-	f, err := os.OpenFile(filepath.Join(s.Dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(filepath.Join(s.Dir, lockFile), os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open the lock: %w", err)
 	}

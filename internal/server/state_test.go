@@ -1,0 +1,49 @@
+package server
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
+)
+
+// TestLockFollowsNoLink has a file of somebody's where the lock's name leads.
+func TestLockFollowsNoLink(t *testing.T) {
+	s := State{Dir: filepath.Join(t.TempDir(), "state")}
+	if err := s.Prepare(); err != nil {
+		t.Fatal(err)
+	}
+	theirs := filepath.Join(t.TempDir(), "theirs")
+	if err := os.WriteFile(theirs, []byte("kept"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(theirs, filepath.Join(s.Dir, lockFile)); err != nil {
+		t.Fatal(err)
+	}
+	if release, err := s.Lock(); err == nil {
+		release()
+		t.Error("got the lock, want an error")
+	}
+	if text, err := os.ReadFile(theirs); err != nil || string(text) != "kept" {
+		t.Errorf("got %q, %v in the file, want it as it was", text, err)
+	}
+}
+
+// TestPrepareRefusesAForeignDirectory is about root on somebody's state, as
+// under sudo with HOME kept: its owner puts there what root would write to.
+func TestPrepareRefusesAForeignDirectory(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a directory away")
+	}
+	dir := t.TempDir()
+	if err := errors.Join(os.Chmod(dir, 0o700), os.Chown(dir, 12345, -1)); err != nil {
+		t.Fatal(err)
+	}
+	var e *adminapi.Error
+	if err := (State{Dir: dir}).Prepare(); !errors.As(err, &e) || e.Code != "GH-2002" || !strings.Contains(e.Message, "user 12345") {
+		t.Errorf("got %v, want GH-2002 that names the owner", err)
+	}
+}
