@@ -6,6 +6,9 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/process"
 )
 
 func TestA198PanicWhileReadingAChild(t *testing.T) {
@@ -17,6 +20,22 @@ func TestA198PanicWhileReadingAChild(t *testing.T) {
 	if !strings.Contains(log.String(), "panic") || !strings.Contains(log.String(), "stack") {
 		t.Errorf("got log %q", log.String())
 	}
+}
+
+// TestA125NoRoomWhileAChildStarts has a caller ask for one session more while
+// its only one waits for a child that takes long to start.
+func TestA125NoRoomWhileAChildStarts(t *testing.T) {
+	now := time.Now()
+	s := newStdio(Stdio{MaxPerCaller: 1, Process: process.Spec{Now: func() time.Time { return now }}})
+	starting := &session{s: s, id: "1", owner: "o", used: now}
+	if err := s.place(starting); err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(evictAfter)
+	if err := s.place(&session{s: s, id: "2", owner: "o", used: now}); err == nil {
+		t.Error("got room, want a refusal: there is nothing yet that could end")
+	}
+	s.work.Wait()
 }
 
 func TestInboxBounds(t *testing.T) {

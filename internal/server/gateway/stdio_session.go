@@ -63,7 +63,9 @@ func (s *stdio) open(x *exchange) (*session, error) {
 		s.remove(n)
 		return nil, err
 	}
-	n.link = l
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.link, n.used = l, s.Process.Now()
 	return n, nil
 }
 
@@ -153,11 +155,12 @@ func (s *stdio) session(x *exchange) (*session, error) {
 }
 
 // lastUse returns when the session was last used, and whether it is idle: an
-// open GET stream is no use, many clients leave theirs behind.
+// open GET stream is no use, many clients leave theirs behind. Before its child
+// has started there is nothing that could end.
 func (n *session) lastUse() (at time.Time, idle bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.used, len(n.posts) == 0
+	return n.used, n.link != nil && len(n.posts) == 0
 }
 
 // end ends the session; it returns when its child is gone.
