@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/access"
@@ -52,8 +53,29 @@ func (x *exchange) json(status int, body []byte) error {
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	x.w.WriteHeader(status)
+	if len(body) > shortAnswer {
+		defer x.breakable()()
+	}
 	_, err := x.w.Write(body)
 	return err
+}
+
+// shortAnswer is how many bytes hardly ever wait for a client.
+const shortAnswer = 32 << 10
+
+// breakable has the end of the exchange break off a write that waits for a
+// client which reads nothing, until stop, which must be called once.
+func (x *exchange) breakable() (stop func()) {
+	broken := make(chan struct{})
+	undo := context.AfterFunc(x.ctx(), func() {
+		defer close(broken)
+		_ = http.NewResponseController(x.w.ResponseWriter).SetWriteDeadline(time.Unix(1, 0))
+	})
+	return func() {
+		if !undo() {
+			<-broken // nothing of this request may touch its connection later
+		}
+	}
 }
 
 // accepted answers that a notification or response was taken.

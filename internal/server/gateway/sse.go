@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -54,16 +53,7 @@ func (x *exchange) stream(status int) (*stream, error) {
 func (s *stream) begin() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	freed := make(chan struct{})
-	stop := context.AfterFunc(s.x.ctx(), func() {
-		defer close(freed)
-		_ = s.control.SetWriteDeadline(time.Unix(1, 0))
-	})
-	s.unblock = func() {
-		if !stop() {
-			<-freed // nothing of this request may touch its connection later
-		}
-	}
+	s.unblock = s.x.breakable()
 	s.quiet = time.AfterFunc(s.x.g.KeepAlive, s.comment)
 	return s.write(nil)
 }

@@ -163,7 +163,7 @@ func nonsense(cause error) error {
 	return &gatehouse.Error{Code: "GH-1604", Status: http.StatusBadGateway, Description: "The server behind the gateway answered something that is not MCP.", Cause: cause}
 }
 
-var buffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
+var buffers = sync.Pool{New: func() any { b := make([]byte, shortAnswer); return &b }}
 
 // pass copies an answer that needs no look. What is short is there as a whole
 // before the client hears of it, so that what is cut is a refusal.
@@ -182,6 +182,9 @@ func pass(x *exchange, resp *http.Response) error {
 	x.w.WriteHeader(resp.StatusCode)
 	if n == 0 {
 		return nil
+	}
+	if ending == nil {
+		defer x.breakable()()
 	}
 	_, err := x.w.Write((*b)[:n])
 	if err == nil && ending == nil {
