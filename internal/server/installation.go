@@ -49,7 +49,7 @@ func (s State) Open(ctx context.Context, o Options) (*Installation, error) {
 		return nil, storeError(err)
 	}
 	i := &Installation{State: s, DB: db, log: o.Log, by: o.By}
-	i.Verifier = &apikey.Verifier{Source: db.Source(), Pepper: o.Pepper}
+	i.Verifier = &apikey.Verifier{Source: db.Source(), Pepper: o.Pepper, Log: o.Log}
 	i.Keys = &apikey.Service{Store: db.Keys(), Pepper: o.Pepper, Changed: i.Verifier.Changed}
 	i.Tenants = &tenant.Service{Store: db.Tenants(), Changed: i.Verifier.Changed}
 	return i, nil

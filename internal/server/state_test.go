@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -45,5 +46,23 @@ func TestPrepareRefusesAForeignDirectory(t *testing.T) {
 	var e *adminapi.Error
 	if err := (State{Dir: dir}).Prepare(); !errors.As(err, &e) || e.Code != "GH-2002" || !strings.Contains(e.Message, "user 12345") {
 		t.Errorf("got %v, want GH-2002 that names the owner", err)
+	}
+}
+
+// TestStoreTroubleIsInTheLog cuts the store off: the one place that says so has
+// to be the log that the operator reads.
+func TestStoreTroubleIsInTheLog(t *testing.T) {
+	var log strings.Builder
+	s := State{Dir: filepath.Join(t.TempDir(), "state")}
+	i, err := s.Open(t.Context(), Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := i.Close(); err != nil {
+		t.Fatal(err)
+	}
+	i.Verifier.Changed()
+	if !strings.Contains(log.String(), "the key store does not answer") {
+		t.Errorf("got %q in the log, want that the store does not answer", log.String())
 	}
 }
