@@ -30,7 +30,7 @@ func (k *keys) update(r *http.Request) (reply, error) {
 		if !key.RevokedAt.IsZero() {
 			return reply{}, fmt.Errorf("key %s: %w", key.ID, apikey.ErrRevoked)
 		}
-		applied(key, change)
+		change.Apply(key)
 		return k.answer(r.Context(), key, preview)
 	}
 	if key, err = k.Keys.Update(r.Context(), "", key.ID, change); err != nil {
@@ -60,25 +60,6 @@ func (k *keys) change(in adminapi.KeyChange) (apikey.Change, error) {
 		return out, bad("Nothing to change was named.")
 	}
 	return out, nil
-}
-
-// applied shows what a change would make of a key.
-func applied(key *apikey.Key, c apikey.Change) {
-	if c.Name != nil {
-		key.Name = *c.Name
-	}
-	if c.Note != nil {
-		key.Note = *c.Note
-	}
-	if c.Tools != nil {
-		key.Tools = *c.Tools
-	}
-	if c.Networks != nil {
-		key.Networks = *c.Networks
-	}
-	if c.Expires != nil {
-		key.Expires = *c.Expires
-	}
 }
 
 func (k *keys) rotate(r *http.Request) (reply, error) {
