@@ -48,6 +48,9 @@ func TestA135HeadersOfTheServer(t *testing.T) {
 	} {
 		head = hidden + "\r\n" // and pong behind it, which belongs to nobody
 		answer := s.one(t, s.plain("POST", "/mcp", call("get_a"), s.bearer()))
+		if answer.status == http.StatusBadGateway { // this server hung up on a connection kept from before: never sent twice
+			answer = s.one(t, s.plain("POST", "/mcp", call("get_a"), s.bearer()))
+		}
 		if answer.status != http.StatusOK || answer.body != pong || strings.Contains(strings.ToLower(flat(answer.header)), "injected") || answer.header.Get("Link") != "" {
 			t.Errorf("%q: got %d %v %s, want the answer alone", hidden, answer.status, answer.header, answer.body)
 		}
