@@ -50,8 +50,12 @@ func (y *yard) during(t *target, count *atomic.Int64) (measured, error) {
 	time.Sleep(warmUp)
 	for {
 		m, err := y.once(t.pids(), count)
-		if err != nil || m.foreign < m.took/20 || y.patience < m.took || y.ctx.Err() != nil {
+		calm := m.count > 0 && m.foreign < m.took/20
+		if err != nil || calm || y.patience < m.took || y.ctx.Err() != nil {
 			y.measured, y.foreign = y.measured+m.took, y.foreign+m.foreign
+			if m.count == 0 && err == nil {
+				err = errors.New("nothing was answered")
+			}
 			return m, err
 		}
 		y.patience -= m.took
@@ -75,10 +79,7 @@ func (y *yard) once(pids []int, count *atomic.Int64) (m measured, err error) {
 	}
 	m = measured{count: count.Load() - from, took: time.Since(began), cpu: own[1] - own[0]}
 	m.foreign = max(0, all[1]-all[0]-m.cpu)
-	if m.count == 0 {
-		err = errors.New("nothing was answered")
-	}
-	return m, err
+	return m, nil
 }
 
 // crowd runs callers until their context ends and gathers their errors.
