@@ -181,12 +181,17 @@ func TestA198NothingIsWrittenAfterwards(t *testing.T) {
 		g.KeepAlive, g.MaxStreams = time.Millisecond, 1
 	})
 	for range 3 {
-		q := httptest.NewRequest(http.MethodPost, "http://localhost/mcp", strings.NewReader(call("get_a")))
+		q := httptest.NewRequest(http.MethodPost, "/mcp", strings.NewReader(call("get_a")))
+		q.Host = "localhost"
 		q.Header.Set("Authorization", "Bearer "+s.key)
 		q.Header.Set("Content-Type", "application/json")
-		d := deaf{httptest.NewRecorder(), &atomic.Int64{}, &atomic.Bool{}}
+		answer := httptest.NewRecorder()
+		d := deaf{answer, &atomic.Int64{}, &atomic.Bool{}}
 		s.gate.ServeHTTP(d, q)
 		d.done.Store(true)
+		if answer.Code != http.StatusOK {
+			t.Fatalf("got %d %s, want a stream that begins", answer.Code, answer.Body)
+		}
 		time.Sleep(10 * time.Millisecond) // would be ten comments
 		if n := d.wrote.Load(); n != 0 {
 			t.Errorf("got %d writes after the end of the request, want none", n)

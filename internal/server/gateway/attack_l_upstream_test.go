@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -64,6 +65,19 @@ const (
 	json200   = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 )
 
+// inBothEras sends a message as it is, and as 2026-07-28 has it: answers of the
+// two are read in different ways.
+func (s *siege) inBothEras(body string) []func() reply {
+	method, name, members := "tools/call", "get_a", `,"name":"get_a"`
+	if body == listTools {
+		method, name, members = "tools/list", "", ""
+	}
+	return []func() reply{
+		func() reply { return s.post(s.key, body) },
+		func() reply { return s.post(s.key, newer(method, members), mirrored(method, name)...) },
+	}
+}
+
 // TestA199UpstreamMisbehaves wants one error in JSON-RPC for whatever a server
 // does before its answer has begun, and for a list in any case.
 func TestA199UpstreamMisbehaves(t *testing.T) {
@@ -96,25 +110,41 @@ func TestA199UpstreamMisbehaves(t *testing.T) {
 		{"cuts an answer short of its last chunk", call("get_a"), wire(json200 + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"), 502, "GH-1601"},
 		{"resets a list", listTools, reset(json200 + "Content-Length: 1000\r\n\r\n{"), 502, "GH-1601"},
 		{"says a length that is too short for a list", listTools, wire(json200 + "Content-Length: 5\r\n\r\n" + listed(0)), 502, "GH-1604"},
-		{"sends a list without end", listTools, func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "application/json")
-			for block := []byte(strings.Repeat("[", 1<<16)); ; {
-				if _, err := w.Write(block); err != nil {
-					return
-				}
-			}
-		}, 502, "GH-1604"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			server.becomes(tt.server)
-			got := s.post(s.key, tt.body)
-			isRefusal(t, got, tt.status, mcp.CodeInternalError)
-			if !strings.Contains(got.body, tt.code) || got.header.Get("WWW-Authenticate") != "" || got.header.Get("Location") != "" {
-				t.Errorf("got %v, want %s and nothing of the server's", got, tt.code)
+			for _, send := range s.inBothEras(tt.body) {
+				got := send()
+				isRefusal(t, got, tt.status, mcp.CodeInternalError)
+				if !strings.Contains(got.body, tt.code) || got.header.Get("WWW-Authenticate") != "" || got.header.Get("Location") != "" {
+					t.Errorf("got %v, want %s and nothing of the server's", got, tt.code)
+				}
 			}
 			s.lives(t)
 		})
+	}
+}
+
+// TestA199ListWithoutEnd counts what of an endless list is taken.
+func TestA199ListWithoutEnd(t *testing.T) {
+	var sent atomic.Int64
+	left := make(chan struct{})
+	s := besiege(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		defer close(left)
+		w.Header().Set("Content-Type", "application/json")
+		for block := []byte(strings.Repeat("[", 1<<16)); ; {
+			n, err := w.Write(block)
+			if sent.Add(int64(n)); err != nil {
+				return
+			}
+		}
+	}))
+	got := s.post(s.key, listTools)
+	isRefusal(t, got, 502, mcp.CodeInternalError)
+	<-left
+	if n := sent.Load(); n > 32<<20 {
+		t.Errorf("got %d bytes of it, want no more than a list may have and what lies in buffers", n)
 	}
 }
 
@@ -135,10 +165,10 @@ func TestA199UpstreamFailsInTheMidst(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server.becomes(h)
 			mark := s.log.size()
-			res := s.open(t.Context(), http.MethodPost, s.key, call("get_a"))
+			res := s.open(t.Context(), http.MethodPost, s.key, newer("tools/call", `,"name":"get_a"`), mirrored("tools/call", "get_a")...)
 			defer res.Body.Close()
-			if body, err := io.ReadAll(res.Body); err == nil && res.StatusCode < 500 {
-				t.Errorf("got %d %q as a whole answer", res.StatusCode, body)
+			if body, err := io.ReadAll(res.Body); err == nil || res.StatusCode != 200 {
+				t.Errorf("got %d and %d bytes, %v, want an answer that is cut", res.StatusCode, len(body), err)
 			}
 			for end := time.Now().Add(10 * time.Second); !strings.Contains(s.log.since(mark), `"level":"WARN","msg":"request"`); time.Sleep(time.Millisecond) {
 				if time.Now().After(end) {
