@@ -130,7 +130,7 @@ func TestStartRefuses(t *testing.T) {
 	if err := os.MkdirAll(open, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(open, 0o750); err != nil {
+	if err := errors.Join(os.WriteFile(filepath.Join(open, "file"), nil, 0o600), os.Chmod(open, 0o750)); err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "file")

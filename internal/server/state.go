@@ -39,7 +39,7 @@ func (s State) Exists() bool {
 
 // Prepare makes the directory, or refuses one that others own or may enter:
 // whoever can write there can put another database, or another socket, in its
-// place.
+// place. An empty one of ours is closed to others instead.
 func (s State) Prepare() error {
 	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
 		return stateError("%s cannot be made (%v). Choose another place with --state DIR.", s.Dir, err)
@@ -50,12 +50,24 @@ func (s State) Prepare() error {
 		return stateError("%s cannot be looked at (%v). Choose another place with --state DIR.", s.Dir, err)
 	case !info.IsDir():
 		return stateError("%s is not a directory. Choose another place with --state DIR.", s.Dir)
-	case info.Mode().Perm()&0o077 != 0:
-		return stateError("%s can be entered by others (mode %04o). Close it: chmod 700 %s", s.Dir, info.Mode().Perm(), s.Dir)
 	case owner(info) != os.Geteuid():
 		return stateError("%s belongs to user %d, this program runs as %d. Choose another place with --state DIR.", s.Dir, owner(info), os.Geteuid())
+	case info.Mode().Perm()&0o077 == 0:
+		return nil
+	case info.Mode().Perm()&0o022 == 0 && empty(s.Dir):
+		// Ours alone to write, and nothing in it: made for us a moment ago.
+		if err := os.Chmod(s.Dir, 0o700); err != nil {
+			return stateError("%s cannot be closed to others (%v). Choose another place with --state DIR.", s.Dir, err)
+		}
+		return nil
 	}
-	return nil
+	return stateError("%s can be entered by others (mode %04o). Close it: chmod 700 %s", s.Dir, info.Mode().Perm(), s.Dir)
+}
+
+// empty says whether a directory is known to have nothing in it.
+func empty(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	return err == nil && len(entries) == 0
 }
 
 func stateError(format string, args ...any) error {

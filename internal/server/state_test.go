@@ -49,6 +49,48 @@ func TestPrepareRefusesAForeignDirectory(t *testing.T) {
 	}
 }
 
+// TestPrepareClosesAnEmptyDirectory is about "mkdir state": the usual mode lets
+// others in, and nothing is lost by closing it.
+func TestPrepareClosesAnEmptyDirectory(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		mode   os.FileMode
+		file   bool
+		closed bool
+	}{
+		{"empty, others may look in", 0o755, false, true},
+		{"empty, others may write", 0o775, false, false},
+		{"not empty", 0o755, true, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "state")
+			if err := os.Mkdir(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if tt.file {
+				if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := os.Chmod(dir, tt.mode); err != nil {
+				t.Fatal(err)
+			}
+			err := (State{Dir: dir}).Prepare()
+			info, statErr := os.Stat(dir)
+			if statErr != nil {
+				t.Fatal(statErr)
+			}
+			var e *adminapi.Error
+			switch {
+			case tt.closed && (err != nil || info.Mode().Perm() != 0o700):
+				t.Errorf("got %v and mode %o, want it closed", err, info.Mode().Perm())
+			case !tt.closed && (!errors.As(err, &e) || e.Code != "GH-2002" || info.Mode().Perm() != tt.mode):
+				t.Errorf("got %v and mode %o, want GH-2002 and nothing changed", err, info.Mode().Perm())
+			}
+		})
+	}
+}
+
 // TestStoreTroubleIsInTheLog cuts the store off: the one place that says so has
 // to be the log that the operator reads.
 func TestStoreTroubleIsInTheLog(t *testing.T) {
