@@ -133,6 +133,13 @@ func TestA159KeyShapesAtTheGateway(t *testing.T) {
 			})
 		}
 	}
+	flipped := []byte(key) // still of the right form, but for its checksum
+	if i := len(key) / 2; flipped[i] == 'A' {
+		flipped[i] = 'B'
+	} else {
+		flipped[i] = 'A'
+	}
+	s.refuses(t, 401, "GH-1010", func() reply { return s.post(string(flipped), ping) })
 	for i, authorization := range []string{
 		basic(key + ":"), basic(":" + key), basic("user:" + key), "Token " + key, "Digest " + key, "Bearer: " + key, "Bearer" + key, "Bearer=" + key, key, "", "Bearer", "ApiKey " + key, "Bearer\t" + key,
 	} {

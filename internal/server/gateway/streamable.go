@@ -241,10 +241,10 @@ func (s *streamable) events(x *exchange, resp *http.Response) error {
 
 // endOf says why a stream ended: nil when that is how streams end.
 func endOf(x *exchange, err error) error {
-	if cause := ended(x); cause != nil {
+	switch cause := ended(x); {
+	case cause != nil:
 		return cause
-	}
-	if errors.Is(err, io.EOF) || x.ctx().Err() != nil {
+	case x.ctx().Err() != nil, errors.Is(err, io.EOF):
 		return nil
 	}
 	return err
