@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // app is one run of the command line: where it reads and writes, and what the
@@ -56,7 +58,14 @@ func (a *app) root() *cobra.Command {
 			"  gatehouse key create --name laptop\n",
 		a.up(), a.key(), a.tenant(), a.db(), a.version(), a.demoServer())
 	c.SilenceErrors, c.SilenceUsage = true, true
-	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage("%v. See: %s --help", err, c.CommandPath()) })
+	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		var wrong *pflag.InvalidValueError
+		if errors.As(err, &wrong) { // its own text is about the parser
+			kind := map[string]string{"int64": "a whole number", "duration": "a time such as 30s", "bool": "true or false"}[wrong.GetFlag().Value.Type()]
+			return usage("--%s %q is not %s. See: %s --help", wrong.GetFlag().Name, wrong.GetValue(), orElse(kind, "understood"), c.CommandPath())
+		}
+		return usage("%v. See: %s --help", err, c.CommandPath())
+	})
 	c.SetHelpTemplate(helpText)
 	c.SetUsageTemplate(helpText)
 	f := c.PersistentFlags()

@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// confirm has a person type a word before something that cannot be undone.
-// Without a person the answer has to be --yes.
+// confirm has a person type a word before something that cannot be undone, and
+// gives them all the time they want: it stands outside of [app.with]. Without a
+// person the answer has to be --yes.
 func (a *app) confirm(ctx context.Context, question, word string) error {
 	if a.yes || a.dry {
 		return nil

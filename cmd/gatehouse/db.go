@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
+	"github.com/gatehouse-mcp/gatehouse/internal/server"
 	"github.com/gatehouse-mcp/gatehouse/internal/store"
 )
 
@@ -84,19 +86,18 @@ func (a *app) dbRestore() *cobra.Command {
 }
 
 func (a *app) restore(ctx context.Context, from string) error {
-	ctx, stop := a.within(ctx, commandWait)
-	defer stop()
 	state, err := a.stateDir()
 	if err != nil {
 		return err
 	}
+	if a.dry {
+		return a.rehearseRestore(ctx, state, from)
+	}
 	if err := a.confirm(ctx, "Replace the database in "+state.Dir+" by "+from+"? Keys revoked since the backup are valid again.", "restore"); err != nil {
 		return err
 	}
-	if a.dry {
-		a.done("%s would replace the database in %s", from, state.Dir)
-		return nil
-	}
+	ctx, stop := a.within(ctx, commandWait)
+	defer stop()
 	if err := state.Prepare(); err != nil {
 		return err
 	}
@@ -114,10 +115,34 @@ func (a *app) restore(ctx context.Context, from string) error {
 	return nil
 }
 
+// rehearseRestore restores to a place that goes away, to see that it can be done.
+func (a *app) rehearseRestore(ctx context.Context, state server.State, from string) error {
+	ctx, stop := a.within(ctx, commandWait)
+	defer stop()
+	dir, err := os.MkdirTemp("", "gatehouse-dry-run-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	there := server.State{Dir: dir}
+	if _, err := (store.Restore{From: from, SQLite: there.DatabasePath(), Lock: there.Lock}).Run(ctx); err != nil {
+		return restoreFault(from, err)
+	}
+	if a.json {
+		return a.object(map[string]any{"restored": from, "state": state.Dir, "kept": "", "dry_run": true})
+	}
+	a.done("%s is sound and would replace the database in %s", from, state.Dir)
+	return nil
+}
+
 func restoreFault(from string, err error) error {
 	var refused *adminapi.Error
 	if errors.As(err, &refused) {
 		return err
+	}
+	var path *os.PathError
+	if errors.As(err, &path) && path.Path == from {
+		return usage("%s cannot be read: %v. Nothing was changed", from, path.Err)
 	}
 	for _, known := range []error{store.ErrCorrupt, store.ErrForeign, store.ErrNewer} {
 		if errors.Is(err, known) {

@@ -44,19 +44,27 @@ func (a *app) open(ctx context.Context, mayMake bool) (*door, error) {
 	if !errors.Is(err, adminapi.ErrNotRunning) {
 		return nil, err
 	}
-	if !state.Exists() && (!mayMake || a.dry) {
+	if !state.Exists() && !mayMake {
 		return nil, &fault{exitNotFound, "GH-2401", "There is no installation in " + state.Dir + ". Make one: gatehouse up --demo; or name another: --state DIR."}
+	}
+	clean := func() error { return nil }
+	if !state.Exists() && a.dry { // it would be made: rehearse in one that goes away
+		if state.Dir, err = os.MkdirTemp("", "gatehouse-dry-run-"); err != nil {
+			return nil, err
+		}
+		state.Database = ""
+		clean = func() error { return os.RemoveAll(state.Dir) }
 	}
 	o, err := a.options(a.logger(a.err, a.level(slog.LevelWarn)))
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, clean())
 	}
 	i, err := state.Open(ctx, o)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, clean())
 	}
 	c.Transport = server.Local{Door: i.Admin(adminapi.Status{PID: os.Getpid(), Version: version()})}
-	return &door{c, i.Close}, nil
+	return &door{c, func() error { return errors.Join(i.Close(), clean()) }}, nil
 }
 
 // with runs do over the admin door.

@@ -51,6 +51,25 @@ func (r *rights) flags(c *cobra.Command, expires string) {
 	f.StringVar(&r.expires, "expires", "", "`WHEN` it ends: 90d, 12h, 2027-02-21, an RFC 3339 time or never"+expires)
 }
 
+// blank refuses a limit that is given and empty, as --tools "$TOOLS" is where
+// TOOLS is not set: the key would have no limit at all.
+func (r *rights) blank(c *cobra.Command) error {
+	for _, f := range []struct {
+		name  string
+		empty bool
+		means string
+	}{
+		{"tools", len(r.tools) == 0, "all tools"},
+		{"ip", len(r.networks) == 0, "anywhere"},
+		{"expires", r.expires == "", "90d"},
+	} {
+		if f.empty && c.Flags().Changed(f.name) {
+			return usage("--%s is empty. Leave it out for %s", f.name, f.means)
+		}
+	}
+	return nil
+}
+
 // completeKeys offers the ids of keys that are alive.
 func (a *app) completeKeys(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {

@@ -23,6 +23,9 @@ func (a *app) keyCreate() *cobra.Command {
 			if in.Name == "" {
 				return usage("A key needs a name, so that people know whose it is: --name laptop")
 			}
+			if err := r.blank(c); err != nil {
+				return err
+			}
 			in.Tools, in.Networks, in.Note, in.Expires = r.tools, r.networks, r.note, r.expires
 			return a.mint(c.Context(), out, true, func(ctx context.Context, d *door) (*adminapi.Key, error) { return d.CreateKey(ctx, in) })
 		},
@@ -103,6 +106,9 @@ func (a *app) showMinted(k *adminapi.Key, s *sink) error {
 		if s == nil {
 			a.say("  Store gatehouse key create … --out file:PATH | env-file:.env   (0600)\n")
 		}
+	}
+	if k.TenantState != "" {
+		a.warn("Tenant %s is %s: the key is refused until gatehouse tenant resume%s %[1]s.", k.Tenant, k.TenantState, a.place())
 	}
 	if k.Expires == nil {
 		a.warn("A key that never expires is found by somebody some day. Rotate it now and then.")

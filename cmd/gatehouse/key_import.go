@@ -22,10 +22,14 @@ func (a *app) keyImport() *cobra.Command {
 		Use: "import [- | env:NAME | file:PATH]", Short: "Take over keys made elsewhere in the same format",
 		Long: "Take over keys that another installation made: one on each line, as the key itself or as a JSON object with\n" +
 			"\"key\", or \"id\" and \"hash\" (\"sha256:\" and 64 hex digits), and optionally name, tenant, tools, networks, note and expires.\n" +
-			"Flags fill in what a line does not say. Each line is judged by itself; exit code 7 says that some were refused.",
+			"Flags fill in what a line does not say. A line that cannot be read stops everything before anything is imported;\n" +
+			"after that each key is judged by itself, and exit code 7 says that some were refused.",
 		Example: "  gatehouse key import file:keys.jsonl --tenant acme\n  gatehouse key import --name old-ci < key.txt\n",
 		Args:    cobra.MaximumNArgs(1), DisableFlagsInUseLine: true,
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := r.blank(c); err != nil {
+				return err
+			}
 			base.Tools, base.Networks, base.Note, base.Expires = r.tools, r.networks, r.note, r.expires
 			text, err := a.source(args)
 			if err != nil {
@@ -61,8 +65,11 @@ func importLines(text string, base adminapi.NewKey) ([]adminapi.ImportKey, error
 		if strings.HasPrefix(line, "{") {
 			d := json.NewDecoder(bytes.NewReader([]byte(line)))
 			d.DisallowUnknownFields()
-			if err := d.Decode(&k); err != nil {
+			switch err := d.Decode(&k); {
+			case err != nil:
 				return nil, usage("line %d is not an object with the members of a key: %v", n, member(err))
+			case k.Tools != nil && len(k.Tools) == 0: // the door takes none for all
+				return nil, usage("line %d names no tools. Leave tools out, or say [\"*\"], for all", n)
 			}
 			if _, err := d.Token(); !errors.Is(err, io.EOF) {
 				return nil, usage("line %d has more than one object", n)
@@ -118,7 +125,7 @@ func (a *app) imports(ctx context.Context, keys []adminapi.ImportKey) error {
 	}
 	switch {
 	case first == nil:
-		a.done("%d keys imported", in)
+		a.done("%s imported", count(in, "key", "keys"))
 		return nil
 	case in == 0:
 		return &fault{exit: exitOf(status(first)), code: first.Code}

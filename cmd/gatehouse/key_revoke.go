@@ -16,20 +16,24 @@ func (a *app) keyRevoke() *cobra.Command {
 		Example: "  gatehouse key revoke 7Qm2Vx9KtB4c --reason \"laptop lost\"\n  gatehouse key revoke 7Qm2Vx9KtB4c --yes\n",
 		Args:    keyID, ValidArgsFunction: a.completeKeys, DisableFlagsInUseLine: true,
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.with(c.Context(), false, func(ctx context.Context, d *door) error {
-				k, err := d.Key(ctx, args[0])
-				if err != nil {
+			var k *adminapi.Key
+			err := a.with(c.Context(), false, func(ctx context.Context, d *door) (err error) {
+				k, err = d.Key(ctx, args[0])
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			if k.State != "revoked" { // else there is nothing to be sure of
+				used := "Never used"
+				if k.LastUsed != nil {
+					used = "Last used " + a.ago(*k.LastUsed)
+				}
+				if err := a.confirm(c.Context(), fmt.Sprintf("Revoke %q (tenant %s)? %s.", k.Name, k.Tenant, used), k.Name); err != nil {
 					return err
 				}
-				if k.State != "revoked" { // else there is nothing to be sure of
-					used := "Never used"
-					if k.LastUsed != nil {
-						used = "Last used " + a.ago(*k.LastUsed)
-					}
-					if err := a.confirm(ctx, fmt.Sprintf("Revoke %q (tenant %s)? %s.", k.Name, k.Tenant, used), k.Name); err != nil {
-						return err
-					}
-				}
+			}
+			return a.with(c.Context(), false, func(ctx context.Context, d *door) (err error) {
 				began := a.now()
 				if k, err = d.RevokeKey(ctx, k.ID, adminapi.Revoke{Reason: reason}); err != nil {
 					return err

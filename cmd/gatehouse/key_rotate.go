@@ -30,6 +30,10 @@ func (a *app) keyRotate() *cobra.Command {
 			if err != nil || a.json || a.dry || next.RetireAt == nil {
 				return err
 			}
+			if !next.RetireAt.After(a.now()) { // which cannot be undone
+				a.say("  Old   key %s is refused from now on, with GH-1012\n", args[0])
+				return nil
+			}
 			a.say("  Old   key %s keeps working until %s; then GH-1012. Undo: gatehouse key rotate --cancel %s%s\n", args[0], moment(*next.RetireAt), args[0], a.place())
 			return nil
 		},

@@ -37,19 +37,28 @@ func (a *app) tenantResume() *cobra.Command {
 }
 
 func (a *app) tenantDelete() *cobra.Command {
-	return a.onTenant("delete", "End a tenant and revoke its keys, for good", func(ctx context.Context, d *door, name string) (*adminapi.Tenant, error) {
-		t, err := d.Tenant(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		if err := a.confirm(ctx, fmt.Sprintf("Delete tenant %s and revoke its %s, for good?", t.Name, count(t.Keys, "key", "keys")), t.Name); err != nil {
-			return nil, err
-		}
+	c := a.onTenant("delete", "End a tenant and revoke its keys, for good", func(ctx context.Context, d *door, name string) (*adminapi.Tenant, error) {
 		return d.DeleteTenant(ctx, name)
 	}, func(t *adminapi.Tenant) error {
 		a.done("tenant %s deleted, %s revoked", t.Name, count(t.Keys, "key", "keys"))
 		return nil
 	})
+	remove := c.RunE
+	c.RunE = func(c *cobra.Command, args []string) error {
+		var t *adminapi.Tenant
+		err := a.with(c.Context(), false, func(ctx context.Context, d *door) (err error) {
+			t, err = d.Tenant(ctx, args[0])
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if err := a.confirm(c.Context(), fmt.Sprintf("Delete tenant %s and revoke its %s, for good?", t.Name, count(t.Keys, "key", "keys")), t.Name); err != nil {
+			return err
+		}
+		return remove(c, args)
+	}
+	return c
 }
 
 func count(n int, one, many string) string {

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -109,6 +110,8 @@ func (a *app) upstream(f *upFlags) (*config.Upstream, error) {
 	case f.dashed:
 		u.Stdio = &config.Stdio{Command: f.target}
 		u.Name = orElse(u.Name, commandName(f.target))
+	case !strings.Contains(f.target[0], "://") && len(f.target) == 1 && address.MatchString(f.target[0]):
+		return nil, usage("%q has no scheme. Say gatehouse up http://%s instead", f.target[0], f.target[0])
 	case !strings.Contains(f.target[0], "://"):
 		return nil, usage("%q is not a URL. To run a command: gatehouse up -- %s", f.target[0], strings.Join(f.target, " "))
 	case len(f.target) > 1:
@@ -129,6 +132,9 @@ func (a *app) upstream(f *upFlags) (*config.Upstream, error) {
 	u.Stdio.User, u.Stdio.Cwd = f.user, f.cwd
 	return u, a.childEnv(f.env, u.Stdio)
 }
+
+// address is a URL that somebody typed without its scheme: host:port and perhaps a path.
+var address = regexp.MustCompile(`^[A-Za-z0-9.-]+:[0-9]+(/|$)`)
 
 // childEnv reads --env. A bare NAME keeps a secret out of the process list.
 func (a *app) childEnv(list []string, s *config.Stdio) error {

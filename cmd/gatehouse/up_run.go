@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -118,16 +119,22 @@ func (u *upRun) meet(ctx context.Context) error {
 // absent says why there is no MCP server.
 func (u *upRun) absent(err error, late bool) error {
 	s := u.config.Servers[0]
+	silent := errors.Is(err, context.DeadlineExceeded)
+	waited := cmp.Or(u.timeout, upWait(u.config))
 	var refused *adminapi.Error
 	switch {
 	case errors.As(err, &refused):
 		return err
+	case s.Stdio != nil && late && silent:
+		return &fault{exitNetwork, "GH-2302", fmt.Sprintf("%q did not answer within %s. Is it an MCP server? Wait longer with --timeout 5m.", strings.Join(s.Stdio.Command, " "), waited)}
 	case s.Stdio != nil && late:
-		return &fault{exitFailure, "GH-2302", fmt.Sprintf("%q did not answer in time (%v). Wait longer with --timeout 5m.", strings.Join(s.Stdio.Command, " "), err)}
+		return &fault{exitFailure, "GH-2302", fmt.Sprintf("%q did not answer within %s: %v. Wait longer with --timeout 5m.", strings.Join(s.Stdio.Command, " "), waited, err)}
 	case s.Stdio != nil:
 		return &fault{exitFailure, "GH-2302", sentence(err.Error())}
+	case late && silent:
+		return &fault{exitNetwork, "GH-1603", fmt.Sprintf("%s did not answer within %s. Is it an MCP server? Wait longer with --timeout 1m.", s.URL, waited)}
 	case late:
-		return &fault{exitFailure, "GH-1601", fmt.Sprintf("%s cannot be reached: %s. Start the server, or correct the URL.", s.URL, strings.TrimPrefix(err.Error(), upstream.ErrUnreachable.Error()+": "))}
+		return &fault{exitNetwork, "GH-1601", fmt.Sprintf("%s cannot be reached: %s. Start the server, or correct the URL.", s.URL, strings.TrimPrefix(err.Error(), upstream.ErrUnreachable.Error()+": "))}
 	}
 	return &fault{exitFailure, "GH-1604", fmt.Sprintf("%s does not speak MCP: %v. Is the path right?", s.URL, err)}
 }

@@ -2,7 +2,6 @@ package admin
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 
 	"github.com/gatehouse-mcp/gatehouse"
@@ -28,16 +27,17 @@ func (k *keys) update(r *http.Request) (reply, error) {
 			return reply{}, err
 		}
 		if !key.RevokedAt.IsZero() {
-			return reply{}, fmt.Errorf("key %s: %w", key.ID, apikey.ErrRevoked)
+			return reply{}, settled(key, apikey.ErrRevoked)
 		}
 		change.Apply(key)
 		return k.answer(r.Context(), key, preview)
 	}
-	if key, err = k.Keys.Update(r.Context(), "", key.ID, change); err != nil {
-		return reply{}, err
+	changed, err := k.Keys.Update(r.Context(), "", key.ID, change)
+	if err != nil {
+		return reply{}, settled(key, err)
 	}
-	k.Log.Info("key updated", "key", key.ID, "by", k.By)
-	return k.answer(r.Context(), key)
+	k.Log.Info("key updated", "key", changed.ID, "by", k.By)
+	return k.answer(r.Context(), changed)
 }
 
 func (k *keys) change(in adminapi.KeyChange) (apikey.Change, error) {
@@ -80,14 +80,14 @@ func (k *keys) rotate(r *http.Request) (reply, error) {
 	}
 	if dryRun(r) {
 		if err := key.Rotatable(k.Now()); err != nil {
-			return reply{}, err
+			return reply{}, settled(key, err)
 		}
 		key.RetireAt = k.Now().UTC().Add(overlap)
 		return k.answer(r.Context(), key, preview)
 	}
 	old, next, secret, err := k.Keys.Rotate(r.Context(), "", key.ID, overlap)
 	if err != nil {
-		return reply{}, err
+		return reply{}, settled(key, err)
 	}
 	k.Log.Info("key rotated", "key", old.ID, "to", next.ID, "overlap", overlap, "by", k.By)
 	return k.answer(r.Context(), next, reveal(secret), retires(old), created)
@@ -100,16 +100,16 @@ func (k *keys) cancel(r *http.Request) (reply, error) {
 	}
 	if dryRun(r) {
 		if err := key.Cancellable(k.Now()); err != nil {
-			return reply{}, err
+			return reply{}, settled(key, err)
 		}
 		return k.answer(r.Context(), key, preview)
 	}
-	next := key.ReplacedBy
-	if key, err = k.Keys.CancelRotation(r.Context(), "", key.ID, k.By); err != nil {
-		return reply{}, err
+	stays, err := k.Keys.CancelRotation(r.Context(), "", key.ID, k.By)
+	if err != nil {
+		return reply{}, settled(key, err)
 	}
-	k.Log.Info("key rotation cancelled", "key", key.ID, "revoked", next, "by", k.By)
-	return k.answer(r.Context(), key)
+	k.Log.Info("key rotation cancelled", "key", stays.ID, "revoked", key.ReplacedBy, "by", k.By)
+	return k.answer(r.Context(), stays)
 }
 
 func (k *keys) revoke(r *http.Request) (reply, error) {
@@ -123,15 +123,16 @@ func (k *keys) revoke(r *http.Request) (reply, error) {
 	}
 	if dryRun(r) {
 		if !key.RevokedAt.IsZero() {
-			return reply{}, fmt.Errorf("key %s: %w", key.ID, apikey.ErrRevoked)
+			return reply{}, settled(key, apikey.ErrRevoked)
 		}
 		return k.answer(r.Context(), key, preview)
 	}
-	if key, err = k.Keys.Revoke(r.Context(), "", key.ID, k.By, in.Reason); err != nil {
-		return reply{}, err
+	revoked, err := k.Keys.Revoke(r.Context(), "", key.ID, k.By, in.Reason)
+	if err != nil {
+		return reply{}, settled(key, err)
 	}
-	k.Log.Info("key revoked", "key", key.ID, "reason", in.Reason, "by", k.By)
-	return k.answer(r.Context(), key)
+	k.Log.Info("key revoked", "key", revoked.ID, "reason", in.Reason, "by", k.By)
+	return k.answer(r.Context(), revoked)
 }
 
 // verify answers 200 whatever the key is worth: the question was fine.

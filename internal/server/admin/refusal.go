@@ -2,6 +2,7 @@ package admin
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/gatehouse-mcp/gatehouse"
@@ -45,6 +46,24 @@ var facts = []struct {
 	{apikey.ErrRevoked, http.StatusConflict, codeConflict},
 	{apikey.ErrExpired, http.StatusConflict, codeConflict},
 	{apikey.ErrNotRotated, http.StatusConflict, codeConflict},
+}
+
+// settled says in words of the operator why a key cannot be changed: what became
+// of it, and what can be done instead.
+func settled(key *apikey.Key, err error) error {
+	switch {
+	case errors.Is(err, apikey.ErrRevoked):
+		return conflict(fmt.Sprintf("Key %s is revoked, for good. Make another: gatehouse key create", key.ID))
+	case errors.Is(err, apikey.ErrReplaced) && key.ReplacedBy == "":
+		return conflict(fmt.Sprintf("Key %s was replaced a moment ago. Look at it with: gatehouse key show %[1]s", key.ID))
+	case errors.Is(err, apikey.ErrReplaced):
+		return conflict(fmt.Sprintf("Key %s was replaced by %s already. Rotate or revoke that one.", key.ID, key.ReplacedBy))
+	case errors.Is(err, apikey.ErrNotRotated):
+		return conflict(fmt.Sprintf("Key %s has no rotation that could be cancelled.", key.ID))
+	case errors.Is(err, apikey.ErrExpired):
+		return conflict(fmt.Sprintf("Key %s has expired: its rotation cannot be cancelled.", key.ID))
+	}
+	return err
 }
 
 // refusal maps an error to what the operator reads. What nobody foresaw is a
