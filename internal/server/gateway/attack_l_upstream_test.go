@@ -62,7 +62,7 @@ func held(w http.ResponseWriter, _ *http.Request) {
 
 const (
 	listTools = `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`
-	json200   = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+	json200   = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json\r\n" // or the next call may meet a connection that is going
 )
 
 // inBothEras sends a message as it is, and as 2026-07-28 has it: answers of the
@@ -98,7 +98,7 @@ func TestA199UpstreamMisbehaves(t *testing.T) {
 		{"switches protocols", call("get_a"), wire("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"), 502, ""},
 		{"asks for a login", call("get_a"), answering(401, "application/json", `{}`), 502, "GH-1602"},
 		{"forbids", call("get_a"), answering(403, "text/plain", "no"), 502, "GH-1602"},
-		{"redirects", call("get_a"), wire("HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"), 502, "GH-1604"},
+		{"redirects", call("get_a"), wire("HTTP/1.1 307 Temporary Redirect\r\nConnection: close\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"), 502, "GH-1604"},
 		{"packs its answer", call("get_a"), wire(json200 + "Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}"), 502, "GH-1604"},
 		{"answers a page", call("get_a"), answering(200, "text/html", "<p>"), 502, "GH-1604"},
 		{"answers nothing known", call("get_a"), answering(200, "", "\x00\x01"), 502, "GH-1604"},
@@ -178,7 +178,7 @@ func TestA199UpstreamFailsInTheMidst(t *testing.T) {
 			s.lives(t)
 		})
 	}
-	server.becomes(wire(json200 + "Content-Length: 2\r\n\r\n{}HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"))
+	server.becomes(wire("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"))
 	if got := s.post(s.key, call("get_a")); got.body != "{}" {
 		t.Errorf("got %q, want no more than the length says", got.body)
 	}
@@ -187,7 +187,7 @@ func TestA199UpstreamFailsInTheMidst(t *testing.T) {
 
 // TestA199StreamsThatFail ends streams in every way. What was whole arrives.
 func TestA199StreamsThatFail(t *testing.T) {
-	const head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+	const head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/event-stream\r\n"
 	var server turncoat
 	s := besiege(t, &server)
 	first := event(note("first"))

@@ -41,6 +41,9 @@ type backend interface {
 // ctx ends when the client has left, or may no longer be here.
 func (x *exchange) ctx() context.Context { return x.r.Context() }
 
+// over says whether that has happened.
+func (x *exchange) over() bool { return x.ctx().Err() != nil }
+
 // opens tells the client the id of the session that the backend opened for it,
 // sealed to its owner.
 func (x *exchange) opens(session string) {

@@ -195,7 +195,7 @@ func pass(x *exchange, resp *http.Response) error {
 		return nil
 	case cause != nil:
 		err = cause
-	case x.ctx().Err() != nil:
+	case x.over():
 		return nil // the client has left
 	}
 	return fmt.Errorf("%w: %w", http.ErrAbortHandler, err)
@@ -244,7 +244,7 @@ func endOf(x *exchange, err error) error {
 	switch cause := ended(x); {
 	case cause != nil:
 		return cause
-	case x.ctx().Err() != nil, errors.Is(err, io.EOF):
+	case x.over(), errors.Is(err, io.EOF):
 		return nil
 	}
 	return err
