@@ -44,11 +44,11 @@ func (v *Verifier) Run(ctx context.Context) {
 		})
 	})
 	wg.Go(func() { every(ctx, pollEvery/2, v.sweep) })
-	wg.Go(func() { every(ctx, 10*time.Second, func() { v.flush(ctx) }) })
+	wg.Go(func() { every(ctx, 10*time.Second, func() { v.Flush(ctx) }) })
 	wg.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 	defer cancel()
-	v.flush(last)
+	v.Flush(last)
 }
 
 // every calls fn at once and then in intervals until ctx ends.

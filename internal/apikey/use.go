@@ -72,8 +72,11 @@ func (p *uses) failed() {
 	p.pending, p.written = p.written, nil
 }
 
-// flush writes down what is pending. Only Run calls it, once at a time.
-func (v *Verifier) flush(ctx context.Context) {
+// Flush writes down the uses that were noted, which [Verifier.Run] does every
+// ten seconds: for somebody who wants to know now. What fails stays noted.
+func (v *Verifier) Flush(ctx context.Context) {
+	v.flushing.Lock() // two batches on their way could not both be taken back
+	defer v.flushing.Unlock()
 	batch := v.uses.take()
 	if len(batch) == 0 {
 		return

@@ -43,6 +43,7 @@ type Verifier struct {
 	known, unknown cache
 	watched        registry
 	uses           uses
+	flushing       sync.Mutex // held while uses are written down
 
 	epoch   atomic.Uint64             // counts applied changes; see apply
 	fresh   atomic.Pointer[time.Time] // when the last answered question for changes was asked

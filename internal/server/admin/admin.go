@@ -35,6 +35,9 @@ type Judge interface {
 	// Identify returns the key that text is the whole of, in any state;
 	// gatehouse.ErrNotMine when it is no key of ours, else a *gatehouse.Error.
 	Identify(ctx context.Context, text string) (*apikey.Key, error)
+	// Flush writes down the latest uses of keys, as far as it can, so that
+	// whoever asks who uses a key is not told of ten seconds ago.
+	Flush(ctx context.Context)
 }
 
 // Database is the store as something to look after.

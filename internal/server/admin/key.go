@@ -27,6 +27,7 @@ func (k *keys) list(r *http.Request) (reply, error) {
 		}
 		of = t.ID
 	}
+	k.Judge.Flush(r.Context())
 	list, err := k.Keys.List(r.Context(), of)
 	if err != nil {
 		return reply{}, err
@@ -142,6 +143,7 @@ func networks(list []string) ([]netip.Prefix, error) {
 // get returns the key that the path names. Whoever typed a name is told the id.
 func (k *keys) get(r *http.Request) (*apikey.Key, error) {
 	id := r.PathValue("id")
+	k.Judge.Flush(r.Context())
 	key, err := k.Keys.Get(r.Context(), "", id)
 	if !errors.Is(err, apikey.ErrNotFound) {
 		return key, err
