@@ -45,8 +45,14 @@ type said struct {
 }
 
 func (s said) Error() string {
+	if s.code == 0 {
+		return fmt.Sprintf("it answered with status %d: %.200q", s.status, s.message)
+	}
 	return fmt.Sprintf("it answered with status %d, code %d: %.200q", s.status, s.code, s.message)
 }
+
+// ErrCredential says that the MCP server refuses callers without a credential.
+var ErrCredential = errors.New("it wants a credential of its own")
 
 // probe asks for the tools in the newer era or else in the older.
 func probe(ctx context.Context, client *upstream.Client) (gateway.Description, error) {
@@ -160,7 +166,7 @@ func (p *prober) send(ctx context.Context, message map[string]any, id string) ([
 	}
 	switch {
 	case res.StatusCode == http.StatusUnauthorized || res.StatusCode == http.StatusForbidden:
-		return nil, fmt.Errorf("it wants a credential of its own (status %d)", res.StatusCode)
+		return nil, fmt.Errorf("%w (status %d)", ErrCredential, res.StatusCode)
 	case id == "":
 		return nil, nil
 	}
@@ -191,6 +197,8 @@ func answer(res *http.Response, id string) ([]byte, error) {
 	switch {
 	case kind == "application/json":
 		return io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	case kind != "text/event-stream" && kind != "text/plain": // a page of markup explains nothing
+		return nil, said{status: res.StatusCode, message: orDefault(kind, "nothing")}
 	case kind != "text/event-stream":
 		text, _ := io.ReadAll(io.LimitReader(res.Body, 1<<10))
 		return nil, said{status: res.StatusCode, message: string(bytes.TrimSpace(text))}

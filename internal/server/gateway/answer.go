@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -72,8 +73,11 @@ func (a *answer) refuse(err error, call *mcp.Call) {
 		a.body(e.Status, rpcRefusal(e, call, a.id))
 		return
 	}
-	body, _ := json.Marshal(refusal{Error: slug(e), Description: e.Description, Code: e.Code, RequestID: a.id})
-	a.body(e.Status, body)
+	var body bytes.Buffer
+	text := json.NewEncoder(&body)
+	text.SetEscapeHTML(false) // "<key>" is for people, and no browser takes this for a page
+	_ = text.Encode(refusal{Error: slug(e), Description: e.Description, Code: e.Code, RequestID: a.id})
+	a.body(e.Status, bytes.TrimSpace(body.Bytes()))
 }
 
 // headers sets those that belong to a refusal.
