@@ -79,8 +79,12 @@ func workingDir(dir string, _ *account) (string, error) {
 	if dir == "" {
 		return "", nil
 	}
-	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return "", fmt.Errorf("working directory %s: %w", dir, errors.Join(err, errNoDir))
+	info, err := os.Stat(dir)
+	if err == nil && !info.IsDir() {
+		err = errNoDir
+	}
+	if err != nil {
+		return "", fmt.Errorf("working directory %s: %w", dir, err)
 	}
 	return dir, nil
 }

@@ -149,8 +149,12 @@ func workingDir(dir string, a *account) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("working directory: %w", err)
 	}
-	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return "", fmt.Errorf("working directory %s: %w", dir, errors.Join(err, errNoDir))
+	info, err := os.Stat(dir)
+	if err == nil && !info.IsDir() {
+		err = errNoDir
+	}
+	if err != nil {
+		return "", fmt.Errorf("working directory %s: %w", dir, err)
 	}
 	if a != nil && !a.mayEnter(dir) {
 		return "", fmt.Errorf("working directory %s: user %q may not enter it", dir, a.name)
