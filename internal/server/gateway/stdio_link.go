@@ -53,6 +53,7 @@ type pending struct {
 
 const (
 	maxPending = 1000                   // calls of one child at once
+	maxShare   = 250                    // of one caller, once half of them are taken
 	cancelWait = 500 * time.Millisecond // for a child to take a cancellation
 	refuseWait = 100 * time.Millisecond
 )
@@ -66,7 +67,7 @@ func (l *link) begin(ctx context.Context, owner string, m *mcp.Message, box *inb
 		l.mu.Unlock()
 		return nil, process.ErrEnded
 	}
-	if len(l.calls) >= maxPending {
+	if l.full(owner) {
 		l.mu.Unlock()
 		return nil, tooMany("Too many calls are waiting for this server. Retry later.")
 	}
@@ -93,6 +94,22 @@ func (l *link) begin(ctx context.Context, owner string, m *mcp.Message, box *inb
 		return p, nil // its answer, that the child has ended, is in the box
 	}
 	return nil, err
+}
+
+// full says whether the child takes no more calls of an owner. In a crowd nobody
+// has more than a share, so that one caller cannot shut out the others. It is
+// called with the lock held.
+func (l *link) full(owner string) bool {
+	if len(l.calls) < maxPending/2 || len(l.calls) >= maxPending {
+		return len(l.calls) >= maxPending
+	}
+	held := 0
+	for _, p := range l.calls {
+		if p.box.owner == owner {
+			held++
+		}
+	}
+	return held >= maxShare
 }
 
 // forget stops waiting for an answer; false when it has come.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"log/slog"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -36,6 +37,28 @@ func TestA125NoRoomWhileAChildStarts(t *testing.T) {
 		t.Error("got room, want a refusal: there is nothing yet that could end")
 	}
 	s.work.Wait()
+}
+
+// TestNobodyFillsAChild: one caller takes what is free, but in a crowd leaves
+// room for others.
+func TestNobodyFillsAChild(t *testing.T) {
+	l := &link{calls: map[string]*pending{}}
+	greedy := &inbox{owner: "greedy"}
+	for len(l.calls) < maxPending && !l.full("greedy") {
+		l.calls[strconv.Itoa(len(l.calls))] = &pending{box: greedy}
+	}
+	if got := len(l.calls); got != maxPending/2 {
+		t.Errorf("got %d calls for one caller, want %d", got, maxPending/2)
+	}
+	if l.full("modest") {
+		t.Error("got no room for anybody else")
+	}
+	for len(l.calls) < maxPending {
+		l.calls[strconv.Itoa(len(l.calls))] = &pending{box: greedy}
+	}
+	if !l.full("modest") {
+		t.Error("got room beyond the limit")
+	}
 }
 
 func TestInboxBounds(t *testing.T) {
