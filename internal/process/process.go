@@ -69,14 +69,17 @@ func (s Spec) withDefaults() (Spec, error) {
 	return s, nil
 }
 
-// Title is how the command is called in messages: the program's base name and
-// the arguments, shortened.
+// Title is how the command is called in messages: the program's base name.
+// Arguments are left out, since people put credentials into them.
 func (s Spec) Title() string {
 	if len(s.Command) == 0 {
 		return ""
 	}
-	words := append([]string{filepath.Base(s.Command[0])}, s.Command[1:]...)
-	return escape([]byte(strings.Join(words, " ")), 80)
+	title := escape([]byte(filepath.Base(s.Command[0])), 80)
+	if len(s.Command) > 1 {
+		title += " …"
+	}
+	return title
 }
 
 // ExitError says how a child ended. Its text is for operators: it contains what

@@ -350,15 +350,15 @@ func TestExitSaysWhy(t *testing.T) {
 	w := start(t, "die", func(s *Spec) {
 		began := time.Unix(1000, 0)
 		s.Now = func() time.Time { now := began; began = began.Add(400 * time.Millisecond); return now }
-		s.Command = append(s.Command, "-y", "thing")
+		s.Command = append(s.Command, "--token=canary")
 	})
 	e := ended(t, w.Child)
 	e.After = 400 * time.Millisecond
-	want := `"process.test -y thing" exited with 1 after 0.4 s. Its last lines: first / no such \x1b[31mfile`
+	want := `"process.test …" exited with 1 after 0.4 s. Its last lines: first / no such \x1b[31mfile`
 	if e.Error() != want {
 		t.Errorf("got  %s\nwant %s", e, want)
 	}
-	if log := w.log.String(); !strings.Contains(log, "server=files") || strings.Contains(log, "\x1b") {
+	if log := w.log.String(); !strings.Contains(log, "server=files") || strings.Contains(log, "canary") || strings.Contains(log, "\x1b") {
 		t.Errorf("got log %q", log)
 	}
 }
