@@ -83,6 +83,9 @@ func TestOpenKeepsStrangersOut(t *testing.T) {
 		{"a directory in its place", func(_ *testing.T, p string) error { return os.Mkdir(p, 0o700) }, store.ErrPermissions},
 		{"another account's file", func(t *testing.T, p string) error {
 			if os.Geteuid() != 0 {
+				if os.Getenv("CI") == "true" {
+					t.Fatal("only root can give a file away")
+				}
 				t.Skip("only root can give a file away")
 			}
 			return errors.Join(os.WriteFile(p, nil, 0o600), os.Chown(p, 65534, 65534))
