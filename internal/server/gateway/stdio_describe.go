@@ -134,8 +134,11 @@ func countTools(ctx context.Context, l *link, era mcp.Era) (int, error) {
 			Tools      []json.RawMessage `json:"tools"`
 			NextCursor string            `json:"nextCursor"`
 		}
-		if e.Error != nil || json.Unmarshal(e.Result, &page) != nil {
+		if e.Error != nil {
 			return count, nil // a server without tools
+		}
+		if err := json.Unmarshal(e.Result, &page); err != nil {
+			return 0, fmt.Errorf("read the list of tools: %w", err)
 		}
 		count += len(page.Tools)
 		if cursor = page.NextCursor; cursor == "" {

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -39,7 +38,6 @@ func TestMain(m *testing.M) {
 type double struct {
 	kind string // "modern", "legacy", or "shy": one that ends at what it does not know
 
-	mu        sync.Mutex
 	cancelled []string
 	subs      map[string]string // id of the subscription by id of the request
 	waiting   map[string]string // id of a call by id of our request
