@@ -33,15 +33,16 @@ type floor struct {
 // floors is the house: doors use nouns, nouns use words. A new package gets its row here first.
 func floors() []floor {
 	return []floor{
-		{"words", []string{"internal/adminapi", "internal/config", "internal/mcp"}, nil},
+		{"units", []string{"internal/unit"}, nil}, // what words are made of
+		{"words", []string{"internal/adminapi", "internal/config", "internal/mcp"}, []string{"units"}},
 		{"library", []string{"."}, []string{"words"}},
 		{"nouns", []string{
 			"internal/apikey", "internal/policy", "internal/process", "internal/tenant", "internal/upstream",
-		}, []string{"words", "library", "nouns"}},
-		{"guard", []string{"internal/access"}, []string{"words", "library", "nouns"}}, // the topmost noun
-		{"doors", []string{"internal/server/..."}, []string{"words", "library", "nouns", "guard"}},
-		{"store", []string{"internal/store/..."}, []string{"library", "nouns", "store"}},
-		{"tools", []string{"internal/demo"}, []string{"words", "library"}},
+		}, []string{"units", "words", "library", "nouns"}},
+		{"guard", []string{"internal/access"}, []string{"units", "words", "library", "nouns"}}, // the topmost noun
+		{"doors", []string{"internal/server/..."}, []string{"units", "words", "library", "nouns", "guard"}},
+		{"store", []string{"internal/store/..."}, []string{"units", "library", "nouns", "store"}},
+		{"tools", []string{"internal/demo"}, []string{"units", "words", "library"}},
 		{"assembly", []string{"internal/server", "cmd/gatehouse"}, []string{"*"}},
 		{"proof", []string{"internal/e2e/...", "bench/..."}, []string{"*"}},
 	}

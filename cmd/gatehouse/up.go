@@ -63,7 +63,7 @@ func (a *app) up() *cobra.Command {
 
 // configuration builds from flags what a file would say.
 func (a *app) configuration(f *upFlags) (*config.Config, error) {
-	c := &config.Config{APIKeys: true, AllowAll: true}
+	c := &config.Config{Auth: config.Auth{APIKeys: &config.APIKeys{}}, Policy: config.Policy{Default: config.Allow}}
 	if a.file != "" {
 		if f.demo || len(f.target) > 0 {
 			return nil, usage("%s says which server to protect; name none beside it", a.file)

@@ -2,16 +2,16 @@ package adminapi
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/unit"
 )
 
 // Lifetimes when nobody says otherwise.
 const (
 	DefaultLifetime = 90 * 24 * time.Hour
 	DefaultOverlap  = 24 * time.Hour
-	// maxDuration keeps sums far from overflow and years within four digits.
+	// maxDuration is how far ahead an end may be.
 	maxDuration = 100 * 366 * 24 * time.Hour
 )
 
@@ -49,25 +49,5 @@ func expiry(text string, now time.Time) (time.Time, error) {
 	return now.Add(d).UTC().Truncate(time.Second), nil
 }
 
-// ParseDuration reads a Go duration such as "90m", or days and weeks: "7d", "2w".
-// Negative ones and such above 100 years are errors.
-func ParseDuration(text string) (time.Duration, error) {
-	d, err := duration(text)
-	if err != nil || d < 0 || d > maxDuration {
-		return 0, fmt.Errorf("duration %.40q is none of 30m, 24h, 7d or 2w", text)
-	}
-	return d, nil
-}
-
-func duration(text string) (time.Duration, error) {
-	for unit, length := range map[string]time.Duration{"d": 24 * time.Hour, "w": 7 * 24 * time.Hour} {
-		if number, ok := strings.CutSuffix(text, unit); ok {
-			n, err := strconv.ParseInt(number, 10, 64)
-			if err != nil || n > int64(maxDuration/length) {
-				return -1, err
-			}
-			return time.Duration(n) * length, nil
-		}
-	}
-	return time.ParseDuration(text)
-}
+// ParseDuration is [unit.ParseDuration].
+func ParseDuration(text string) (time.Duration, error) { return unit.ParseDuration(text) }

@@ -11,53 +11,22 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 )
 
 // Defaults of what neither the file nor a flag says.
 const (
-	DefaultListen  = "127.0.0.1:8080"
-	DefaultPath    = "/mcp"
-	DefaultMaxBody = 4 << 20 // bytes of one request
-	Database       = "gatehouse.db"
+	DefaultListen   = "127.0.0.1:8080"
+	DefaultPath     = "/mcp"
+	DefaultMaxBody  = 4 << 20 // bytes of one request
+	DefaultGrace    = 10 * time.Second
+	DefaultHSTS     = 365 * 24 * time.Hour
+	DefaultIdentity = "X-Gatehouse-Identity" // header of the signed identity
+	Database        = "gatehouse.db"
+	AuditFile       = "audit.jsonl"
+	AuditMaxSize    = 100 << 20
+	AuditKeep       = 10
 )
-
-// Config is one installation.
-type Config struct {
-	Server   Server
-	Servers  []Upstream // exactly one, as yet
-	APIKeys  bool       // auth.api_keys is present: keys are accepted
-	AllowAll bool       // policy.default is allow: the patterns of a key alone decide what it may call
-	Store    Store
-}
-
-// Server is what listens.
-type Server struct {
-	Listen       string   // host:port; empty: DefaultListen; port 0 takes a free one
-	PublicURL    string   // how callers reach us through a proxy, https; empty: as Listen says
-	AllowOrigins []string // browser origins that may call; empty: none but our own
-	MaxBody      int64    // bytes of one request; 0: DefaultMaxBody
-}
-
-// Upstream is one MCP server to protect: over HTTP or as a child process.
-type Upstream struct {
-	Name  string // for people, logs and the child's stderr
-	Path  string // where it is served; empty: DefaultPath
-	URL   string // of a Streamable HTTP server; empty when Stdio is set
-	Stdio *Stdio // of a server that speaks on its standard input and output
-}
-
-// Stdio says how to start a child.
-type Stdio struct {
-	Command []string          // program and arguments; never passed to a shell
-	Cwd     string            // working directory; empty: ours
-	Env     map[string]string // added to the few variables that a child is given
-	User    string            // account the child runs as; empty: ours. Needs root
-}
-
-// Store is where the state lies.
-type Store struct {
-	SQLite string // path of the database; empty: Database in the state directory
-}
 
 var (
 	serverName   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
@@ -98,10 +67,10 @@ func (c *Config) Check() error {
 	}
 	// Deny is what happens when nothing else did: leaving these out must not
 	// mean "everybody" and would otherwise mean "nobody", silently.
-	if !c.APIKeys {
+	if c.Auth.APIKeys == nil {
 		add("auth", fmt.Errorf(`nobody could sign in. Say "auth: {api_keys: {}}"`))
 	}
-	if !c.AllowAll {
+	if c.Policy.Default != Allow {
 		add("policy.default", fmt.Errorf(`is missing, so every call would be denied. Say "policy: {default: allow}" to let each key call the tools it was made for`))
 	}
 	if len(all) == 0 {

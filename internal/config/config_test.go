@@ -20,10 +20,10 @@ func TestLoadReadsTheDevelopmentFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &Config{
-		Server:   Server{Listen: "127.0.0.1:8080"},
-		Servers:  []Upstream{{Name: "files", Stdio: &Stdio{Command: []string{"npx", "-y", "@modelcontextprotocol/server-filesystem", "./docs"}}}},
-		APIKeys:  true,
-		AllowAll: true,
+		Server:  Server{Listen: "127.0.0.1:8080"},
+		Servers: []Upstream{{Name: "files", Stdio: &Stdio{Command: []string{"npx", "-y", "@modelcontextprotocol/server-filesystem", "./docs"}}}},
+		Auth:    Auth{APIKeys: &APIKeys{}},
+		Policy:  Policy{Default: Allow},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)

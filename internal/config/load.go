@@ -126,11 +126,15 @@ func (r *reader) config(n ast.Node, c *Config) {
 		"auth": func(n ast.Node, path string) {
 			r.object(n, path, fields{"api_keys": func(n ast.Node, path string) {
 				r.object(n, path, fields{})
-				c.APIKeys = true
+				c.Auth.APIKeys = &APIKeys{}
 			}})
 		},
 		"policy": func(n ast.Node, path string) {
-			r.object(n, path, fields{"default": func(n ast.Node, path string) { c.AllowAll = r.allow(n, path) }})
+			r.object(n, path, fields{"default": func(n ast.Node, path string) {
+				if r.allow(n, path) {
+					c.Policy.Default = Allow
+				}
+			}})
 		},
 		"store": func(n ast.Node, path string) {
 			r.object(n, path, fields{"sqlite": func(n ast.Node, path string) { c.Store.SQLite = r.text(n, path) }})

@@ -25,7 +25,7 @@ func over(t *testing.T, url string) *Server {
 	t.Helper()
 	return &Server{
 		Config: &config.Config{
-			Server: config.Server{Listen: "127.0.0.1:0"}, APIKeys: true, AllowAll: true,
+			Server: config.Server{Listen: "127.0.0.1:0"}, Auth: config.Auth{APIKeys: &config.APIKeys{}}, Policy: config.Policy{Default: config.Allow},
 			Servers: []config.Upstream{{Name: "test", URL: url}},
 		},
 		State:   State{Dir: filepath.Join(t.TempDir(), "state")},
@@ -180,7 +180,7 @@ func TestStartRefuses(t *testing.T) {
 
 func TestStartRefusesAnUnfinishedConfiguration(t *testing.T) {
 	s := over(t, "http://127.0.0.1:1/mcp")
-	s.Config.AllowAll = false
+	s.Config.Policy.Default = ""
 	if _, err := s.Start(t.Context()); !errors.As(err, &config.Mistakes{}) {
 		t.Errorf("got %v, want mistakes", err)
 	}
