@@ -171,6 +171,14 @@ func (v *Verifier) stale(now time.Time) *gatehouse.Error {
 	return away(errors.New("the store has not been answering"))
 }
 
+// Healthy says why nobody can be judged at present; nil: they can.
+func (v *Verifier) Healthy() error {
+	if e := v.stale(v.now()); e != nil {
+		return e.Cause
+	}
+	return nil
+}
+
 // registry holds the entries that are watched, or were until lately. Entries
 // lock themselves before they lock it.
 type registry struct {
