@@ -37,7 +37,7 @@ func floors() []floor {
 		{"words", []string{"internal/adminapi", "internal/config", "internal/mcp"}, []string{"units"}},
 		{"library", []string{"."}, []string{"words"}},
 		{"nouns", []string{
-			"internal/apikey", "internal/policy", "internal/process", "internal/tenant", "internal/upstream",
+			"internal/apikey", "internal/audit", "internal/policy", "internal/process", "internal/tenant", "internal/upstream",
 		}, []string{"units", "words", "library", "nouns"}},
 		{"guard", []string{"internal/access"}, []string{"units", "words", "library", "nouns"}}, // the topmost noun
 		{"doors", []string{"internal/server/..."}, []string{"units", "words", "library", "nouns", "guard"}},
