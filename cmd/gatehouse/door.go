@@ -13,6 +13,7 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
+	"github.com/gatehouse-mcp/gatehouse/internal/process"
 	"github.com/gatehouse-mcp/gatehouse/internal/server"
 )
 
@@ -110,9 +111,16 @@ func (a *app) stateDir() (server.State, error) {
 	return s, err
 }
 
+// outside is what a configuration may refer to.
+func (a *app) outside() config.Outside {
+	return config.Outside{Lookup: a.lookup, Run: func(command []string) ([]byte, error) {
+		return process.Ask(command, a.environ)
+	}}
+}
+
 // load reads the configuration file.
 func (a *app) load() (*config.Config, error) {
-	c, err := config.Load(a.file, a.lookup)
+	c, err := config.Load(a.file, a.outside())
 	var path *os.PathError
 	if errors.As(err, &path) {
 		return nil, &fault{exitUsage, "GH-2001", "The configuration " + a.file + " cannot be read: " + path.Err.Error() + "."}
