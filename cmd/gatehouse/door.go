@@ -64,7 +64,7 @@ func (a *app) open(ctx context.Context, mayMake bool) (*door, error) {
 	if err != nil {
 		return nil, errors.Join(err, clean())
 	}
-	c.Transport = server.Local{Door: i.Admin(adminapi.Status{PID: os.Getpid(), Version: version()})}
+	c.Transport = server.Local{Door: i.Admin(func() adminapi.Status { return adminapi.Status{PID: os.Getpid(), Version: version()} })}
 	return &door{c, func() error { return errors.Join(i.Close(), clean()) }}, nil
 }
 

@@ -69,7 +69,7 @@ func storeError(err error) error {
 func (i *Installation) Close() error { return i.DB.Close() }
 
 // Admin returns the admin door's handler.
-func (i *Installation) Admin(status adminapi.Status) http.Handler {
+func (i *Installation) Admin(status func() adminapi.Status) http.Handler {
 	return (&admin.Admin{
 		Keys: i.Keys, Judge: i.Verifier, Tenants: i.Tenants, Database: database{i.DB},
 		Status: status, By: i.by, Now: time.Now, Log: i.log,

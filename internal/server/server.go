@@ -149,7 +149,7 @@ func (r *Running) open(background context.Context) error {
 	}
 	requests, hangUp := context.WithCancel(background)
 	r.hangUp = hangUp
-	door := r.Installation.Admin(r)
+	door := r.Installation.Admin(r.Status)
 	r.Admin = Local{door}
 	r.private = newHTTP(requests, door, r.server.Options.Log)
 	r.serve(r.private, socket)
@@ -242,12 +242,12 @@ func (v *served) describe(ctx context.Context) (gateway.Description, error) {
 	return probe(ctx, v.client)
 }
 
-// Status implements admin.Server.
+// Status describes this process to commands.
 func (r *Running) Status() adminapi.Status {
 	now := r.current.Load()
 	s := adminapi.Status{
 		Running: true, PID: os.Getpid(), URL: r.URL, Version: r.server.Version,
-		Since: r.began, Config: now.config.Hash(), Loaded: now.loaded,
+		Since: r.began, Config: now.config.Hash(), Loaded: now.loaded, Listen: r.edge.Addresses(), Weakened: now.config.Weakened(),
 	}
 	blocking, warnings := r.health()
 	s.Problems = append(blocking, warnings...)
