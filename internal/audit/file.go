@@ -22,7 +22,8 @@ type file struct {
 
 	f    *os.File // nil: it could not be opened again
 	size int64
-	torn bool // the last line has no end
+	from int64 // where the last write began; 0: not in this file
+	torn bool  // the last line has no end
 	turn uint64
 	lock *os.File
 }
@@ -162,6 +163,7 @@ func tail(f *os.File, size int64) (int, error) {
 // write implements sink. What a full disk took of a line is taken back.
 func (s *file) write(lines []byte) (int, error) {
 	done := 0
+	s.from = s.size
 	for done < len(lines) {
 		if s.f == nil {
 			if _, err := s.open(); err != nil {
@@ -216,13 +218,16 @@ func (s *file) part(lines []byte) ([]byte, error) {
 var errDoubtful = errors.New("the last events may not be on disk")
 
 // sync implements sink.
-func (s *file) sync() error {
+func (s *file) sync(again bool) error {
 	if s.f == nil {
 		return nil
 	}
 	err := s.f.Sync()
 	if err != nil {
 		err = fmt.Errorf("%w: %w", errDoubtful, err)
+		if again && s.from > 0 {
+			_ = s.f.Truncate(s.from)
+		}
 		_ = s.f.Close()
 		s.f = nil // opened again, it is read to its end: there may be a hole now
 	}
@@ -247,7 +252,7 @@ func (s *file) look() error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("look at the audit trail: %w", err)
 	}
-	if err := s.sync(); err != nil {
+	if err := s.sync(false); err != nil {
 		return err
 	}
 	_ = s.f.Close() // it is on disk

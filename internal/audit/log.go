@@ -44,6 +44,7 @@ type batch struct {
 	lines  []byte
 	events int
 	done   int      // bytes that are in the sink
+	sync   bool     // it has to be on disk before anything else is done
 	wait   *outcome // of those who wait until it is on disk; nil: nobody does
 }
 
@@ -80,9 +81,10 @@ type sink interface {
 	// write adds whole lines and returns how many bytes of them are there to
 	// stay, always whole lines.
 	write(lines []byte) (int, error)
-	// sync makes what was written durable. After an error nothing that was
-	// written since the last one may be relied on.
-	sync() error
+	// sync makes what was written durable. After errDoubtful nothing that was
+	// written since the last one may be relied on, and with again the lines of
+	// the last write will be written again.
+	sync(again bool) error
 	// look sees whether the sink is still what it was, and mends it.
 	look() error
 	// turned returns how many files were begun since the first.
@@ -93,6 +95,16 @@ type sink interface {
 // Open opens a trail, making its file if there is none. ErrLocked: another
 // process writes it; ErrUnsafe: the place is not ours alone.
 func Open(cfg Config) (*Log, error) {
+	l, err := prepare(cfg)
+	if err != nil {
+		return nil, err
+	}
+	go l.run()
+	return l, nil
+}
+
+// prepare is Open without the scribe.
+func prepare(cfg Config) (*Log, error) {
 	if cfg.MaxSize <= 0 {
 		cfg.MaxSize = config.AuditMaxSize
 	}
@@ -132,7 +144,6 @@ func Open(cfg Config) (*Log, error) {
 	}
 	l.watch = time.AfterFunc(time.Hour, l.hung)
 	l.watch.Stop()
-	go l.run()
 	return l, nil
 }
 
@@ -227,7 +238,7 @@ func (l *Log) add(line []byte, durable bool) *outcome {
 		return nil
 	}
 	if b.wait == nil {
-		b.wait = &outcome{known: make(chan struct{})}
+		b.wait, b.sync = &outcome{known: make(chan struct{})}, true
 		signal(l.urgent)
 	}
 	return b.wait

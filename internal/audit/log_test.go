@@ -178,6 +178,7 @@ func TestA171HungSinkIsAnErrorWithinASecondAndRecovers(t *testing.T) {
 	if err := l.Durable(t.Context(), call("again")); err != nil {
 		t.Error(err)
 	}
+	eventually(t, func() bool { return strings.Contains(out.String(), "again") })
 	text := out.String()
 	for _, want := range []string{`"name":"hung"`, `"action":"audit.gap"`, `"events":"1"`, `"name":"again"`} {
 		if strings.Count(text, want) != 1 {

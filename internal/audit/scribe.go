@@ -47,7 +47,7 @@ func (l *Log) run() {
 // would cost more than all the rest.
 func (s *scribe) gather(pause *time.Timer) {
 	s.mu.Lock()
-	worth := s.next.wait != nil || len(s.next.lines) >= writeSize
+	worth := s.next.sync || len(s.next.lines) >= writeSize
 	s.mu.Unlock()
 	if worth {
 		return
@@ -92,15 +92,16 @@ func (s *scribe) write() error {
 		s.doubt(err)
 		return err
 	}
-	if s.hand.wait == nil {
+	if !s.hand.sync {
 		s.dirty += s.hand.events
 		return nil
 	}
-	return s.sync()
+	return s.sync(true)
 }
 
-func (s *scribe) sync() error {
-	err := s.sink.sync()
+// sync makes the sink durable. inHand says that the last write is still in hand.
+func (s *scribe) sync(inHand bool) error {
+	err := s.sink.sync(inHand)
 	if err != nil {
 		s.doubt(err)
 	}
@@ -132,17 +133,14 @@ func (s *scribe) settle(err error) {
 	if err != nil {
 		s.fail(err)
 		s.hand.wait.tell(s.broken)
-		s.hand.wait = nil
+		s.hand.wait, s.hand.sync = nil, true // it counts as mended once it is durable
 		return
 	}
 	s.hand.wait.tell(nil)
 	s.stats.Written += uint64(s.hand.events)
 	s.events -= s.hand.events
 	s.bytes -= len(s.hand.lines)
-	if cap(s.hand.lines) <= 4*writeSize {
-		s.spare = s.hand.lines[:0]
-	}
-	s.hand = batch{}
+	s.spare, s.hand = s.hand.lines[:0], batch{}
 	s.heal()
 	s.makeRoom()
 }
@@ -205,7 +203,7 @@ func (l *Log) hung() {
 func (s *scribe) care(sync bool) {
 	err := s.sink.look()
 	if err == nil && sync && s.dirty > 0 && len(s.hand.lines) == 0 {
-		err = s.sync()
+		err = s.sync(false)
 	}
 	if err != nil {
 		s.doubt(err)
@@ -215,11 +213,14 @@ func (s *scribe) care(sync bool) {
 	switch {
 	case err != nil:
 		s.fail(err)
-	case s.broken != nil && len(s.hand.lines) == 0:
+	case s.broken != nil && len(s.hand.lines)+len(s.next.lines) == 0:
 		s.heal()
 	}
 	if s.broken == nil {
 		s.sums(false)
+	}
+	if cap(s.spare) > 4*writeSize { // of a burst that is over by now
+		s.spare = nil
 	}
 }
 
@@ -231,7 +232,7 @@ func (s *scribe) last() error {
 	s.turn()
 	var err error
 	if s.dirty > 0 {
-		err = s.sink.sync()
+		err = s.sink.sync(false)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -34,7 +34,7 @@ func (s *stream) write(lines []byte) (int, error) {
 	return whole, err
 }
 
-func (s *stream) sync() error    { return nil }
-func (s *stream) look() error    { return nil }
-func (s *stream) turned() uint64 { return 0 }
-func (s *stream) close() error   { return nil }
+func (s *stream) sync(bool) error { return nil }
+func (s *stream) look() error     { return nil }
+func (s *stream) turned() uint64  { return 0 }
+func (s *stream) close() error    { return nil }

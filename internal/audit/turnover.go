@@ -85,7 +85,7 @@ func (s *file) setAside() error {
 // turnOver begins the next file. The new one is there before the old one is
 // moved: when anything fails, the old one simply grows.
 func (s *file) turnOver() error {
-	if err := s.sync(); err != nil {
+	if err := s.sync(false); err != nil {
 		return err
 	}
 	_ = os.Remove(s.path + newSuffix)
@@ -101,7 +101,7 @@ func (s *file) turnOver() error {
 		return errors.Join(err, next.Close()) // look finds the file moved, and makes another
 	}
 	old := s.f
-	s.f, s.size = next, 0
+	s.f, s.size, s.from = next, 0, 0
 	s.turn++
 	err = errors.Join(syncDir(filepath.Dir(s.path)), old.Close())
 	s.prune()
