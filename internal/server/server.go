@@ -20,6 +20,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/internal/process"
+	"github.com/gatehouse-mcp/gatehouse/internal/server/edge"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/gateway"
 	"github.com/gatehouse-mcp/gatehouse/internal/upstream"
 )
@@ -77,10 +78,11 @@ func (s *Server) Start(ctx context.Context) (_ *Running, err error) {
 	if r.release, err = s.State.Lock(); err != nil {
 		return nil, err
 	}
-	listener, err := listen(ctx, orDefault(s.Config.Server.Listen, config.DefaultListen))
+	opened, err := edge.Open(ctx, orDefault(s.Config.Server.Listen, config.DefaultListen), nil)
 	if err != nil {
 		return nil, err
 	}
+	listener := opened[0] // a host and port are one
 	if err := s.assemble(ctx, r, listener); err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
