@@ -74,6 +74,9 @@ func bans() []ban {
 		{"modernc.org/", may("internal/store/..."), false, "only the store knows a database"},
 		{"github.com/jackc/", may("internal/store/..."), false, "only the store knows a database"},
 		{"github.com/pressly/", may("internal/store/..."), false, "only the store knows a database"},
+		{"github.com/caddyserver/", []string{"internal/server/edge"}, false, "only the edge gets certificates"},
+		{"github.com/pires/", []string{"internal/server/edge"}, false, "only the edge learns who a proxy speaks for"},
+		{"github.com/coreos/", []string{"internal/server/edge", "internal/server/notify"}, false, "only they know the service manager"},
 		{"github.com/spf13/", []string{"cmd/gatehouse"}, false, "only the command line knows the command line"},
 		{"github.com/modelcontextprotocol/", may("internal/demo"), false, "the SDK re-encodes messages; the data path forwards bytes"},
 	}
