@@ -56,12 +56,13 @@ func (k *Keys) change(ctx context.Context, dry bool, decide func(t timeline, now
 		if err != nil {
 			return nil, fmt.Errorf("signing keys: %w", err)
 		}
-		c, err := decide(lay(set.Records), k.now())
+		t := lay(set.Records)
+		c, err := decide(t, k.now())
 		if err != nil || c.empty() {
 			return c, err
 		}
 		if c.Add != nil {
-			if c.Add, err = fresh(k.alg(), k.Seal, c.Add.Created, c.Add.Signs); err != nil {
+			if c.Add, err = fresh(k.alg(), k.Seal, t.after(c.Add.Created), c.Add.Signs); err != nil {
 				return nil, err
 			}
 		}
@@ -131,9 +132,9 @@ func (k *Keys) Rotate(ctx context.Context, r Rotation) (*Key, error) {
 			return nil, fmt.Errorf("%w: %s signs from %s on", ErrRotating, next.ID, next.Signs.Format(time.RFC3339))
 		case next != nil:
 			id = next.ID
-			return &Change{At: now, Signs: map[string]time.Time{id: now}}, nil
+			return &Change{At: now, Signs: map[string]time.Time{id: t.atOnce(now, id)}}, nil
 		case len(t) == 0 || r.Now:
-			return atOnce(t, now), nil
+			return &Change{At: now, Add: &Record{Created: now, Signs: t.atOnce(now, "")}}, nil
 		}
 		return &Change{At: now, Add: &Record{Created: now, Signs: now.Add(k.schedule().publishNext)}}, nil
 	})
@@ -144,13 +145,6 @@ func (k *Keys) Rotate(ctx context.Context, r Rotation) (*Key, error) {
 		id = c.Add.ID
 	}
 	return k.after(ctx, c, id, r.DryRun)
-}
-
-// atOnce adds a key that signs from now on. It comes after all others, though
-// the clock may have stood still or gone back since they were made.
-func atOnce(t timeline, now time.Time) *Change {
-	created, signs := t.last()
-	return &Change{At: now, Add: &Record{Created: later(now, created.Add(time.Microsecond)), Signs: later(now, signs)}}
 }
 
 // Retire removes a key at once, and returns it: what it has signed is worth
@@ -171,10 +165,10 @@ func (k *Keys) Retire(ctx context.Context, id string, dry bool) (gone, successor
 		}
 		if next := t.next(now); next != nil {
 			heir = next.ID
-			c.Signs = map[string]time.Time{heir: now}
+			c.Signs = map[string]time.Time{heir: t.atOnce(now, heir)}
 			return c, nil
 		}
-		c.Add = atOnce(t, now).Add
+		c.Add = &Record{Created: now, Signs: t.atOnce(now, "")}
 		return c, nil
 	})
 	if err != nil {

@@ -52,12 +52,24 @@ func (t timeline) find(id string) *Record {
 	return nil
 }
 
-// last returns when the last key was made, and when the last begins to sign.
-func (t timeline) last() (created, signs time.Time) {
+// after returns a time after all keys were made: of two that begin to sign at
+// one moment the younger signs, though the clock may have stood still.
+func (t timeline) after(at time.Time) time.Time {
 	for i := range t {
-		created, signs = later(created, t[i].Created), later(signs, t[i].Signs)
+		at = later(at, t[i].Created.Add(time.Microsecond))
 	}
-	return created, signs
+	return at
+}
+
+// atOnce returns when a key begins to sign that does so now: not before another
+// has begun, though the clock may have been set back.
+func (t timeline) atOnce(now time.Time, id string) time.Time {
+	for i := range t {
+		if t[i].ID != id {
+			now = later(now, t[i].Signs)
+		}
+	}
+	return now
 }
 
 func later(a, b time.Time) time.Time {
