@@ -22,20 +22,21 @@ import (
 
 // Gateway protects one MCP server at one path. Fill it in, then Open it.
 type Gateway struct {
-	Name       string           // the server's name, for logs
-	Path       string           // where the server is found, such as "/mcp"; "/mcp/" is the same
-	PublicURL  string           // the URL that people give to their clients
-	Hosts      []string         // names in Host that are ours, without port; empty: loopback's names only
-	Origins    []string         // further origins of browser clients, "https://inspector.example"
-	SessionKey []byte           // at least 32 bytes: MAC of session ids, the same on every replica
-	Guard      *access.Guard    // required: the only one who admits
-	Upstream   *upstream.Client // the server, when it is reached over HTTP
-	Stdio      *Stdio           // the server, when it is a program of ours; one of the two
-	Log        *slog.Logger     // required
-	MaxBody    int64            // bytes of a request's body; zero: 4 MiB
-	MaxStreams int              // open event streams of one caller; zero: 1024
-	BodyWait   time.Duration    // how long a client may take to send a body; zero: 30 s
-	KeepAlive  time.Duration    // silence on a stream after which a comment is sent; zero: 15 s
+	Name       string            // the server's name, for logs
+	Path       string            // where the server is found, such as "/mcp"; "/mcp/" is the same
+	PublicURL  string            // the URL that people give to their clients
+	Hosts      []string          // names in Host that are ours, without port; empty: loopback's names only
+	Origins    []string          // further origins of browser clients, "https://inspector.example"
+	SessionKey []byte            // at least 32 bytes: MAC of session ids, the same on every replica
+	Guard      *access.Guard     // required: the only one who admits
+	Upstream   *upstream.Client  // the server, when it is reached over HTTP
+	Stdio      *Stdio            // the server, when it is a program of ours; one of the two
+	Forward    *upstream.Forward // what an upstream over HTTP is told of callers; nil: nothing
+	Log        *slog.Logger      // required
+	MaxBody    int64             // bytes of a request's body; zero: 4 MiB
+	MaxStreams int               // open event streams of one caller; zero: 1024
+	BodyWait   time.Duration     // how long a client may take to send a body; zero: 30 s
+	KeepAlive  time.Duration     // silence on a stream after which a comment is sent; zero: 15 s
 
 	backend  backend
 	sessions sealer
@@ -61,6 +62,8 @@ func (g *Gateway) Open() error {
 	switch {
 	case (g.Upstream == nil) == (g.Stdio == nil):
 		return fmt.Errorf("gateway %q: want one upstream, by URL or by command", g.Name)
+	case g.Forward != nil && g.Upstream == nil:
+		return fmt.Errorf("gateway %q: only an upstream by URL can be told of callers", g.Name)
 	case g.Upstream != nil:
 		g.backend = &streamable{client: g.Upstream, max: maxMessage}
 	default:
