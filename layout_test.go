@@ -34,10 +34,11 @@ type floor struct {
 func floors() []floor {
 	return []floor{
 		{"units", []string{"internal/unit"}, nil}, // what words are made of
-		{"words", []string{"internal/adminapi", "internal/config", "internal/mcp"}, []string{"units"}},
+		{"words", []string{"internal/adminapi", "internal/config", "internal/mcp", "internal/seal"}, []string{"units"}},
 		{"library", []string{"."}, []string{"words"}},
 		{"nouns", []string{
-			"internal/apikey", "internal/audit", "internal/policy", "internal/process", "internal/tenant", "internal/upstream",
+			"internal/apikey", "internal/audit", "internal/policy", "internal/process", "internal/ratelimit",
+			"internal/signing", "internal/tenant", "internal/upstream",
 		}, []string{"units", "words", "library", "nouns"}},
 		{"guard", []string{"internal/access"}, []string{"units", "words", "library", "nouns"}}, // the topmost noun
 		{"doors", []string{"internal/server/..."}, []string{"units", "words", "library", "nouns", "guard"}},

@@ -31,6 +31,7 @@ type Gateway struct {
 	Upstream   *upstream.Client               // the server, when it is reached over HTTP
 	Stdio      *Stdio                         // the server, when it is a program of ours; one of the two
 	Earlier    *Gateway                       // instead of both: the gateway whose server this one takes over; see Activate
+	Forward    *upstream.Forward              // what an upstream over HTTP is told of callers; nil: nothing
 	Log        *slog.Logger                   // required
 	MaxBody    int64                          // bytes of a request's body; zero: 4 MiB
 	BodyWait   time.Duration                  // how long a client may take to send a body; zero: 30 s
@@ -78,6 +79,9 @@ func (g *Gateway) Open() error {
 func (g *Gateway) prepare() error {
 	if g.Guard == nil || g.Log == nil || len(g.SessionKey) < 32 || g.Path == "" {
 		return fmt.Errorf("gateway %q: guard, log, path and a session key of 32 bytes are required", g.Name)
+	}
+	if g.Forward != nil && g.Stdio != nil {
+		return fmt.Errorf("gateway %q: only an upstream by URL can be told of callers", g.Name)
 	}
 	g.MaxBody = orDefault(g.MaxBody, defaultMaxBody)
 	g.BodyWait = orDefault(g.BodyWait, defaultBodyWait)
