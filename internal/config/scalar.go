@@ -50,6 +50,9 @@ func (r *reader) scalar(n ast.Node, path string, s *setting, into reflect.Value)
 
 // judge puts a text into a field, or says why it does not belong there.
 func (s *setting) judge(text string, into reflect.Value) error {
+	if slices.Contains(s.other, text) {
+		return fmt.Errorf("%q is not available in this version of gatehouse", text)
+	}
 	if s.one != nil && !slices.Contains(s.one, text) {
 		hint := ""
 		if near := closest(text, s.one); near != "" {

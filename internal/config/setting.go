@@ -12,6 +12,7 @@ type setting struct {
 	def    string             // what it is when left out, as one would write it; empty: nothing
 	form   form               // how it is written; zero: as the type of the field has it
 	one    []string           // the only values; nil: any
+	other  []string           // values that are only planned
 	check  func(string) error // of each text; nil: anything goes
 	least  string             // the smallest duration, count or size; empty: zero
 	single bool               // a list of mappings may also be one mapping

@@ -97,7 +97,7 @@ var authSettings = slices.Concat([]setting{
 		{key: "allow_tenantless", def: "false", doc: "Every key has a tenant, so only `false` is understood.", one: []string{"true", "false"}, hook: (*reader).tenantless},
 		{key: "pepper", field: "Pepper", form: formSecret, check: checkLong, doc: "Keys are hashed under it: 32 characters or more. Without it, or with another, no key is known."},
 		{key: "default_ttl", field: "DefaultTTL", def: "90d", least: "1m", doc: "Life of a new key, unless it is made with another."},
-		{key: "rotation_overlap", field: "RotationOverlap", def: "24h", least: "1s", doc: "How long the old key works on after a rotation, unless that says otherwise."},
+		{key: "rotation_overlap", field: "RotationOverlap", def: "1d", least: "1s", doc: "How long the old key works on after a rotation, unless that says otherwise."},
 		{key: "max_per_tenant", field: "MaxPerTenant", def: "0", doc: "Keys of one tenant that are honoured at once. 0: no limit."},
 	}, later("last_used"))},
 }, later("issuers", "embedded", "local"))
@@ -110,7 +110,7 @@ var policySettings = slices.Concat([]setting{
 		{key: "tools", field: "Tools", check: CheckPattern, need: true, doc: "Patterns of tools. `*` stands for any run of characters."},
 		{key: "tenants", field: "Tenants", check: checkTenant, doc: "Names of tenants."},
 		{key: "keys", field: "Keys", check: CheckPattern, doc: "Patterns of the names of keys."},
-		{key: "effect", field: "Effect", one: []string{Allow, Deny}, def: Allow, doc: "What the rule does."},
+		{key: "effect", field: "Effect", one: []string{Allow, Deny}, other: []string{"ask"}, def: Allow, doc: "What the rule does."},
 	}, later("require", "when"))},
 }, later("files", "tool_pinning"))
 
