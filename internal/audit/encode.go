@@ -35,7 +35,7 @@ func appendEvent(b []byte, e *Event) []byte {
 	b = member(b, `,"client_supplied":`, e.Client, maxText)
 	if e.Address.IsValid() {
 		b = append(b, `,"address":"`...)
-		b = e.Address.WithZone("").AppendTo(b) // a zone is free text
+		b = e.Address.Unmap().WithZone("").AppendTo(b) // a zone is free text
 		b = append(b, '"')
 	}
 	b = member(b, `,"method":`, e.Method, maxText)
