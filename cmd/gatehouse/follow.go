@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/server"
 )
@@ -29,12 +28,10 @@ func (a *app) follow(ctx context.Context, r *server.Running, log *slog.Logger) {
 			by = "SIGHUP"
 		case <-changed:
 		}
-		a.notify(reloading(time.Now))
 		wait, stop := context.WithTimeout(ctx, commandWait)
 		if _, err := r.Reload(wait, by); err == nil {
 			log.Debug("reload", "by", by)
 		}
 		stop()
-		a.notify("READY=1")
 	}
 }

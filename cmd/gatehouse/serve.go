@@ -13,7 +13,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/server"
 )
 
-func (a *app) serve() *cobra.Command {
+func (a *app) serves() *cobra.Command {
 	return &cobra.Command{
 		Use:   "serve [-c FILE]",
 		Short: "Serve what a configuration file says",
@@ -50,14 +50,14 @@ type servingAt struct {
 
 func (a *app) runServe(ctx context.Context) error {
 	a.file = orElse(a.file, defaultFile)
-	c, err := a.load(ctx)
+	c, err := a.load()
 	if err != nil {
 		return err
 	}
 	if err := c.Check(); err != nil {
 		return err
 	}
-	state, err := a.stateDir(ctx)
+	state, err := a.stateDir()
 	if err != nil {
 		return err
 	}
@@ -71,13 +71,9 @@ func (a *app) runServe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	inherited, err := a.inherited()
-	if err != nil {
-		return err
-	}
 	s := &server.Server{
-		Config: c, State: state, Options: o, Version: version(), Environ: a.environ, Inherited: inherited,
-		Load: a.load,
+		Config: c, State: state, Options: o, Version: version(), Environ: a.environ,
+		Load: func(context.Context) (*config.Config, error) { return a.load() },
 	}
 	r, err := s.Start(ctx)
 	if err != nil {
@@ -91,7 +87,6 @@ func (a *app) runServe(ctx context.Context) error {
 	go a.follow(watched, r, o.Log)
 	err = r.Wait(ctx)
 	stop()
-	a.notify("STOPPING=1")
 	a.say("stopping; calls under way have %s\n", c.Server.ShutdownGrace)
 	if closeErr := r.Close(); err == nil {
 		err = closeErr

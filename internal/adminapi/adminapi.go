@@ -139,6 +139,13 @@ type ServerStatus struct {
 	UnderWay int    `json:"under_way"` // calls and streams
 }
 
+// Reload says what a reload changed, by the hashes of the configurations.
+type Reload struct {
+	Before  string `json:"before"`
+	After   string `json:"after"` // in force now
+	Changed bool   `json:"changed"`
+}
+
 // Database describes the store.
 type Database struct {
 	Engine   string    `json:"engine"`

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"reflect"
@@ -41,9 +42,9 @@ func (r *Running) newServed(c *config.Config, u *config.Upstream, earlier *serve
 	}
 	v := &served{config: *u, fresh: earlier == nil || !earlier.same(u)}
 	v.gateway = &gateway.Gateway{
-		Name: u.Name, Host: u.Host, Path: u.Path, PublicURL: r.resource(c, u), Hosts: hosts(r.Address), Origins: c.Server.AllowOrigins,
+		Name: u.Name, Host: u.Host, Path: u.Path, PublicURL: Resource(c, u, r.Address), Hosts: hosts(r.Address), Origins: c.Server.AllowOrigins,
 		SessionKey: r.sessionKey, Guard: guard, Log: r.server.Options.Log, MaxBody: c.Server.MaxBody,
-		Address: r.edge.Address, Metrics: r.metrics, Quiet: r.server.Quiet,
+		Address: r.address, Metrics: r.metrics, Quiet: r.server.Quiet,
 	}
 	switch {
 	case !v.fresh:
@@ -66,24 +67,30 @@ func (r *Running) newServed(c *config.Config, u *config.Upstream, earlier *serve
 	return v, nil
 }
 
-// resource is the URL by which callers know a server.
-func (r *Running) resource(c *config.Config, u *config.Upstream) string {
+// address is where a request came from.
+func (r *Running) address(q *http.Request) netip.Addr {
+	from, _ := r.edge.Address(q)
+	return from
+}
+
+// Resource is the URL by which callers know a server of a configuration, when
+// address is what is listened on.
+func Resource(c *config.Config, u *config.Upstream, address string) string {
+	secure := c.Server.TLS.On() || c.Server.TLS.TerminatedByProxy
 	base := strings.TrimSuffix(c.Server.PublicURL, "/")
+	public, err := url.Parse(base)
 	switch {
-	case u.Host != "" && base != "":
-		if public, err := url.Parse(base); err == nil {
-			host := u.Host
-			if port := public.Port(); port != "" {
-				host += ":" + port
-			}
-			base = public.Scheme + "://" + host
-		}
-	case u.Host != "" && (c.Server.TLS.On() || c.Server.TLS.TerminatedByProxy):
-		base = "https://" + u.Host
-	case base == "" && c.Server.TLS.On():
-		base = "https://" + r.Address
-	case base == "":
-		base = "http://" + r.Address
+	case base != "" && u.Host != "" && err == nil:
+		public.Host = u.Host + strings.TrimPrefix(public.Host, public.Hostname())
+		base = public.String()
+	case base != "":
+	case u.Host != "":
+		address = u.Host
+		fallthrough
+	case secure:
+		base = map[bool]string{true: "https://", false: "http://"}[secure] + address
+	default:
+		base = "http://" + address
 	}
 	return base + u.Path
 }

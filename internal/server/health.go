@@ -26,7 +26,14 @@ func (r *Running) health() (blocking, warnings []string) {
 	if text := r.broken.Load(); text != nil {
 		warnings = append(warnings, "configuration: "+strings.ReplaceAll(*text, "\n", "; ")+" (the one loaded before stays in force)")
 	}
-	return blocking, append(warnings, r.edge.Problems()...)
+	for _, p := range r.edge.Problems() {
+		if p.Severe {
+			blocking = append(blocking, p.Text)
+		} else {
+			warnings = append(warnings, p.Text)
+		}
+	}
+	return blocking, warnings
 }
 
 // publish offers what is known of this process as metrics.

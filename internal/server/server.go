@@ -26,7 +26,7 @@ import (
 
 // Server is an installation to be served. Fill it in, then Start it.
 type Server struct {
-	Config  *config.Config // required, complete and sound: see config.Config.Check
+	Config  *config.Config // required, and sound: see config.Config.Check
 	State   State
 	Options Options
 	Version string   // of the program
@@ -80,6 +80,7 @@ type current struct {
 // Start takes the state, listens and serves. The server runs until Close. A
 // refusal that an operator can mend is an *adminapi.Error or config.Mistakes.
 func (s *Server) Start(ctx context.Context) (_ *Running, err error) {
+	s.Config.Complete()
 	if err := s.Config.Check(); err != nil {
 		return nil, err
 	}
@@ -228,6 +229,14 @@ func (r *Running) Wait(ctx context.Context) error {
 	case err := <-r.failed:
 		return err
 	}
+}
+
+// URLOf returns where callers find a server.
+func (r *Running) URLOf(name string) string {
+	if v := r.named(name); v != nil {
+		return v.gateway.PublicURL
+	}
+	return ""
 }
 
 // Describe asks the first MCP server what it is; a child is started for it.

@@ -25,7 +25,7 @@ type Admin struct {
 	Tenants  *tenant.Service
 	Database Database
 	Status   func() adminapi.Status // of this process
-	By       string          // who is written down as the author of a change
+	By       string                 // who is written down as the author of a change
 	Now      func() time.Time
 	Log      *slog.Logger
 }
