@@ -37,7 +37,8 @@ func floors() []floor {
 		{"words", []string{"internal/adminapi", "internal/config", "internal/mcp"}, []string{"units"}},
 		{"library", []string{"."}, []string{"words"}},
 		{"nouns", []string{
-			"internal/apikey", "internal/policy", "internal/process", "internal/tenant", "internal/upstream",
+			"internal/apikey", "internal/policy", "internal/process", "internal/ratelimit",
+			"internal/tenant", "internal/upstream",
 		}, []string{"units", "words", "library", "nouns"}},
 		{"guard", []string{"internal/access"}, []string{"units", "words", "library", "nouns"}}, // the topmost noun
 		{"doors", []string{"internal/server/..."}, []string{"units", "words", "library", "nouns", "guard"}},
