@@ -27,15 +27,17 @@ const (
 	one   = "servers: [{name: a, url: 'http://127.0.0.1:1/mcp'}]\n"
 	auth  = "auth: {api_keys: {}}\n"
 	allow = "policy: {default: allow}\n"
+	https = "public_url: https://mcp.example.com, "
 )
 
-func TestCheckRefuses(t *testing.T) {
-	server := func(s string) string { return "version: 1\n" + one + auth + allow + "server: " + s + "\n" }
-	servers := func(s string) string { return "version: 1\n" + auth + allow + "servers: [" + s + "]\n" }
-	rules := func(s string) string { return "version: 1\n" + one + auth + "policy: " + s + "\n" }
-	rest := func(s string) string { return "version: 1\n" + one + auth + allow + s + "\n" }
-	const https = "public_url: https://mcp.example.com, "
-	tests := []struct{ name, text, want string }{
+// Files of which one section is to be judged.
+func server(s string) string  { return "version: 1\n" + one + auth + allow + "server: " + s + "\n" }
+func servers(s string) string { return "version: 1\n" + auth + allow + "servers: [" + s + "]\n" }
+func rules(s string) string   { return "version: 1\n" + one + auth + "policy: " + s + "\n" }
+func rest(s string) string    { return "version: 1\n" + one + auth + allow + s + "\n" }
+
+// refused are files, and what is said of them.
+var refused = []struct{ name, text, want string }{
 		{"no servers", "version: 1\n" + auth + allow, "servers has none"},
 		{"no way in", "version: 1\n" + one + allow, "auth nobody could sign in"},
 		{"empty auth", "version: 1\n" + one + allow + "auth: {}\n", "f:4:1: auth nobody could sign in"},
@@ -112,8 +114,10 @@ func TestCheckRefuses(t *testing.T) {
 		{"a secret by its name", servers("{name: a, stdio: {command: [x], env: {GITHUB_TOKEN: abc}}}"), "looks like a secret by its name"},
 		{"a keychain", servers("{name: a, stdio: {command: [x], secrets: {A: 'keychain:x'}}}"), "keychain, which is not available"},
 		{"a private key", servers("{name: a, stdio: {command: [x], env: {A: \"-----BEGIN EC PRIVATE KEY-----\\n\"}}}"), "holds a private key"},
-	}
-	for _, tt := range tests {
+}
+
+func TestCheckRefuses(t *testing.T) {
+	for _, tt := range refused {
 		t.Run(tt.name, func(t *testing.T) {
 			var said []string
 			for _, m := range verdict(t, tt.text) {
