@@ -89,9 +89,15 @@ func (a *app) configuration(f *upFlags) (*config.Config, error) {
 	if err := f.front(&c.Server); err != nil {
 		return nil, err
 	}
+	if a.file == "" {
+		c.Server.ShutdownGrace = upGrace
+	}
 	c.Complete()
 	return c, c.Check()
 }
+
+// upGrace is what calls get at the end of up: who pressed Ctrl+C waits for it.
+const upGrace = time.Second
 
 // front sets what flags say of what stands in front of the server.
 func (f *upFlags) front(s *config.Server) error {
@@ -238,12 +244,12 @@ func (a *app) serve(ctx context.Context, f *upFlags) error {
 	log := &held{to: a.err, open: !terminal(a.err)}
 	level := &slog.LevelVar{}
 	level.Set(a.level(slog.LevelInfo))
-	o, err := a.options(a.logger(log, level))
+	o, err := a.options(c, a.logger(log, level))
 	if err != nil {
 		return err
 	}
 	defer log.release()
-	s := &server.Server{Config: c, State: state, Options: o, Version: version(), Environ: a.environ}
+	s := &server.Server{Config: c, State: state, Options: o, Version: version(), Environ: a.environ, Quiet: true}
 	r, err := s.Start(ctx)
 	if err != nil {
 		return err

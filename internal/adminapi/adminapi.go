@@ -119,10 +119,31 @@ type NewTenant struct {
 
 // Status describes the server that answers.
 type Status struct {
-	Running bool   `json:"running"` // false: the command opened the store itself
-	PID     int    `json:"pid"`
-	URL     string `json:"url,omitempty"`
-	Version string `json:"version"`
+	Running  bool           `json:"running"` // false: the command opened the store itself
+	PID      int            `json:"pid"`
+	URL      string         `json:"url,omitempty"` // of the first server
+	Version  string         `json:"version"`
+	Since    time.Time      `json:"since,omitzero"`
+	Config   string         `json:"config,omitempty"` // hash of the configuration in force
+	Loaded   time.Time      `json:"loaded,omitzero"`  // when it was loaded
+	Listen   []string       `json:"listen,omitempty"`
+	Servers  []ServerStatus `json:"servers,omitempty"`
+	Problems []string       `json:"problems,omitempty"` // none: all is well
+	Weakened []string       `json:"weakened,omitempty"` // settings that weaken a check
+}
+
+// ServerStatus describes one MCP server that is protected.
+type ServerStatus struct {
+	Name     string `json:"name"`
+	URL      string `json:"url"`
+	UnderWay int    `json:"under_way"` // calls and streams
+}
+
+// Reload says what a reload changed, by the hashes of the configurations.
+type Reload struct {
+	Before  string `json:"before"`
+	After   string `json:"after"` // in force now
+	Changed bool   `json:"changed"`
 }
 
 // Database describes the store.

@@ -130,7 +130,7 @@ func (c *checker) checkPlaces(at string, index int) {
 			continue
 		}
 		err := CheckPath(path)
-		if reserved(path) {
+		if reservedPath(path) {
 			err = fmt.Errorf("%q is ours: /-/… and /.well-known/… are not given away", path)
 		}
 		c.wrong(at+"."+key, err)
@@ -149,7 +149,7 @@ func (c *checker) checkPlaces(at string, index int) {
 	}
 }
 
-func reserved(path string) bool {
+func reservedPath(path string) bool {
 	return under(path, "/-") || under(path, "/.well-known")
 }
 

@@ -10,10 +10,13 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
+	"github.com/gatehouse-mcp/gatehouse/internal/audit"
+	"github.com/gatehouse-mcp/gatehouse/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/admin"
 	"github.com/gatehouse-mcp/gatehouse/internal/store"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
@@ -27,6 +30,7 @@ type Installation struct {
 	Keys     *apikey.Service
 	Tenants  *tenant.Service
 	Verifier *apikey.Verifier
+	Trail    *audit.Log
 
 	log *slog.Logger
 	by  string
@@ -37,6 +41,7 @@ type Options struct {
 	Pepper []byte       // keys are hashed under it; empty: plainly
 	Log    *slog.Logger // required
 	By     string       // who is written down as the author of changes
+	Audit  config.Audit // where the trail is and what goes into it
 }
 
 // Open opens the state, making it if there is none.
@@ -52,7 +57,23 @@ func (s State) Open(ctx context.Context, o Options) (*Installation, error) {
 	i.Verifier = &apikey.Verifier{Source: db.Source(), Pepper: o.Pepper, Log: o.Log}
 	i.Keys = &apikey.Service{Store: db.Keys(), Pepper: o.Pepper, Changed: i.Verifier.Changed}
 	i.Tenants = &tenant.Service{Store: db.Tenants(), Changed: i.Verifier.Changed}
+	if i.Trail, err = s.trail(o); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	return i, nil
+}
+
+// trail opens the audit trail.
+func (s State) trail(o Options) (*audit.Log, error) {
+	c := audit.Config{Path: orDefault(o.Audit.File, filepath.Join(s.Dir, config.AuditFile)), MaxSize: o.Audit.MaxSize, Keep: o.Audit.Keep, Include: o.Audit.Include, Log: o.Log}
+	if o.Audit.Stdout {
+		c.Path, c.Stdout = "", os.Stdout
+	}
+	l, err := audit.Open(c)
+	if err != nil {
+		return nil, stateError("The audit trail cannot be opened: %v.", err)
+	}
+	return l, nil
 }
 
 // storeError says what is wrong with a database in words of the command line.
@@ -66,10 +87,10 @@ func storeError(err error) error {
 }
 
 // Close closes the store.
-func (i *Installation) Close() error { return i.DB.Close() }
+func (i *Installation) Close() error { return errors.Join(i.DB.Close(), i.Trail.Close()) }
 
 // Admin returns the admin door's handler.
-func (i *Installation) Admin(status adminapi.Status) http.Handler {
+func (i *Installation) Admin(status func() adminapi.Status) http.Handler {
 	return (&admin.Admin{
 		Keys: i.Keys, Judge: i.Verifier, Tenants: i.Tenants, Database: database{i.DB},
 		Status: status, By: i.by, Now: time.Now, Log: i.log,

@@ -26,7 +26,7 @@ func over(t *testing.T, url string) *Server {
 	t.Helper()
 	return &Server{
 		Config: &config.Config{
-			Server: config.Server{Listen: "127.0.0.1:0"}, Auth: config.Auth{APIKeys: &config.APIKeys{}}, Policy: config.Policy{Default: config.Allow},
+			Server: config.Server{Listen: "127.0.0.1:0", ShutdownGrace: time.Second}, Auth: config.Auth{APIKeys: &config.APIKeys{}}, Policy: config.Policy{Default: config.Allow},
 			Servers: []config.Upstream{{Name: "test", URL: url}},
 		},
 		State:   State{Dir: filepath.Join(t.TempDir(), "state")},

@@ -31,6 +31,9 @@ func (s State) DatabasePath() string {
 	return filepath.Join(s.Dir, config.Database)
 }
 
+// acme is where certificates are kept that were got by ourselves.
+func (s State) acme() string { return filepath.Join(s.Dir, "acme") }
+
 // Exists says whether there is anything in the state.
 func (s State) Exists() bool {
 	_, err := os.Stat(s.DatabasePath())

@@ -24,8 +24,8 @@ type Admin struct {
 	Judge    Judge
 	Tenants  *tenant.Service
 	Database Database
-	Status   adminapi.Status // of this process
-	By       string          // who is written down as the author of a change
+	Status   func() adminapi.Status // of this process
+	By       string                 // who is written down as the author of a change
 	Now      func() time.Time
 	Log      *slog.Logger
 }
@@ -65,7 +65,7 @@ func (a *Admin) Handler() http.Handler {
 	d := &database{a}
 	mux := http.NewServeMux()
 	for pattern, do := range map[string]endpoint{
-		"GET /v1/status":                  func(*http.Request) (reply, error) { return reply{body: a.Status}, nil },
+		"GET /v1/status":                  func(*http.Request) (reply, error) { return reply{body: a.Status()}, nil },
 		"GET /v1/keys":                    k.list,
 		"POST /v1/keys":                   k.create,
 		"POST /v1/keys/verify":            k.verify,

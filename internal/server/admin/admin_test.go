@@ -68,7 +68,7 @@ func newFixture(t *testing.T) *fixture {
 	f.door = (&admin.Admin{
 		Keys:  &apikey.Service{Store: db.Keys(), Now: clock, Changed: v.Changed},
 		Judge: v, Tenants: &tenant.Service{Store: db.Tenants(), Now: clock, Changed: v.Changed},
-		Database: f.file, Status: adminapi.Status{PID: 7}, By: "ada", Now: clock, Log: slog.New(slog.NewTextHandler(f.log, nil)),
+		Database: f.file, Status: func() adminapi.Status { return adminapi.Status{PID: 7} }, By: "ada", Now: clock, Log: slog.New(slog.NewTextHandler(f.log, nil)),
 	}).Handler()
 	f.Client = &adminapi.Client{Transport: direct{f.door}}
 	return f

@@ -5,12 +5,12 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse"
+	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
 	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
 )
 
@@ -60,8 +60,7 @@ func (g *Gateway) admit(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	from, _ := netip.ParseAddrPort(x.r.RemoteAddr)
-	x.caller, err = g.Guard.Admit(x.r.Context(), text, from.Addr().Unmap())
+	x.caller, err = g.guard().Admit(x.r.Context(), text, x.from)
 	if err != nil {
 		return err
 	}
@@ -113,12 +112,6 @@ func expanded(text string) (string, error) {
 	return text, nil
 }
 
-// queryNames are parameters in which people put credentials.
-var queryNames = map[string]bool{
-	"access_token": true, "api_key": true, "apikey": true, "api-key": true, "x-api-key": true,
-	"key": true, "token": true, "authorization": true, "bearer": true, "auth": true,
-}
-
 // inQuery refuses a credential in the query string: it is in the log of every
 // proxy on the way. OAuth 2.1 §5.1, MCP 2026-07-28 authorization
 func inQuery(raw string) error {
@@ -133,7 +126,7 @@ func inQuery(raw string) error {
 	}
 	for name, values := range query {
 		for _, v := range append(values, name) {
-			if queryNames[strings.ToLower(name)] || strings.Contains(v, "gthk_") {
+			if apikey.QueryName(name) || apikey.Mentions(v) {
 				return gatehouse.Refuse("GH-1002", "A credential was sent in the query string. It is now in the logs of every proxy on the way: "+
 					"revoke it, and use the Authorization header.", errors.New("query parameter "+nameIn(name)+keyIn(v)))
 			}
@@ -144,7 +137,7 @@ func inQuery(raw string) error {
 
 // nameIn is a parameter's name for the log. One that has a key in it is the key.
 func nameIn(name string) string {
-	if strings.Contains(name, "gthk_") {
+	if apikey.Mentions(name) {
 		return "without a name"
 	}
 	return printable(name)
@@ -152,9 +145,8 @@ func nameIn(name string) string {
 
 // keyIn names the key whose secret was burnt, by its id only.
 func keyIn(v string) string {
-	const prefix, idLen = "gthk_", 12
-	if _, rest, ok := strings.Cut(v, prefix); ok && len(rest) > idLen && rest[idLen] == '_' {
-		return ", key id " + printable(rest[:idLen])
+	if ids := apikey.IDs(v); len(ids) > 0 {
+		return ", key id " + ids[0]
 	}
 	return ""
 }

@@ -1,0 +1,34 @@
+package apikey
+
+import (
+	"slices"
+	"strings"
+)
+
+// queryNames are parameters in which people put credentials.
+var queryNames = map[string]bool{
+	"access_token": true, "api_key": true, "apikey": true, "api-key": true, "x-api-key": true,
+	"key": true, "token": true, "authorization": true, "bearer": true, "auth": true,
+}
+
+// QueryName says whether people put credentials in a query parameter of that name.
+func QueryName(name string) bool { return queryNames[strings.ToLower(name)] }
+
+// Mentions says whether a text has something in it that means to be one of our keys.
+func Mentions(text string) bool { return strings.Contains(text, prefix) }
+
+// IDs returns the ids of the keys that a text has in it, whole or cut: of a
+// secret that came by a way that others see.
+func IDs(text string) []string {
+	var ids []string
+	for {
+		_, rest, ok := strings.Cut(text, prefix)
+		if !ok {
+			return ids
+		}
+		if len(rest) > idLen && rest[idLen] == '_' && validID(rest[:idLen]) && !slices.Contains(ids, rest[:idLen]) {
+			ids = append(ids, rest[:idLen])
+		}
+		text = rest
+	}
+}
