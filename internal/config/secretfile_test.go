@@ -3,6 +3,7 @@
 package config
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,85 +11,77 @@ import (
 	"testing"
 )
 
-// TestA216_SecretFilesAreForOurEyes covers the hygiene of files with secrets.
-func TestA216_SecretFilesAreForOurEyes(t *testing.T) {
-	const text = "gatehouse-canary"
-	write := func(mode os.FileMode, data string) func(t *testing.T, path string) {
-		return func(t *testing.T, path string) {
-			t.Helper()
-			if err := os.WriteFile(path, []byte(data), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Chmod(path, mode); err != nil {
-				t.Fatal(err)
-			}
+const canary = "gatehouse-canary"
+
+// written makes a file of a mode.
+func written(mode os.FileMode, data string) func(t *testing.T, path string) {
+	return func(t *testing.T, path string) {
+		t.Helper()
+		if err := errors.Join(os.WriteFile(path, []byte(data), 0o600), os.Chmod(path, mode)); err != nil {
+			t.Fatal(err)
 		}
 	}
+}
+
+// linked makes a link to a file of a mode, in a directory of another.
+func linked(mode, dir os.FileMode) func(t *testing.T, path string) {
+	return func(t *testing.T, path string) {
+		t.Helper()
+		other := filepath.Join(t.TempDir(), "other")
+		if err := os.Mkdir(other, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		target := filepath.Join(other, "s")
+		written(mode, canary)(t, target)
+		if err := errors.Join(os.Chmod(other, dir), os.Symlink(target, path)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// inDir makes a file in a directory of a mode.
+func inDir(mode os.FileMode) func(t *testing.T, path string) {
+	return func(t *testing.T, path string) {
+		t.Helper()
+		written(0o600, canary)(t, path)
+		if err := os.Chmod(filepath.Dir(path), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func pipe(t *testing.T, path string) {
+	t.Helper()
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestA216_SecretFilesAreForOurEyes covers the hygiene of files with secrets.
+func TestA216_SecretFilesAreForOurEyes(t *testing.T) {
 	tests := []struct {
 		name, err string
 		make      func(t *testing.T, path string)
 	}{
-		{"a file of ours", "", write(0o600, text)},
-		{"one that we may only read", "", write(0o400, text)},
-		{"one line end", "", write(0o600, text+"\n")},
-		{"one line end of Windows", "", write(0o600, text+"\r\n")},
-		{"two line ends", "line break", write(0o600, text+"\n\n")},
-		{"a file that others may read", "others may read (mode 0644)", write(0o644, text)},
-		{"a file that the group may read", "others may read (mode 0640)", write(0o640, text)},
-		{"a file that all may write", "others may read (mode 0666)", write(0o666, text)},
-		{"a byte order mark", "byte order mark", write(0o600, "\ufeff"+text)},
-		{"UTF-16", "byte order mark", write(0o600, "\xff\xfea\x00")},
-		{"NUL", "NUL", write(0o600, "a\x00b")},
-		{"an empty file", "is empty", write(0o600, "\n")},
-		{"a large file", "larger than 64 KiB", write(0o600, strings.Repeat("x", maxSecret+1))},
-		{"a pipe", "is not a plain file", func(t *testing.T, path string) {
-			t.Helper()
-			if err := syscall.Mkfifo(path, 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}},
-		{"a link to a file of ours", "", func(t *testing.T, path string) {
-			t.Helper()
-			write(0o600, text)(t, path+".real")
-			if err := os.Symlink(path+".real", path); err != nil {
-				t.Fatal(err)
-			}
-		}},
-		{"a link to one that others may read", "others may read", func(t *testing.T, path string) {
-			t.Helper()
-			write(0o644, text)(t, path+".real")
-			if err := os.Symlink(path+".real", path); err != nil {
-				t.Fatal(err)
-			}
-		}},
-		{"a directory that others may write", "others may replace", func(t *testing.T, path string) {
-			t.Helper()
-			write(0o600, text)(t, path)
-			if err := os.Chmod(filepath.Dir(path), 0o775); err != nil {
-				t.Fatal(err)
-			}
-		}},
-		{"a link into a directory that others may write", "others may replace", func(t *testing.T, path string) {
-			t.Helper()
-			other := filepath.Join(t.TempDir(), "open")
-			if err := os.Mkdir(other, 0o700); err != nil {
-				t.Fatal(err)
-			}
-			write(0o600, text)(t, filepath.Join(other, "s"))
-			if err := os.Chmod(other, 0o777); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Symlink(filepath.Join(other, "s"), path); err != nil {
-				t.Fatal(err)
-			}
-		}},
-		{"a sticky directory", "", func(t *testing.T, path string) {
-			t.Helper()
-			write(0o600, text)(t, path)
-			if err := os.Chmod(filepath.Dir(path), 0o777|os.ModeSticky); err != nil {
-				t.Fatal(err)
-			}
-		}},
+		{"a file of ours", "", written(0o600, canary)},
+		{"one that we may only read", "", written(0o400, canary)},
+		{"one line end", "", written(0o600, canary+"\n")},
+		{"one line end of Windows", "", written(0o600, canary+"\r\n")},
+		{"two line ends", "line break", written(0o600, canary+"\n\n")},
+		{"a file that others may read", "others may read (mode 0644)", written(0o644, canary)},
+		{"a file that the group may read", "others may read (mode 0640)", written(0o640, canary)},
+		{"a file that all may write", "others may read (mode 0666)", written(0o666, canary)},
+		{"a byte order mark", "byte order mark", written(0o600, "\ufeff"+canary)},
+		{"UTF-16", "byte order mark", written(0o600, "\xff\xfea\x00")},
+		{"NUL", "NUL", written(0o600, "a\x00b")},
+		{"an empty file", "is empty", written(0o600, "\n")},
+		{"a large file", "larger than 64 KiB", written(0o600, strings.Repeat("x", maxSecret+1))},
+		{"a pipe", "is not a plain file", pipe},
+		{"a link to a file of ours", "", linked(0o600, 0o700)},
+		{"a link to one that others may read", "others may read", linked(0o644, 0o700)},
+		{"a link into a directory that others may write", "others may replace", linked(0o600, 0o777)},
+		{"a directory that others may write", "others may replace", inDir(0o775)},
+		{"a sticky directory", "", inDir(0o777 | os.ModeSticky)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -100,7 +93,7 @@ func TestA216_SecretFilesAreForOurEyes(t *testing.T) {
 			tt.make(t, path)
 			c, err := Parse("f", []byte("version: 1\nservers: [{name: a, stdio: {command: [x], secrets: {A: '${file:"+path+"}'}}}]\n"), Outside{})
 			if tt.err == "" {
-				if err != nil || c.Servers[0].Stdio.Secrets["A"].Reveal() != text {
+				if err != nil || c.Servers[0].Stdio.Secrets["A"].Reveal() != canary {
 					t.Errorf("got %v, want the secret", err)
 				}
 				return
