@@ -38,6 +38,8 @@ type Edge struct {
 	WriteWait     time.Duration // how long a caller may take nothing of an answer; zero: 30 s
 	PollFiles     time.Duration // how often certificate files are looked at; zero: 1 s
 
+	renewEvery time.Duration // how often ACME's certificates are looked at; zero: certmagic's default
+
 	settings  atomic.Pointer[settings]
 	reloading sync.Mutex // one Reload at a time
 	files     files      // certificates from files
@@ -56,6 +58,7 @@ type Edge struct {
 	stop        context.CancelFunc // ends what runs in the background
 	background  context.Context
 	work        sync.WaitGroup
+	once        sync.Once
 }
 
 const (
@@ -222,7 +225,15 @@ func (e *Edge) Shutdown(ctx context.Context) error {
 }
 
 // Close ends every listener and connection.
-func (e *Edge) Close() error {
+func (e *Edge) Close() (err error) {
+	e.once.Do(func() { err = e.close() })
+	return err
+}
+
+func (e *Edge) close() error {
+	if e.stop == nil {
+		return nil // it has never listened
+	}
 	var errs []error
 	for _, g := range e.gates {
 		errs = append(errs, g.close())

@@ -173,7 +173,7 @@ func timeProblems(what string, c *tls.Certificate, now time.Time) []Problem {
 		return []Problem{{Kind: ProblemExpiry, Severe: true, Text: fmt.Sprintf("%s has expired on %s", what, leaf.NotAfter.Format(time.DateOnly))}}
 	case now.Before(leaf.NotBefore):
 		return []Problem{{Kind: ProblemExpiry, Text: fmt.Sprintf("%s is not valid before %s", what, leaf.NotBefore.Format(time.RFC3339))}}
-	case leaf.NotAfter.Sub(now) < expiresSoon && leaf.NotAfter.Sub(leaf.NotBefore) > 2*expiresSoon:
+	case leaf.NotAfter.Sub(now) < min(expiresSoon, leaf.NotAfter.Sub(leaf.NotBefore)/4): // some live for a week
 		return []Problem{{Kind: ProblemExpiry, Text: fmt.Sprintf("%s expires on %s", what, leaf.NotAfter.Format(time.DateOnly))}}
 	}
 	return nil
