@@ -14,6 +14,7 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
+	"github.com/gatehouse-mcp/gatehouse/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/admin"
 	"github.com/gatehouse-mcp/gatehouse/internal/store"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
@@ -30,13 +31,17 @@ type Installation struct {
 
 	log *slog.Logger
 	by  string
+
+	material config.Secret // what is secret in the database is sealed under it; empty: the key file
+	signing  signingKeys
 }
 
 // Options are what opening an installation needs beside its place.
 type Options struct {
-	Pepper []byte       // keys are hashed under it; empty: plainly
-	Log    *slog.Logger // required
-	By     string       // who is written down as the author of changes
+	Pepper        []byte        // keys are hashed under it; empty: plainly
+	EncryptionKey config.Secret // what is secret in the database is sealed under it; empty: under a key file beside it
+	Log           *slog.Logger  // required
+	By            string        // who is written down as the author of changes
 }
 
 // Open opens the state, making it if there is none.
@@ -48,7 +53,7 @@ func (s State) Open(ctx context.Context, o Options) (*Installation, error) {
 	if err != nil {
 		return nil, storeError(err)
 	}
-	i := &Installation{State: s, DB: db, log: o.Log, by: o.By}
+	i := &Installation{State: s, DB: db, log: o.Log, by: o.By, material: o.EncryptionKey}
 	i.Verifier = &apikey.Verifier{Source: db.Source(), Pepper: o.Pepper, Log: o.Log}
 	i.Keys = &apikey.Service{Store: db.Keys(), Pepper: o.Pepper, Changed: i.Verifier.Changed}
 	i.Tenants = &tenant.Service{Store: db.Tenants(), Changed: i.Verifier.Changed}
@@ -65,13 +70,16 @@ func storeError(err error) error {
 	return fmt.Errorf("open the store: %w", err)
 }
 
-// Close closes the store.
-func (i *Installation) Close() error { return i.DB.Close() }
+// Close ends what runs over the store, and closes it.
+func (i *Installation) Close() error {
+	i.signing.close()
+	return i.DB.Close()
+}
 
 // Admin returns the admin door's handler.
 func (i *Installation) Admin(status adminapi.Status) http.Handler {
 	return (&admin.Admin{
-		Keys: i.Keys, Judge: i.Verifier, Tenants: i.Tenants, Database: database{i.DB},
+		Keys: i.Keys, Judge: i.Verifier, Tenants: i.Tenants, Database: database{i.DB}, Signing: signingDoor{i},
 		Status: status, By: i.by, Now: time.Now, Log: i.log,
 	}).Handler()
 }

@@ -48,7 +48,8 @@ type Running struct {
 	Admin   http.RoundTripper
 
 	gateway  *gateway.Gateway
-	upstream *upstream.Client // nil: the server is a child
+	upstream *upstream.Client  // nil: the server is a child
+	forward  *upstream.Forward // what it is told of callers; nil: nothing
 	public   *http.Server
 	private  *http.Server
 	hangUp   context.CancelFunc // ends every request
@@ -94,15 +95,27 @@ func (s *Server) Start(ctx context.Context) (_ *Running, err error) {
 
 // assemble makes the parts; nothing runs yet.
 func (s *Server) assemble(ctx context.Context, r *Running, l net.Listener) (err error) {
+	if s.Options.EncryptionKey == "" {
+		s.Options.EncryptionKey = s.Config.Store.EncryptionKey
+	}
 	if r.Installation, err = s.State.Open(ctx, s.Options); err != nil {
 		return err
 	}
 	r.Address = l.Addr().String()
 	u := s.Config.Servers[0]
 	path := orDefault(u.Path, config.DefaultPath)
-	r.URL = orDefault(strings.TrimSuffix(s.Config.Server.PublicURL, "/"), "http://"+r.Address) + path
+	origin := orDefault(strings.TrimSuffix(s.Config.Server.PublicURL, "/"), "http://"+r.Address)
+	r.URL = origin + path
 	door := r.Installation.Admin(adminapi.Status{Running: true, PID: os.Getpid(), URL: r.URL, Version: s.Version})
 	r.Admin = Local{door}
+	if s.Options.EncryptionKey != "" { // a wrong one is to be noticed now
+		if _, _, err := r.Installation.sealKey(ctx); err != nil {
+			return err
+		}
+	}
+	if r.forward, err = newForward(ctx, r.Installation, u, origin); err != nil {
+		return err
+	}
 	if r.gateway, err = s.newGateway(ctx, r, u, path); err != nil {
 		return err
 	}
@@ -110,7 +123,7 @@ func (s *Server) assemble(ctx context.Context, r *Running, l net.Listener) (err 
 	requests, hangUp := context.WithCancel(background)
 	r.stop, r.hangUp = stop, hangUp
 	r.work.Go(func() { r.Verifier.Run(background) })
-	r.public = newHTTP(requests, r.gateway, s.Options.Log)
+	r.public = newHTTP(requests, withKeys(r.Installation, r.gateway), s.Options.Log)
 	r.private = newHTTP(requests, door, s.Options.Log)
 	return nil
 }
@@ -124,6 +137,7 @@ func (s *Server) newGateway(ctx context.Context, r *Running, u config.Upstream, 
 	g := &gateway.Gateway{
 		Name: u.Name, Path: path, PublicURL: r.URL, Hosts: hosts(r.Address), Origins: s.Config.Server.AllowOrigins,
 		SessionKey: key, Guard: &access.Guard{Keys: r.Verifier}, Log: s.Options.Log, MaxBody: s.Config.Server.MaxBody,
+		Forward: r.forward,
 	}
 	if u.Stdio != nil {
 		if g.Stdio, err = s.newStdio(u); err != nil {
@@ -235,7 +249,7 @@ func (r *Running) Describe(ctx context.Context) (gateway.Description, error) {
 	if r.upstream == nil {
 		return r.gateway.Describe(ctx)
 	}
-	return probe(ctx, r.upstream)
+	return probe(ctx, r.upstream, r.forward)
 }
 
 // Close ends every request, child and listener, writes down the last uses of
