@@ -153,7 +153,7 @@ func (a *app) options(c *config.Config, log *slog.Logger) (server.Options, error
 	o := server.Options{Log: log, By: by()}
 	pepper, from := a.getenv(pepperVar), pepperVar
 	if c != nil {
-		o.Audit = c.Audit
+		o.Audit, o.EncryptionKey = c.Audit, c.Store.EncryptionKey
 		if k := c.Auth.APIKeys; k != nil && k.Pepper != "" {
 			pepper, from = k.Pepper.Reveal(), "auth.api_keys.pepper"
 		}

@@ -164,6 +164,30 @@ type Backup struct {
 	Path string `json:"path"`
 }
 
+// SigningKey is a key that we sign with, its private half excepted.
+type SigningKey struct {
+	ID      string     `json:"kid"`
+	Alg     string     `json:"alg"`
+	State   string     `json:"state"`           // next, current, retiring or retired
+	Created time.Time  `json:"created"`         // published since
+	Signs   time.Time  `json:"signs"`           // signs from then on
+	Stops   *time.Time `json:"stops,omitempty"` // signs no longer from then on, as things stand
+	Gone    *time.Time `json:"gone,omitempty"`  // is published no longer
+	DryRun  bool       `json:"dry_run,omitempty"`
+}
+
+// RotateSigning asks for the next signing key.
+type RotateSigning struct {
+	Now bool `json:"now,omitempty"` // it signs at once
+}
+
+// RetiredSigning answers a retirement.
+type RetiredSigning struct {
+	Retired SigningKey  `json:"retired"`
+	Signs   *SigningKey `json:"signs,omitempty"` // the key that signs in its place, if it signed
+	DryRun  bool        `json:"dry_run,omitempty"`
+}
+
 // Error is a refusal.
 type Error struct {
 	Status  int    `json:"-"` // of the HTTP answer

@@ -10,6 +10,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/ops"
+	"github.com/gatehouse-mcp/gatehouse/internal/server/wellknown"
 )
 
 // health says why no work should be sent here, and what else is wrong.
@@ -82,4 +83,6 @@ func (r *Running) burnt(q *http.Request, from netip.Addr, keys []string) {
 }
 
 // public is what anybody may fetch, by path.
-func (r *Running) public() map[string]http.Handler { return nil }
+func (r *Running) public() map[string]http.Handler {
+	return map[string]http.Handler{wellknown.Path: &wellknown.JWKS{Keys: published{r.Installation}, Log: r.server.Options.Log}}
+}

@@ -34,6 +34,9 @@ type Installation struct {
 
 	log *slog.Logger
 	by  string
+
+	material config.Secret // what is secret in the database is sealed under it; empty: the key file
+	signing  signingKeys
 }
 
 // Options are what opening an installation needs beside its place.
@@ -42,6 +45,8 @@ type Options struct {
 	Log    *slog.Logger // required
 	By     string       // who is written down as the author of changes
 	Audit  config.Audit // where the trail is and what goes into it
+
+	EncryptionKey config.Secret // what is secret in the database is sealed under it; empty: under a key file beside it
 }
 
 // Open opens the state, making it if there is none.
@@ -53,7 +58,7 @@ func (s State) Open(ctx context.Context, o Options) (*Installation, error) {
 	if err != nil {
 		return nil, storeError(err)
 	}
-	i := &Installation{State: s, DB: db, log: o.Log, by: o.By}
+	i := &Installation{State: s, DB: db, log: o.Log, by: o.By, material: o.EncryptionKey}
 	i.Verifier = &apikey.Verifier{Source: db.Source(), Pepper: o.Pepper, Log: o.Log}
 	i.Keys = &apikey.Service{Store: db.Keys(), Pepper: o.Pepper, Changed: i.Verifier.Changed}
 	i.Tenants = &tenant.Service{Store: db.Tenants(), Changed: i.Verifier.Changed}
@@ -86,13 +91,16 @@ func storeError(err error) error {
 	return fmt.Errorf("open the store: %w", err)
 }
 
-// Close closes the store.
-func (i *Installation) Close() error { return errors.Join(i.DB.Close(), i.Trail.Close()) }
+// Close ends what runs over the store, and closes it and the trail.
+func (i *Installation) Close() error {
+	i.signing.close()
+	return errors.Join(i.DB.Close(), i.Trail.Close())
+}
 
 // Admin returns the admin door's handler.
 func (i *Installation) Admin(status func() adminapi.Status) http.Handler {
 	return (&admin.Admin{
-		Keys: i.Keys, Judge: i.Verifier, Tenants: i.Tenants, Database: database{i.DB},
+		Keys: i.Keys, Judge: i.Verifier, Tenants: i.Tenants, Database: database{i.DB}, Signing: signingDoor{i},
 		Status: status, By: i.by, Now: time.Now, Log: i.log,
 	}).Handler()
 }

@@ -55,7 +55,7 @@ func (r *Running) reload(ctx context.Context, before *current) (*current, error)
 	if err := errors.Join(c.Check(), fixed(before.config, c)); err != nil {
 		return nil, err
 	}
-	next, err := r.build(c)
+	next, err := r.build(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -93,16 +93,16 @@ func fixed(before, after *config.Config) error {
 
 // build makes everything that a configuration asks for beside what is there.
 // Nothing of it is in force until put. On an error nothing is left of it.
-func (r *Running) build(c *config.Config) (_ *current, err error) {
+func (r *Running) build(ctx context.Context, c *config.Config) (_ *current, err error) {
 	next := &current{config: c, loaded: time.Now(), front: &gateway.Front{Public: r.public()}}
 	defer func() {
 		if err != nil {
-			next.discard(context.Background())
+			next.discard(ctx)
 		}
 	}()
 	for i := range c.Servers {
 		u := &c.Servers[i]
-		v, err := r.newServed(c, u, r.named(u.Name))
+		v, err := r.newServed(ctx, c, u, r.named(u.Name))
 		if err != nil {
 			return nil, fmt.Errorf("server %s: %w", u.Name, err)
 		}

@@ -99,6 +99,11 @@ func (s *Server) Start(ctx context.Context) (_ *Running, err error) {
 	if r.Installation, err = s.State.Open(ctx, s.Options); err != nil {
 		return nil, err
 	}
+	if s.Options.EncryptionKey != "" { // a wrong one is to be noticed now
+		if _, _, err := r.sealKey(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if r.sessionKey, err = r.DB.Secret(ctx, "session"); err != nil {
 		return nil, err
 	}
@@ -107,7 +112,7 @@ func (s *Server) Start(ctx context.Context) (_ *Running, err error) {
 	if err := r.listen(background); err != nil {
 		return nil, err
 	}
-	next, err := r.build(s.Config)
+	next, err := r.build(ctx, s.Config)
 	if err != nil {
 		return nil, err
 	}
@@ -248,7 +253,7 @@ func (v *served) describe(ctx context.Context) (gateway.Description, error) {
 	if v.client == nil {
 		return v.gateway.Describe(ctx)
 	}
-	return probe(ctx, v.client)
+	return probe(ctx, v.client, v.gateway.Forward)
 }
 
 // Status describes this process to commands.

@@ -24,6 +24,7 @@ type Admin struct {
 	Judge    Judge
 	Tenants  *tenant.Service
 	Database Database
+	Signing  SigningKeys
 	Status   func() adminapi.Status // of this process
 	By       string                 // who is written down as the author of a change
 	Now      func() time.Time
@@ -63,26 +64,30 @@ func (a *Admin) Handler() http.Handler {
 	k := &keys{a}
 	t := &tenants{a}
 	d := &database{a}
+	s := &signingKeys{a}
 	mux := http.NewServeMux()
 	for pattern, do := range map[string]endpoint{
-		"GET /v1/status":                  func(*http.Request) (reply, error) { return reply{body: a.Status()}, nil },
-		"GET /v1/keys":                    k.list,
-		"POST /v1/keys":                   k.create,
-		"POST /v1/keys/verify":            k.verify,
-		"POST /v1/keys/import":            k.imports,
-		"GET /v1/keys/{id}":               k.show,
-		"PATCH /v1/keys/{id}":             k.update,
-		"POST /v1/keys/{id}/rotate":       k.rotate,
-		"DELETE /v1/keys/{id}/rotate":     k.cancel,
-		"POST /v1/keys/{id}/revoke":       k.revoke,
-		"GET /v1/tenants":                 t.list,
-		"POST /v1/tenants":                t.create,
-		"GET /v1/tenants/{name}":          t.show,
-		"POST /v1/tenants/{name}/suspend": t.suspend,
-		"POST /v1/tenants/{name}/resume":  t.resume,
-		"DELETE /v1/tenants/{name}":       t.remove,
-		"GET /v1/db":                      d.status,
-		"POST /v1/db/backup":              d.backup,
+		"GET /v1/status":                    func(*http.Request) (reply, error) { return reply{body: a.Status()}, nil },
+		"GET /v1/keys":                      k.list,
+		"POST /v1/keys":                     k.create,
+		"POST /v1/keys/verify":              k.verify,
+		"POST /v1/keys/import":              k.imports,
+		"GET /v1/keys/{id}":                 k.show,
+		"PATCH /v1/keys/{id}":               k.update,
+		"POST /v1/keys/{id}/rotate":         k.rotate,
+		"DELETE /v1/keys/{id}/rotate":       k.cancel,
+		"POST /v1/keys/{id}/revoke":         k.revoke,
+		"GET /v1/tenants":                   t.list,
+		"POST /v1/tenants":                  t.create,
+		"GET /v1/tenants/{name}":            t.show,
+		"POST /v1/tenants/{name}/suspend":   t.suspend,
+		"POST /v1/tenants/{name}/resume":    t.resume,
+		"DELETE /v1/tenants/{name}":         t.remove,
+		"GET /v1/db":                        d.status,
+		"POST /v1/db/backup":                d.backup,
+		"GET /v1/signing-keys":              s.list,
+		"POST /v1/signing-keys/rotate":      s.rotate,
+		"POST /v1/signing-keys/{id}/retire": s.retire,
 	} {
 		mux.Handle(pattern, a.writes(do))
 	}
