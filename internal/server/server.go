@@ -96,6 +96,9 @@ func (s *Server) Start(ctx context.Context) (_ *Running, err error) {
 	if r.release, err = s.State.Lock(); err != nil {
 		return nil, err
 	}
+	if s.Options.EncryptionKey == "" {
+		s.Options.EncryptionKey = s.Config.Store.EncryptionKey
+	}
 	if r.Installation, err = s.State.Open(ctx, s.Options); err != nil {
 		return nil, err
 	}
