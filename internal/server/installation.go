@@ -14,6 +14,8 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
+	"github.com/gatehouse-mcp/gatehouse/internal/audit"
+	"github.com/gatehouse-mcp/gatehouse/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/admin"
 	"github.com/gatehouse-mcp/gatehouse/internal/store"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
@@ -27,6 +29,7 @@ type Installation struct {
 	Keys     *apikey.Service
 	Tenants  *tenant.Service
 	Verifier *apikey.Verifier
+	Trail    *Trail
 
 	log *slog.Logger
 	by  string
@@ -37,6 +40,8 @@ type Options struct {
 	Pepper []byte       // keys are hashed under it; empty: plainly
 	Log    *slog.Logger // required
 	By     string       // who is written down as the author of changes
+	Audit  config.Audit // where, and what of it
+	Stdout io.Writer    // where the trail goes when Audit says so; nil: to the file all the same, as a command's does
 }
 
 // Open opens the state, making it if there is none.
@@ -50,6 +55,12 @@ func (s State) Open(ctx context.Context, o Options) (*Installation, error) {
 	}
 	i := &Installation{State: s, DB: db, log: o.Log, by: o.By}
 	i.Verifier = &apikey.Verifier{Source: db.Source(), Pepper: o.Pepper, Log: o.Log}
+	i.Trail = &Trail{Config: audit.Config{
+		Path: s.AuditPath(o.Audit), MaxSize: o.Audit.MaxSize, Keep: o.Audit.Keep, Include: o.Audit.Include, Strict: o.Audit.Strict, Log: o.Log,
+	}}
+	if o.Audit.Stdout {
+		i.Trail.Stdout = o.Stdout
+	}
 	i.Keys = &apikey.Service{Store: db.Keys(), Pepper: o.Pepper, Changed: i.Verifier.Changed}
 	i.Tenants = &tenant.Service{Store: db.Tenants(), Changed: i.Verifier.Changed}
 	return i, nil
@@ -65,14 +76,14 @@ func storeError(err error) error {
 	return fmt.Errorf("open the store: %w", err)
 }
 
-// Close closes the store.
-func (i *Installation) Close() error { return i.DB.Close() }
+// Close closes the store and the trail.
+func (i *Installation) Close() error { return errors.Join(i.DB.Close(), i.Trail.Close()) }
 
 // Admin returns the admin door's handler.
 func (i *Installation) Admin(status adminapi.Status) http.Handler {
 	return (&admin.Admin{
 		Keys: i.Keys, Judge: i.Verifier, Tenants: i.Tenants, Database: database{i.DB},
-		Status: status, By: i.by, Now: time.Now, Log: i.log,
+		Status: status, Audit: i.Trail, By: i.by, Now: time.Now, Log: i.log,
 	}).Handler()
 }
 

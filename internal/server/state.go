@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
+	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
 )
 
@@ -125,7 +126,11 @@ func (s State) Forget() ([]string, error) {
 	defer release()
 	var removed []string
 	db := s.DatabasePath()
-	for _, path := range []string{db, db + "-wal", db + "-shm", filepath.Join(s.Dir, adminapi.Socket), filepath.Join(s.Dir, lockFile)} {
+	trail, err := audit.Files(s.AuditPath(config.Audit{}))
+	if err != nil {
+		return nil, fmt.Errorf("remove the state: %w", err)
+	}
+	for _, path := range append(trail, db, db+"-wal", db+"-shm", filepath.Join(s.Dir, adminapi.Socket), filepath.Join(s.Dir, lockFile)) {
 		switch err := os.Remove(path); {
 		case err == nil:
 			removed = append(removed, path)

@@ -18,13 +18,15 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 )
 
-// Admin manages keys, tenants and the store. Every field is required.
+// Admin manages keys, tenants and the store. Every field is required: without
+// Audit every change is refused.
 type Admin struct {
 	Keys     *apikey.Service
 	Judge    Judge
 	Tenants  *tenant.Service
 	Database Database
 	Status   adminapi.Status // of this process
+	Audit    Trail           // where it is written down
 	By       string          // who is written down as the author of a change
 	Now      func() time.Time
 	Log      *slog.Logger
@@ -84,7 +86,7 @@ func (a *Admin) Handler() http.Handler {
 		"GET /v1/db":                      d.status,
 		"POST /v1/db/backup":              d.backup,
 	} {
-		mux.Handle(pattern, a.writes(do))
+		mux.Handle(pattern, a.writes(a.recorded(pattern, do)))
 	}
 	mux.Handle("/", a.writes(func(r *http.Request) (reply, error) {
 		return reply{}, &adminapi.Error{Status: http.StatusNotFound, Code: "GH-2401", Message: "The admin door has no " + r.Method + " " + r.URL.Path + "."}
@@ -123,9 +125,13 @@ func read(r *http.Request, into any) error {
 		}
 	}
 	if err != nil {
-		return bad("The request is not what this door expects: " + err.Error() + ".")
+		return unreadable(err)
 	}
 	return nil
+}
+
+func unreadable(err error) error {
+	return bad("The request is not what this door expects: " + err.Error() + ".")
 }
 
 // dryRun says whether only a preview is wanted.

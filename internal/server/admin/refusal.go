@@ -17,6 +17,8 @@ const (
 	codeExists   = "GH-2402"
 	codeArgument = "GH-2403"
 	codeConflict = "GH-2405"
+
+	codeUnrecorded = "GH-1903"
 )
 
 func bad(message string) error {
