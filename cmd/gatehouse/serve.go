@@ -71,6 +71,7 @@ func (a *app) runServe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	o.Stdout = a.out
 	s := &server.Server{
 		Config: c, State: state, Options: o, Version: version(), Environ: a.environ,
 		Load: func(context.Context) (*config.Config, error) { return a.load() },

@@ -18,6 +18,7 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse/internal/access"
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
+	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/edge"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/gateway"
@@ -107,6 +108,9 @@ func (s *Server) Start(ctx context.Context) (_ *Running, err error) {
 			return nil, err
 		}
 	}
+	if err := r.Trail.Open(); err != nil {
+		return nil, stateError("%v.", err)
+	}
 	if r.sessionKey, err = r.DB.Secret(ctx, "session"); err != nil {
 		return nil, err
 	}
@@ -122,7 +126,19 @@ func (s *Server) Start(ctx context.Context) (_ *Running, err error) {
 	r.put(next)
 	r.URL = next.served[0].gateway.PublicURL
 	r.publish()
+	if err := r.told(ctx, "server.start"); err != nil {
+		return nil, err
+	}
 	return r, r.open(background)
+}
+
+// told writes down what becomes of this process.
+func (r *Running) told(ctx context.Context, action string) error {
+	now := r.current.Load()
+	return r.Trail.Durable(ctx, &audit.Event{
+		Time: time.Now(), Kind: config.AuditAdmin, Action: action, Outcome: audit.OK, By: r.by,
+		Detail: map[string]string{"config": now.config.Hash(), "version": r.server.Version, "listen": r.Address},
+	})
 }
 
 // listen opens the side of callers. Nobody is answered yet.

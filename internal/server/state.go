@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
+	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/internal/seal"
 )
@@ -133,8 +134,12 @@ func (s State) Forget() ([]string, error) {
 	defer release()
 	var removed []string
 	db := s.DatabasePath()
+	trail, err := audit.Files(s.AuditPath(config.Audit{}))
+	if err != nil {
+		return nil, fmt.Errorf("remove the state: %w", err)
+	}
 	// The key goes after what it opens: without it the rest would be of no use, and refused.
-	for _, path := range []string{db, db + "-wal", db + "-shm", s.keyPath(), filepath.Join(s.Dir, adminapi.Socket), filepath.Join(s.Dir, lockFile)} {
+	for _, path := range append(trail, db, db+"-wal", db+"-shm", s.keyPath(), filepath.Join(s.Dir, adminapi.Socket), filepath.Join(s.Dir, lockFile)) {
 		switch err := os.Remove(path); {
 		case err == nil:
 			removed = append(removed, path)

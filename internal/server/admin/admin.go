@@ -18,7 +18,8 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 )
 
-// Admin manages keys, tenants and the store. Every field is required.
+// Admin manages keys, tenants and the store. Every field is required: without
+// Audit every change is refused.
 type Admin struct {
 	Keys     *apikey.Service
 	Judge    Judge
@@ -26,6 +27,7 @@ type Admin struct {
 	Database Database
 	Signing  SigningKeys
 	Status   func() adminapi.Status // of this process
+	Audit    Trail                  // where it is written down
 	By       string                 // who is written down as the author of a change
 	Now      func() time.Time
 	Log      *slog.Logger
@@ -89,7 +91,7 @@ func (a *Admin) Handler() http.Handler {
 		"POST /v1/signing-keys/rotate":      s.rotate,
 		"POST /v1/signing-keys/{id}/retire": s.retire,
 	} {
-		mux.Handle(pattern, a.writes(do))
+		mux.Handle(pattern, a.writes(a.recorded(pattern, do)))
 	}
 	mux.Handle("/", a.writes(func(r *http.Request) (reply, error) {
 		return reply{}, &adminapi.Error{Status: http.StatusNotFound, Code: "GH-2401", Message: "The admin door has no " + r.Method + " " + r.URL.Path + "."}
@@ -128,9 +130,13 @@ func read(r *http.Request, into any) error {
 		}
 	}
 	if err != nil {
-		return bad("The request is not what this door expects: " + err.Error() + ".")
+		return unreadable(err)
 	}
 	return nil
+}
+
+func unreadable(err error) error {
+	return bad("The request is not what this door expects: " + err.Error() + ".")
 }
 
 // dryRun says whether only a preview is wanted.

@@ -18,6 +18,8 @@ const (
 	codeExists   = "GH-2402"
 	codeArgument = "GH-2403"
 	codeConflict = "GH-2405"
+
+	codeUnrecorded = "GH-1903"
 )
 
 func bad(message string) error {
