@@ -6,11 +6,14 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/internal/server"
+	"github.com/gatehouse-mcp/gatehouse/internal/server/edge"
+	"github.com/gatehouse-mcp/gatehouse/internal/server/notify"
 )
 
 func (a *app) serves() *cobra.Command {
@@ -73,7 +76,7 @@ func (a *app) runServe(ctx context.Context) error {
 	}
 	o.Stdout = a.out
 	s := &server.Server{
-		Config: c, State: state, Options: o, Version: version(), Environ: a.environ,
+		Config: c, State: state, Options: o, Version: version(), Environ: a.environ, Inherited: edge.Passed(),
 		Load: func(context.Context) (*config.Config, error) { return a.load() },
 	}
 	r, err := s.Start(ctx)
@@ -84,15 +87,27 @@ func (a *app) runServe(ctx context.Context) error {
 		_ = r.Close()
 		return err
 	}
-	watched, stop := context.WithCancel(ctx)
-	go a.follow(watched, r, o.Log)
+	background, stop := context.WithCancel(ctx)
+	var work sync.WaitGroup
+	work.Go(func() { a.follow(background, r, o.Log) })
+	work.Go(func() { logged(o.Log, notify.Watch(background, r.Alive)) })
+	logged(o.Log, notify.Ready(fmt.Sprintf("serving %d MCP servers", len(c.Servers))))
 	err = r.Wait(ctx)
 	stop()
+	work.Wait()
+	logged(o.Log, notify.Stopping())
 	a.say("stopping; calls under way have %s\n", c.Server.ShutdownGrace)
 	if closeErr := r.Close(); err == nil {
 		err = closeErr
 	}
 	return err
+}
+
+// logged notes an error that changes nothing: that a service manager did not hear us.
+func logged(log *slog.Logger, err error) {
+	if err != nil {
+		log.Warn("service manager", "error", err.Error())
+	}
 }
 
 // announceServe says what is served, or with a dry run (r nil) would be.

@@ -37,6 +37,13 @@ func (r *Running) health() (blocking, warnings []string) {
 	return blocking, warnings
 }
 
+// Alive says that the parts which every request needs still answer. A full disk
+// or a broken file is no reason to start anew.
+func (r *Running) Alive(ctx context.Context) bool {
+	_, err := r.DB.Secret(ctx, "session")
+	return err == nil
+}
+
 // publish offers what is known of this process as metrics.
 func (r *Running) publish() {
 	flag := func(on bool) float64 {

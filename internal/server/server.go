@@ -190,8 +190,9 @@ func (r *Running) open(background context.Context) error {
 		}
 	}
 	r.work.Go(func() { r.Verifier.Run(background) })
+	ended := r.edge.Serve(requests, http.HandlerFunc(r.answer))
 	r.work.Go(func() {
-		if err := r.edge.Serve(requests, http.HandlerFunc(r.answer)); err != nil {
+		if err := <-ended; err != nil {
 			r.failed <- err
 		}
 	})

@@ -185,9 +185,9 @@ func (e *Edge) addresses(refuse bool) []string {
 	return all
 }
 
-// Serve answers callers until Shutdown or Close, and then returns nil; or until
-// a listener fails. Requests live no longer than ctx.
-func (e *Edge) Serve(ctx context.Context, h http.Handler) error {
+// Serve answers callers from now on, until Shutdown or Close, and then sends
+// nil; or until a listener fails. Requests live no longer than ctx.
+func (e *Edge) Serve(ctx context.Context, h http.Handler) <-chan error {
 	e.public.Handler = e.front(h)
 	e.public.BaseContext = func(net.Listener) context.Context { return ctx }
 	failed := make(chan error, len(e.gates)+3)
@@ -199,7 +199,7 @@ func (e *Edge) Serve(ctx context.Context, h http.Handler) error {
 		server *http.Server
 		from   handover
 	}{{e.public, e.good}, {e.refusing, e.clear}} {
-		serving.Go(func() {
+		serving.Go(func() { // Close waits for it below
 			if err := s.server.Serve(s.from); !errors.Is(err, http.ErrServerClosed) {
 				failed <- fmt.Errorf("serve: %w", err)
 			}
@@ -207,8 +207,8 @@ func (e *Edge) Serve(ctx context.Context, h http.Handler) error {
 	}
 	e.work.Go(func() { e.watch(e.background) })
 	e.startACME()
-	go func() { serving.Wait(); failed <- nil }()
-	return <-failed
+	e.work.Go(func() { serving.Wait(); failed <- nil })
+	return failed
 }
 
 // Shutdown stops listening and waits, as long as ctx lasts, for requests to

@@ -242,7 +242,8 @@ func (f *fixture) start(handler http.Handler) {
 		handler = http.HandlerFunc(f.hello)
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- f.Serve(context.WithoutCancel(f.t.Context()), handler) }()
+	serving := f.Serve(context.WithoutCancel(f.t.Context()), handler)
+	go func() { ended <- <-serving }()
 	f.t.Cleanup(func() {
 		if err := f.Close(); err != nil {
 			f.t.Errorf("close: %v", err)

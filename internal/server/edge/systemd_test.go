@@ -47,7 +47,7 @@ func service(dir string) error {
 	}
 	ended := make(chan error, 1)
 	go func() {
-		ended <- e.Serve(context.Background(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "served") }))
+		ended <- <-e.Serve(context.Background(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "served") }))
 	}()
 	if err := notify.Ready("serving"); err != nil {
 		return err
