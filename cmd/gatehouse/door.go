@@ -126,7 +126,15 @@ func (a *app) options(log *slog.Logger) (server.Options, error) {
 	if pepper != "" && len(pepper) < leastPepper {
 		return server.Options{}, usage("%s has %d characters; %d are the least that protects anything. Make one: openssl rand -base64 32", pepperVar, len(pepper), leastPepper)
 	}
-	return server.Options{Pepper: []byte(pepper), Log: log, By: by()}, nil
+	o := server.Options{Pepper: []byte(pepper), Log: log, By: by()}
+	if a.file != "" {
+		c, err := a.load()
+		if err != nil {
+			return o, err
+		}
+		o.Audit = c.Audit
+	}
+	return o, nil
 }
 
 // by names who runs this, for the records.

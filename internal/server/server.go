@@ -98,6 +98,9 @@ func (s *Server) assemble(ctx context.Context, r *Running, l net.Listener) (err 
 		return err
 	}
 	r.Address = l.Addr().String()
+	if err := r.Trail.Open(); err != nil {
+		return err
+	}
 	u := s.Config.Servers[0]
 	path := orDefault(u.Path, config.DefaultPath)
 	r.URL = orDefault(strings.TrimSuffix(s.Config.Server.PublicURL, "/"), "http://"+r.Address) + path
