@@ -101,6 +101,12 @@ func TestSearchFindsWhatReadingEverythingFinds(t *testing.T) {
 			if !slices.Equal(got, want) || r.Damaged != 0 {
 				t.Errorf("%s, blocks of %d: got %d events, want %d (%+v)", name, size, len(got), len(want), r)
 			}
+			tt.q.Oldest = true
+			got, _ = requests(t, path, tt.q, size)
+			if slices.Reverse(got); !slices.Equal(got, want) {
+				t.Errorf("%s, the oldest first: got %d events, want %d", name, len(got), len(want))
+			}
+			tt.q.Oldest = false
 			tt.q.Limit = 3
 			got, r = requests(t, path, tt.q, size)
 			if n := min(3, len(want)); !slices.Equal(got, want[:n]) || r.Cut != (len(want) > 3) {

@@ -30,10 +30,13 @@ type Trail struct {
 	closed bool
 }
 
-// Open opens the trail, if that has not been done yet.
+// Open opens the trail, if that has not been done yet. A server that could
+// refuse nobody in a way that is recorded does not start.
 func (t *Trail) Open() error {
-	_, err := t.open()
-	return err
+	if _, err := t.open(); err != nil {
+		return stateError("%v.", err)
+	}
+	return nil
 }
 
 func (t *Trail) open() (*audit.Log, error) {

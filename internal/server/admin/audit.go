@@ -90,9 +90,13 @@ func (a *Admin) intent(r *http.Request, action string, body []byte) *audit.Event
 		Time: a.Now(), Kind: config.AuditAdmin, Action: action, Phase: audit.Intent, Request: rand.Text(), By: a.By,
 		KeyID: r.PathValue("id"), Tenant: r.PathValue("name"), Detail: asked(body),
 	}
-	if name := e.Detail["tenant"]; name != "" {
-		e.Tenant = name
-		delete(e.Detail, "tenant")
+	name := "tenant"
+	if action == "tenant.create" {
+		name = "name"
+	}
+	if t := e.Detail[name]; t != "" {
+		e.Tenant = t
+		delete(e.Detail, name)
 	} else if action == "key.create" {
 		e.Tenant = tenant.Default
 	}
@@ -118,7 +122,12 @@ func asked(body []byte) map[string]string {
 	}
 	for name, value := range members {
 		var text string
-		if json.Unmarshal(value, &text) != nil {
+		var list []string
+		switch {
+		case json.Unmarshal(value, &text) == nil:
+		case json.Unmarshal(value, &list) == nil:
+			text = strings.Join(list, " ")
+		default:
 			text = string(value)
 		}
 		out[name] = text
