@@ -170,23 +170,23 @@ const operatorsKey = "the key material of an operator, long enough"
 // nothing is served, and no other key is made in silence.
 func TestA218MasterKeyFaults(t *testing.T) {
 	for _, tt := range []struct {
-		name  string
-		spoil func(t *testing.T, s *Server, path string)
+		name, says string
+		spoil      func(t *testing.T, s *Server, path string)
 	}{
-		{"missing", func(t *testing.T, _ *Server, path string) { must(t, os.Remove(path)) }},
-		{"another", func(t *testing.T, _ *Server, path string) {
+		{"missing", "is missing", func(t *testing.T, _ *Server, path string) { must(t, os.Remove(path)) }},
+		{"another", "is not the key", func(t *testing.T, _ *Server, path string) {
 			must(t, os.Remove(path))
 			_, err := seal.MakeFile(path)
 			must(t, err)
 		}},
-		{"empty", func(t *testing.T, _ *Server, path string) { must(t, os.WriteFile(path, nil, 0o600)) }},
-		{"cut", func(t *testing.T, _ *Server, path string) { must(t, os.Truncate(path, 40)) }},
-		{"open to others", func(t *testing.T, _ *Server, path string) { must(t, os.Chmod(path, 0o644)) }},
-		{"a link", func(t *testing.T, _ *Server, path string) {
+		{"empty", "needs 32 bytes", func(t *testing.T, _ *Server, path string) { must(t, os.WriteFile(path, nil, 0o600)) }},
+		{"cut", "needs 32 bytes", func(t *testing.T, _ *Server, path string) { must(t, os.Truncate(path, 20)) }},
+		{"open to others", "chmod 600", func(t *testing.T, _ *Server, path string) { must(t, os.Chmod(path, 0o644)) }},
+		{"a link", "not a plain file", func(t *testing.T, _ *Server, path string) {
 			must(t, os.Rename(path, path+".real"))
 			must(t, os.Symlink(path+".real", path))
 		}},
-		{"another of the operator's, the old one gone", func(t *testing.T, s *Server, path string) {
+		{"another of the operator's, the old one gone", "is not the key", func(t *testing.T, s *Server, path string) {
 			must(t, os.Remove(path))
 			s.Config.Store.EncryptionKey = operatorsKey
 		}},
@@ -203,8 +203,8 @@ func TestA218MasterKeyFaults(t *testing.T) {
 				_ = r.Close()
 			}
 			e, ok := errors.AsType[*adminapi.Error](err)
-			if !ok || e.Code != "GH-2020" || strings.Contains(e.Message, "operator, long") {
-				t.Errorf("got %v, want GH-2020", err)
+			if !ok || e.Code != "GH-2020" || !strings.Contains(e.Message, tt.says) || strings.Contains(e.Message, "operator, long") {
+				t.Errorf("got %v, want GH-2020 that says %q", err, tt.says)
 			}
 			if _, after := os.Lstat(path); (before == nil) != (after == nil) {
 				t.Error("a key file was made or removed")
