@@ -37,6 +37,7 @@ func (a *app) serves() *cobra.Command {
 type serving struct {
 	Servers []servingAt `json:"servers"`
 	Listen  string      `json:"listen"`
+	Plain   string      `json:"plain_listen,omitempty"`
 	Admin   string      `json:"admin,omitempty"`
 	Config  string      `json:"config"`
 	State   string      `json:"state"`
@@ -112,9 +113,9 @@ func logged(log *slog.Logger, err error) {
 
 // announceServe says what is served, or with a dry run (r nil) would be.
 func (a *app) announceServe(c *config.Config, r *server.Running, state server.State) error {
-	out := serving{Listen: c.Server.Listen, Admin: c.Admin.Listen, Config: c.Hash(), State: state.Dir, DryRun: r == nil, Weak: c.Weakened()}
+	out := serving{Listen: c.Server.Listen, Plain: c.Server.PlainListen, Admin: c.Admin.Listen, Config: c.Hash(), State: state.Dir, DryRun: r == nil, Weak: c.Weakened()}
 	if r != nil {
-		out.Listen, out.PID = r.Address, os.Getpid()
+		out.Listen, out.Plain, out.Admin, out.PID = r.Address, r.Plain, r.Operators, os.Getpid()
 	}
 	for i := range c.Servers {
 		u := &c.Servers[i]

@@ -47,6 +47,9 @@ type Running struct {
 	Address string // host:port that is listened on, or unix:/path
 	Admin   http.RoundTripper
 
+	Plain     string // where plain HTTP is refused; empty: nowhere
+	Operators string // where operators ask; empty: nowhere
+
 	server     *Server
 	edge       *edge.Edge
 	counters   *access.Counters
@@ -152,6 +155,9 @@ func (r *Running) listen(ctx context.Context) error {
 		return err
 	}
 	r.edge, r.Address = e, e.Addresses()[0]
+	if plain := e.PlainAddresses(); len(plain) > 0 {
+		r.Plain = plain[0]
+	}
 	return nil
 }
 
@@ -186,6 +192,7 @@ func (r *Running) open(background context.Context) error {
 		d := &ops.Door{Health: r.health, Metrics: r.metrics, Log: r.server.Options.Log}
 		r.ops = newHTTP(requests, d.Handler(), r.server.Options.Log)
 		for _, l := range all {
+			r.Operators = l.Addr().String()
 			r.serve(r.ops, l)
 		}
 	}
