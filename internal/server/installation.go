@@ -89,11 +89,11 @@ func storeError(err error) error {
 // Close closes the store.
 func (i *Installation) Close() error { return errors.Join(i.DB.Close(), i.Trail.Close()) }
 
-// Admin returns the admin door's handler.
-func (i *Installation) Admin(status func() adminapi.Status) http.Handler {
+// Admin returns the admin door's handler; c is nil when no server runs.
+func (i *Installation) Admin(status func() adminapi.Status, c admin.Configuration) http.Handler {
 	return (&admin.Admin{
 		Keys: i.Keys, Judge: i.Verifier, Tenants: i.Tenants, Database: database{i.DB},
-		Status: status, By: i.by, Now: time.Now, Log: i.log,
+		Config: c, Status: status, By: i.by, Now: time.Now, Log: i.log,
 	}).Handler()
 }
 

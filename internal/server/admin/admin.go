@@ -18,12 +18,13 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 )
 
-// Admin manages keys, tenants and the store. Every field is required.
+// Admin manages keys, tenants and the store. Every field but Config is required.
 type Admin struct {
 	Keys     *apikey.Service
 	Judge    Judge
 	Tenants  *tenant.Service
 	Database Database
+	Config   Configuration          // nil: no server runs
 	Status   func() adminapi.Status // of this process
 	By       string                 // who is written down as the author of a change
 	Now      func() time.Time
@@ -63,6 +64,7 @@ func (a *Admin) Handler() http.Handler {
 	k := &keys{a}
 	t := &tenants{a}
 	d := &database{a}
+	c := &configuration{a}
 	mux := http.NewServeMux()
 	for pattern, do := range map[string]endpoint{
 		"GET /v1/status":                  func(*http.Request) (reply, error) { return reply{body: a.Status()}, nil },
@@ -83,6 +85,8 @@ func (a *Admin) Handler() http.Handler {
 		"DELETE /v1/tenants/{name}":       t.remove,
 		"GET /v1/db":                      d.status,
 		"POST /v1/db/backup":              d.backup,
+		"GET /v1/config":                  c.show,
+		"POST /v1/config/reload":          c.reload,
 	} {
 		mux.Handle(pattern, a.writes(do))
 	}
