@@ -60,7 +60,7 @@ func (a *app) open(ctx context.Context, mayMake bool) (*door, error) {
 	if err != nil {
 		return nil, errors.Join(err, clean())
 	}
-	c.Transport = server.Local{Door: i.Admin(func() adminapi.Status { return adminapi.Status{PID: os.Getpid(), Version: version()} })}
+	c.Transport = server.Local{Door: i.Admin(func() adminapi.Status { return adminapi.Status{PID: os.Getpid(), Version: version()} }, nil)}
 	return &door{c, func() error { return errors.Join(i.Close(), clean()) }}, nil
 }
 
@@ -131,8 +131,10 @@ func (a *app) outside() config.Outside {
 }
 
 // load reads the configuration file.
-func (a *app) load() (*config.Config, error) {
-	c, err := config.Load(a.file, a.outside())
+func (a *app) load() (*config.Config, error) { return a.loadFile(a.file) }
+
+func (a *app) loadFile(name string) (*config.Config, error) {
+	c, err := config.Load(name, a.outside())
 	if err != nil {
 		return nil, a.unreadable(err)
 	}
@@ -143,7 +145,7 @@ func (a *app) load() (*config.Config, error) {
 func (a *app) unreadable(err error) error {
 	var path *os.PathError
 	if errors.As(err, &path) {
-		return &fault{exitUsage, "GH-2001", "The configuration " + a.file + " cannot be read: " + path.Err.Error() + "."}
+		return &fault{exitUsage, "GH-2001", "The configuration " + path.Path + " cannot be read: " + path.Err.Error() + "."}
 	}
 	return err
 }

@@ -2,12 +2,9 @@ package config
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
-
-	"golang.org/x/net/http/httpguts"
 )
 
 func (c *checker) checkServers() {
@@ -107,18 +104,19 @@ func (c *checker) checkForward(at string, u *Upstream) {
 		}
 		return
 	}
-	if f.Header != "" {
-		c.wrong(at+".header", checkHeader(f.Header))
-	}
-	if f.TenantHeader != "" {
-		err := checkHeader(f.TenantHeader)
-		if strings.EqualFold(f.TenantHeader, cmp.Or(f.Header, DefaultIdentity)) {
-			err = errors.New("is the header of the identity")
+	for key, name := range map[string]string{"header": f.Header, "tenant_header": f.TenantHeader} {
+		if name != "" {
+			c.wrong(at+"."+key, CheckForwardHeader(name))
 		}
-		c.wrong(at+".tenant_header", err)
 	}
-	if v := f.Authorization.Reveal(); !httpguts.ValidHeaderFieldValue(v) || strings.TrimSpace(v) != v {
-		c.wrongf(at+".authorization", "cannot be sent in a header: it begins or ends with a space, or has a control character in it")
+	switch tenant := Folded(f.TenantHeader); {
+	case tenant != "" && tenant == Folded(orHeader(f.Header)):
+		c.wrongf(at+".tenant_header", "is the header of the identity")
+	case strings.HasPrefix(tenant, "x-gatehouse-"):
+		c.wrongf(at+".tenant_header", "begins with X-Gatehouse-, which is taken")
+	}
+	if v := f.Authorization.Reveal(); strings.TrimSpace(v) != v || strings.ContainsFunc(v, unprintable) {
+		c.wrongf(at+".authorization", "cannot be sent in a header: it begins or ends with a space, or has a character in it that no header has")
 	}
 }
 

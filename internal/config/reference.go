@@ -117,7 +117,7 @@ const maxRun = 64 << 10
 
 // run has a program say the value.
 func (r *reader) run(line string, f *found) (string, error) {
-	command, err := words(line)
+	command, err := Words(line)
 	if err != nil {
 		return "", err
 	}
@@ -139,9 +139,9 @@ func (r *reader) run(line string, f *found) (string, error) {
 	return text, nil
 }
 
-// words splits a command at spaces; what stands in '…' or "…" is one word.
+// Words splits a command at spaces; what stands in '…' or "…" is one word.
 // There is no shell, so nothing else has a meaning.
-func words(line string) ([]string, error) {
+func Words(line string) ([]string, error) {
 	var all []string
 	var word strings.Builder
 	var quote rune

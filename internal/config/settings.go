@@ -15,10 +15,10 @@ import (
 
 // Setting is one value that is in force, and where it came from.
 type Setting struct {
-	Path   string // such as servers[crm].url: named things by name
-	Value  any    // text, bool, int or a list of texts; nil: nothing. Secrets are masked
-	Origin string // such as "gatehouse.yaml:14" or "default"
-	Digest string // of a secret: tells whether two differ, and too short to guess it by
+	Path   string `json:"path"`             // such as servers[crm].url: named things by name
+	Value  any    `json:"value"`            // text, bool, int or a list of texts; nil: nothing. Secrets are masked
+	Origin string `json:"origin"`           // such as "gatehouse.yaml:14" or "default"
+	Digest string `json:"digest,omitempty"` // of a secret: tells whether two differ, and too short to guess it by
 }
 
 // Text is the value as one would write it.
@@ -136,7 +136,7 @@ func label(list reflect.Value, i int) string {
 	name := nameOf(i)
 	for j := range list.Len() {
 		if name == "" || j != i && nameOf(j) == name {
-			return strconv.Itoa(i + 1)
+			return strconv.Itoa(i)
 		}
 	}
 	return name

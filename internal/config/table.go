@@ -65,8 +65,8 @@ var upstreamSettings = slices.Concat([]setting{
 	{key: "sse", field: "SSE", check: CheckPath, doc: "Path of the event stream for clients of HTTP+SSE (2024-11-05), usually `/sse`. Left out: they are not served."},
 	{key: "forward", field: "Forward", doc: "What the server learns of the caller, and how we sign in to it.", within: []setting{
 		{key: "identity", field: "Identity", one: []string{IdentityNone, IdentityJWT, IdentityHeaders}, def: IdentityNone, doc: "`jwt`: a token signed by us for this server alone. `headers`: plain `X-Gatehouse-…` headers, for a server that nobody else reaches."},
-		{key: "header", field: "Header", check: checkHeader, def: DefaultIdentity, doc: "The header of the token."},
-		{key: "tenant_header", field: "TenantHeader", check: checkHeader, doc: "A header that gets the tenant's name too."},
+		{key: "header", field: "Header", check: CheckForwardHeader, def: DefaultIdentity, doc: "The header of the token."},
+		{key: "tenant_header", field: "TenantHeader", check: CheckForwardHeader, doc: "A header that gets the tenant's name too."},
 		{key: "authorization", field: "Authorization", form: formPartial, doc: "The `Authorization` header for the server, such as `\"Bearer ${UPSTREAM_TOKEN}\"`. What the caller sent is never forwarded."},
 	}},
 	{key: "tenants", field: "Tenants", check: checkTenant, doc: "Names of tenants that may come in. Left out: all."},

@@ -139,7 +139,7 @@ func TestEverythingIsReadAndShown(t *testing.T) {
 var unsaid = map[string]bool{
 	"servers[files].stdio.env.EMPTY": true, "servers[crm].stdio": true, "servers[files].url": true, "servers[files].transport": true, "servers[files].sse": true, "servers[files].policy": true,
 	"servers[files].forward.tenant_header": true, "servers[files].forward.authorization": true, "servers[files].tenants": true,
-	"servers[crm].policy.rules[read].name": true, "policy.rules[1].name": true, "policy.rules[1].servers": true, "policy.rules[1].keys": true,
+	"servers[crm].policy.rules[read].name": true, "policy.rules[0].name": true, "policy.rules[0].servers": true, "policy.rules[0].keys": true,
 	"policy.rules[danger].servers": true, "policy.rules[danger].tenants": true, "policy.rules[danger].keys": true,
 }
 

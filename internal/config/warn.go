@@ -81,7 +81,7 @@ func (c *checker) warnPolicy(at string, p *Policy) {
 			denied := later.Effect == Allow && o.Effect == Deny // denials are asked first, wherever they stand
 			if (j < i && o.Effect == later.Effect || denied) && o.covers(later) {
 				verb := map[string]string{Allow: "allows", Deny: "denies"}[o.Effect]
-				c.warn(false, fmt.Sprintf("%s.rules[%d]", at, i), "can never match: rule %d already %s all of it", j+1, verb)
+				c.warn(false, fmt.Sprintf("%s.rules[%d]", at, i), "can never match: %s.rules[%d] %s all of it already", at, j, verb)
 				break
 			}
 		}

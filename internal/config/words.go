@@ -173,21 +173,6 @@ func CheckPattern(p string) error {
 	return nil
 }
 
-var headerName = regexp.MustCompile(`^[A-Za-z0-9!#$%&'*+.^_|~-]{1,64}$`)
-
-// ownHeaders mean something on the way to a server and cannot be given another meaning.
-var ownHeaders = regexp.MustCompile(`(?i)^(authorization|cookie|host|accept(-.*)?|connection|content-.*|transfer-encoding|te|trailer|upgrade|keep-alive|proxy-.*|mcp-.*|last-event-id|origin|forwarded|x-forwarded-.*|x-api-key|user-agent|expect|date)$`)
-
-func checkHeader(name string) error {
-	switch {
-	case !headerName.MatchString(name):
-		return fmt.Errorf("%.80q is not the name of a header", name)
-	case ownHeaders.MatchString(name):
-		return fmt.Errorf("%q has a meaning of its own; choose a name like %s", name, DefaultIdentity)
-	}
-	return nil
-}
-
 func checkEmail(text string) error {
 	user, host, ok := strings.Cut(text, "@")
 	if !ok || user == "" || strings.ContainsAny(text, " ,<>") || CheckHost(strings.ToLower(host)) != nil {

@@ -87,10 +87,11 @@ func (i *Installation) Close() error {
 	return errors.Join(i.DB.Close(), i.Trail.Close())
 }
 
-// Admin returns the admin door's handler.
-func (i *Installation) Admin(status func() adminapi.Status) http.Handler {
+// Admin returns the admin door's handler; c is nil when no server runs.
+func (i *Installation) Admin(status func() adminapi.Status, c admin.Configuration) http.Handler {
 	return (&admin.Admin{
 		Keys: i.Keys, Judge: i.Verifier, Tenants: i.Tenants, Database: database{i.DB}, Signing: signingDoor{i},
+		Config: c,
 		Status: status, Audit: i.Trail, By: i.by, Now: time.Now, Log: i.log,
 	}).Handler()
 }

@@ -180,7 +180,7 @@ func (r *Running) open(background context.Context) error {
 	}
 	requests, hangUp := context.WithCancel(background)
 	r.hangUp = hangUp
-	door := r.Installation.Admin(r.Status)
+	door := r.Installation.Admin(r.Status, r)
 	r.Admin = Local{door}
 	r.private = newHTTP(requests, door, r.server.Options.Log)
 	r.serve(r.private, socket)

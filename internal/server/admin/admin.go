@@ -18,14 +18,15 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 )
 
-// Admin manages keys, tenants and the store. Every field is required: without
-// Audit every change is refused.
+// Admin manages keys, tenants and the store. Every field but Config is
+// required: without Audit every change is refused.
 type Admin struct {
 	Keys     *apikey.Service
 	Judge    Judge
 	Tenants  *tenant.Service
 	Database Database
 	Signing  SigningKeys
+	Config   Configuration          // nil: no server runs
 	Status   func() adminapi.Status // of this process
 	Audit    Trail                  // where it is written down
 	By       string                 // who is written down as the author of a change
@@ -67,6 +68,7 @@ func (a *Admin) Handler() http.Handler {
 	t := &tenants{a}
 	d := &database{a}
 	s := &signingKeys{a}
+	c := &configuration{a}
 	mux := http.NewServeMux()
 	for pattern, do := range map[string]endpoint{
 		"GET /v1/status":                    func(*http.Request) (reply, error) { return reply{body: a.Status()}, nil },
@@ -90,6 +92,8 @@ func (a *Admin) Handler() http.Handler {
 		"GET /v1/signing-keys":              s.list,
 		"POST /v1/signing-keys/rotate":      s.rotate,
 		"POST /v1/signing-keys/{id}/retire": s.retire,
+		"GET /v1/config":                    c.show,
+		"POST /v1/config/reload":            c.reload,
 	} {
 		mux.Handle(pattern, a.writes(a.recorded(pattern, do)))
 	}
