@@ -59,6 +59,8 @@ type Edge struct {
 	background  context.Context
 	work        sync.WaitGroup
 	once        sync.Once
+	state       sync.Mutex
+	closed      bool
 }
 
 const (
@@ -188,9 +190,14 @@ func (e *Edge) addresses(refuse bool) []string {
 // Serve answers callers until Shutdown or Close, and then returns nil; or until
 // a listener fails. Requests live no longer than ctx.
 func (e *Edge) Serve(ctx context.Context, h http.Handler) error {
+	failed := make(chan error, len(e.gates)+3)
+	e.state.Lock() // Close waits for what is begun here
+	if e.closed {
+		e.state.Unlock()
+		return nil
+	}
 	e.public.Handler = e.front(h)
 	e.public.BaseContext = func(net.Listener) context.Context { return ctx }
-	failed := make(chan error, len(e.gates)+3)
 	for _, g := range e.gates {
 		e.work.Go(func() { failed <- g.run() })
 	}
@@ -207,6 +214,7 @@ func (e *Edge) Serve(ctx context.Context, h http.Handler) error {
 	}
 	e.work.Go(func() { e.watch(e.background) })
 	e.startACME()
+	e.state.Unlock()
 	go func() { serving.Wait(); failed <- nil }()
 	return <-failed
 }
@@ -231,6 +239,9 @@ func (e *Edge) Close() (err error) {
 }
 
 func (e *Edge) close() error {
+	e.state.Lock()
+	e.closed = true
+	e.state.Unlock()
 	if e.stop == nil {
 		return nil // it has never listened
 	}
