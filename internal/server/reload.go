@@ -23,9 +23,13 @@ func (r *Running) Reload(ctx context.Context, by string) (*adminapi.Reload, erro
 	r.reloading.Lock()
 	defer r.reloading.Unlock()
 	before := r.current.Load()
-	after, err := r.reload(ctx, before)
 	result := &adminapi.Reload{Before: before.config.Hash(), After: before.config.Hash()}
-	event := &audit.Event{Time: time.Now(), Kind: config.AuditAdmin, Action: "config.reload", Phase: audit.Result, By: by, Outcome: audit.OK}
+	event := &audit.Event{Time: time.Now(), Kind: config.AuditAdmin, Action: "config.reload", Phase: audit.Intent, By: by}
+	if err := r.Trail.Durable(ctx, event); err != nil {
+		return nil, &adminapi.Error{Status: http.StatusServiceUnavailable, Code: "GH-1903", Message: fmt.Sprintf("Nothing was reloaded: %v.", err)}
+	}
+	after, err := r.reload(ctx, before)
+	event.Time, event.Phase, event.Outcome = time.Now(), audit.Result, audit.OK
 	if err != nil {
 		text := err.Error()
 		r.broken.Store(&text)

@@ -197,9 +197,8 @@ func (r *Running) open(background context.Context) error {
 		}
 	}
 	r.work.Go(func() { r.Verifier.Run(background) })
-	ended := r.edge.Serve(requests, http.HandlerFunc(r.answer))
 	r.work.Go(func() {
-		if err := <-ended; err != nil {
+		if err := r.edge.Serve(requests, http.HandlerFunc(r.answer)); err != nil {
 			r.failed <- err
 		}
 	})

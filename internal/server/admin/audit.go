@@ -45,7 +45,11 @@ func actions() map[string]string {
 		"DELETE /v1/tenants/{name}":       "tenant.delete",
 		"POST /v1/db/backup":              "db.backup",
 
-		"POST /v1/keys/verify": "", // only asks
+		"POST /v1/signing-keys/rotate":      "signing_key.rotate",
+		"POST /v1/signing-keys/{id}/retire": "signing_key.retire",
+
+		"POST /v1/keys/verify":   "", // only asks
+		"POST /v1/config/reload": "", // who reloads writes it down, whoever asked for it
 	}
 }
 

@@ -59,6 +59,8 @@ type Edge struct {
 	background  context.Context
 	work        sync.WaitGroup
 	once        sync.Once
+	state       sync.Mutex
+	closed      bool
 }
 
 const (
@@ -185,12 +187,17 @@ func (e *Edge) addresses(refuse bool) []string {
 	return all
 }
 
-// Serve answers callers from now on, until Shutdown or Close, and then sends
-// nil; or until a listener fails. Requests live no longer than ctx.
-func (e *Edge) Serve(ctx context.Context, h http.Handler) <-chan error {
+// Serve answers callers until Shutdown or Close, and then returns nil; or until
+// a listener fails. Requests live no longer than ctx.
+func (e *Edge) Serve(ctx context.Context, h http.Handler) error {
+	failed := make(chan error, len(e.gates)+3)
+	e.state.Lock() // Close waits for what is begun here
+	if e.closed {
+		e.state.Unlock()
+		return nil
+	}
 	e.public.Handler = e.front(h)
 	e.public.BaseContext = func(net.Listener) context.Context { return ctx }
-	failed := make(chan error, len(e.gates)+3)
 	for _, g := range e.gates {
 		e.work.Go(func() { failed <- g.run() })
 	}
@@ -199,7 +206,7 @@ func (e *Edge) Serve(ctx context.Context, h http.Handler) <-chan error {
 		server *http.Server
 		from   handover
 	}{{e.public, e.good}, {e.refusing, e.clear}} {
-		serving.Go(func() { // Close waits for it below
+		serving.Go(func() {
 			if err := s.server.Serve(s.from); !errors.Is(err, http.ErrServerClosed) {
 				failed <- fmt.Errorf("serve: %w", err)
 			}
@@ -207,8 +214,9 @@ func (e *Edge) Serve(ctx context.Context, h http.Handler) <-chan error {
 	}
 	e.work.Go(func() { e.watch(e.background) })
 	e.startACME()
-	e.work.Go(func() { serving.Wait(); failed <- nil })
-	return failed
+	e.state.Unlock()
+	go func() { serving.Wait(); failed <- nil }()
+	return <-failed
 }
 
 // Shutdown stops listening and waits, as long as ctx lasts, for requests to
@@ -231,6 +239,9 @@ func (e *Edge) Close() (err error) {
 }
 
 func (e *Edge) close() error {
+	e.state.Lock()
+	e.closed = true
+	e.state.Unlock()
 	if e.stop == nil {
 		return nil // it has never listened
 	}

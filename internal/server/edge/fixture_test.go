@@ -242,8 +242,7 @@ func (f *fixture) start(handler http.Handler) {
 		handler = http.HandlerFunc(f.hello)
 	}
 	ended := make(chan error, 1)
-	serving := f.Serve(context.WithoutCancel(f.t.Context()), handler)
-	go func() { ended <- <-serving }()
+	go func() { ended <- f.Serve(context.WithoutCancel(f.t.Context()), handler) }()
 	f.t.Cleanup(func() {
 		if err := f.Close(); err != nil {
 			f.t.Errorf("close: %v", err)

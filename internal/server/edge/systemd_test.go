@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,17 +19,22 @@ import (
 	"log/slog"
 )
 
-const asService = "GATEHOUSE_TEST_SERVICE" // set: TestMain is a service
+const asService = "GATEHOUSE_TEST_SERVICE" // set: this is a service, not a test
 
 func TestMain(m *testing.M) {
+	var err error
 	if dir := os.Getenv(asService); dir != "" {
-		if err := service(dir); err != nil {
-			_, _ = io.WriteString(os.Stderr, err.Error())
-			os.Exit(1)
-		}
-		os.Exit(0)
+		err = service(dir)
+	} else if conns := os.Getenv(fewFiles); conns != "" {
+		n, _ := strconv.Atoi(conns)
+		err = starved(n)
+	} else {
+		os.Exit(m.Run())
 	}
-	os.Exit(m.Run())
+	if err != nil {
+		_, _ = io.WriteString(os.Stderr, err.Error())
+		os.Exit(1)
+	}
 }
 
 // service is a process that systemd has started: it serves until its standard input ends.
@@ -47,7 +53,7 @@ func service(dir string) error {
 	}
 	ended := make(chan error, 1)
 	go func() {
-		ended <- <-e.Serve(context.Background(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "served") }))
+		ended <- e.Serve(context.Background(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "served") }))
 	}()
 	if err := notify.Ready("serving"); err != nil {
 		return err

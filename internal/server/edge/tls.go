@@ -146,7 +146,7 @@ func (e *Edge) Reload(c config.Server, domains []string) error {
 	if err := e.reloadACME(c, domains); err != nil {
 		return err
 	}
-	e.files.take(&f)
+	e.files.set(f.pairs)
 	e.vetters.take(&v)
 	e.Config, e.Domains = c, domains
 	e.settings.Store(settingsOf(c, domains))
