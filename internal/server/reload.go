@@ -71,22 +71,20 @@ func (r *Running) reload(ctx context.Context, before *current) (*current, error)
 	return next, nil
 }
 
-// fixed names what cannot change while the server runs.
+// fixed names what cannot change while the server runs, beside what the edge knows of.
 func fixed(before, after *config.Config) error {
 	var all config.Mistakes
 	for _, f := range []struct {
 		name string
 		a, b any
 	}{
-		{"server.listen", before.Server.Listen, after.Server.Listen},
-		{"server.plain_listen", before.Server.PlainListen, after.Server.PlainListen},
 		{"store", before.Store, after.Store},
 		{"audit.file", before.Audit.File, after.Audit.File},
 		{"audit.stdout", before.Audit.Stdout, after.Audit.Stdout},
 		{"admin", before.Admin, after.Admin},
 	} {
 		if !reflect.DeepEqual(f.a, f.b) {
-			all = append(all, config.Mistake{Code: "GH-2006", Text: f.name + " cannot change while the server runs: restart it"})
+			all = append(all, config.Mistake{Code: "GH-2033", Text: f.name + " cannot change while the server runs. Restart it for that"})
 		}
 	}
 	if len(all) == 0 {
