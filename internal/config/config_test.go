@@ -215,6 +215,26 @@ func TestCheckPublicURLAndOrigin(t *testing.T) {
 	}
 }
 
+// A file that is meant to hurt costs no more than any other. Without the bound
+// the first takes minutes and all of the memory.
+func TestParseBoundsNesting(t *testing.T) {
+	for _, text := range []string{
+		strings.Repeat("[", maxFile-1), strings.Repeat("{a: ", maxFile/4-1), strings.Repeat("- ", maxFile/2-1), strings.Repeat("? ", maxFile/2-1),
+		"a: " + strings.Repeat("[", maxDepth+1) + strings.Repeat("]", maxDepth+1),
+	} {
+		if _, err := Parse("f", []byte(text), Outside{}); err == nil || !strings.Contains(err.Error(), "is nested more than 50 deep") {
+			t.Errorf("%.10q: got %.200v", text, err)
+		}
+		if _, err := Format("f", []byte(text)); err == nil {
+			t.Errorf("%.10q is formatted", text)
+		}
+	}
+	deep := "a: " + strings.Repeat("[", maxDepth) + strings.Repeat("]", maxDepth)
+	if _, err := Parse("f", []byte(deep), Outside{}); err == nil || strings.Contains(err.Error(), "nested") {
+		t.Errorf("at the bound: got %v", err)
+	}
+}
+
 // FuzzParse: whatever the bytes, reading ends, without a panic, and a
 // configuration comes back exactly when there is no error.
 func FuzzParse(f *testing.F) {

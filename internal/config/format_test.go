@@ -33,7 +33,7 @@ func TestFormat(t *testing.T) {
 			}
 		})
 	}
-	for _, text := range []string{"", "a: [", "---\nversion: 1\n", "version: 1\n---\nversion: 1\n"} {
+	for _, text := range []string{"", "a: [", "auth: &a {}\nversion: *a\n", "---\nversion: 1\n", "version: 1\n---\nversion: 1\n"} {
 		if got, err := Format("f", []byte(text)); err == nil {
 			t.Errorf("%q: got %q, want an error", text, got)
 		}

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 )
@@ -134,7 +135,14 @@ func (r *reader) body(data []byte) ast.Node {
 		r.fail(nil, "", "holds a NUL, so it was not written to its end")
 		return nil
 	}
-	file, err := parser.ParseBytes(data, 0)
+	tokens := lexer.Tokenize(string(data))
+	if t := tooDeep(tokens); t != nil {
+		r.fail(nil, "", "is nested more than %d deep", maxDepth)
+		m := &r.mistakes[len(r.mistakes)-1]
+		m.Line, m.Col = t.Position.Line, t.Position.Column
+		return nil
+	}
+	file, err := parser.Parse(tokens, 0)
 	if err != nil {
 		r.syntax(err, data)
 		return nil
@@ -153,6 +161,33 @@ func (r *reader) body(data []byte) ast.Node {
 		r.fail(bodies[1], "", "a second document begins here; one file is one configuration")
 	default:
 		return bodies[0]
+	}
+	return nil
+}
+
+// maxDepth bounds brackets within brackets. A configuration needs six; the time
+// that the parser takes grows with the square.
+const maxDepth = 50
+
+// tooDeep returns the token at which a text goes too deep, or nil: brackets, and
+// dashes or question marks one after the other.
+func tooDeep(tokens token.Tokens) *token.Token {
+	depth, row, line := 0, 0, 0
+	for _, t := range tokens {
+		switch t.Type {
+		case token.MappingStartType, token.SequenceStartType:
+			depth++
+		case token.MappingEndType, token.SequenceEndType:
+			depth--
+		case token.SequenceEntryType, token.MappingKeyType:
+			if t.Position.Line != line {
+				line, row = t.Position.Line, 0
+			}
+			row++
+		}
+		if depth > maxDepth || row > maxDepth {
+			return t
+		}
 	}
 	return nil
 }
