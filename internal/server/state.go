@@ -131,7 +131,9 @@ func (s State) Forget() ([]string, error) {
 	var removed []string
 	db := s.DatabasePath()
 	// The key goes after what it opens: without it the rest would be of no use, and refused.
-	for _, path := range []string{db, db + "-wal", db + "-shm", s.keyPath(), filepath.Join(s.Dir, adminapi.Socket), filepath.Join(s.Dir, lockFile)} {
+	paths := []string{db, db + "-wal", db + "-shm", s.keyPath()}
+	half, _ := filepath.Glob(filepath.Join(filepath.Dir(db), seal.Unfinished)) // the pattern is ours
+	for _, path := range append(append(paths, half...), filepath.Join(s.Dir, adminapi.Socket), filepath.Join(s.Dir, lockFile)) {
 		switch err := os.Remove(path); {
 		case err == nil:
 			removed = append(removed, path)
