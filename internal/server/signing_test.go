@@ -289,3 +289,35 @@ func TestKeyFileStaysHere(t *testing.T) {
 		t.Errorf("got %v and %v removed, want the key file among it", err, gone)
 	}
 }
+
+// Whatever of the first start a crash has left, the next one goes on from there.
+func TestA218CrashWhileTheFirstKeyIsMade(t *testing.T) {
+	for name, leave := range map[string]func(i *Installation) error{
+		"half a key file": func(i *Installation) error {
+			return os.WriteFile(filepath.Join(i.State.Dir, strings.Replace(seal.Unfinished, "*", "1", 1)), []byte("half"), 0o600)
+		},
+		"a key file": func(i *Installation) error { _, err := seal.MakeFile(i.State.keyPath()); return err },
+		"a key file and its check value": func(i *Installation) error {
+			_, _, err := i.sealKey(t.Context())
+			return err
+		},
+	} {
+		s, _ := vouching(t)
+		i, err := s.State.Open(t.Context(), s.Options)
+		must(t, err)
+		must(t, leave(i))
+		must(t, i.Close())
+		r := started(t, s)
+		keys, err := (&adminapi.Client{Transport: r.Admin}).SigningKeys(t.Context())
+		if err != nil || len(keys) != 1 {
+			t.Errorf("%s: got %+v, %v, want one key", name, keys, err)
+		}
+		must(t, r.Close())
+		if _, err := s.State.Forget(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := os.Stat(s.State.Dir); err == nil {
+			t.Errorf("%s: something is left of the state", name)
+		}
+	}
+}

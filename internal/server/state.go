@@ -139,7 +139,10 @@ func (s State) Forget() ([]string, error) {
 		return nil, fmt.Errorf("remove the state: %w", err)
 	}
 	// The key goes after what it opens: without it the rest would be of no use, and refused.
-	for _, path := range append(trail, db, db+"-wal", db+"-shm", s.keyPath(), filepath.Join(s.Dir, adminapi.Socket), filepath.Join(s.Dir, lockFile)) {
+	half, _ := filepath.Glob(filepath.Join(filepath.Dir(db), seal.Unfinished)) // the pattern is ours
+	paths := append(trail, db, db+"-wal", db+"-shm", s.keyPath())
+	paths = append(append(paths, half...), filepath.Join(s.Dir, adminapi.Socket), filepath.Join(s.Dir, lockFile))
+	for _, path := range paths {
 		switch err := os.Remove(path); {
 		case err == nil:
 			removed = append(removed, path)

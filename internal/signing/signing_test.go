@@ -181,19 +181,20 @@ func TestA063NoTokenIsRefusedAcrossRotations(t *testing.T) {
 	i := install(t)
 	i.clock.pass(signing.CacheTime + 30*time.Second) // keys change while a token is on its way, see below
 	replicas := []*signing.Keys{i.opened(), i.opened()}
-	i.clock.pass(time.Hour - signing.CacheTime - 30*time.Second)
+	i.clock.pass(day - signing.CacheTime - 30*time.Second)
 	kids := map[string]bool{}
-	for hour := range 200 * 24 {
+	const step, down, up = 3 * time.Hour, 115 * 8, 122 * 8
+	for n := range 200 * 8 {
 		switch {
-		case hour > 115*24 && hour < 122*24: // everything is down, over the time of a rotation
-			i.clock.pass(time.Hour)
+		case n > down && n < up: // everything is down, over the time of a rotation
+			i.clock.pass(step)
 			continue
-		case hour == 122*24:
+		case n == up:
 			replicas = []*signing.Keys{i.replica(), i.replica()}
 		}
-		a, b := replicas[hour%2], replicas[hour/2%2]
+		a, b := replicas[n%2], replicas[n/2%2]
 		ctx := t.Context()
-		if hour == 122*24 {
+		if n == up {
 			cached := published(t, a) // whatever the schedule does next, it is known already
 			a.Tend(ctx)
 			if err := accepts(cached, sign(t, a)); err != nil {
@@ -211,13 +212,13 @@ func TestA063NoTokenIsRefusedAcrossRotations(t *testing.T) {
 		a.Tend(ctx)
 		i.clock.pass(time.Second)
 		if err := accepts(published(t, b), token); err != nil {
-			t.Fatalf("hour %d: got %v for a token at the end of its life", hour, err)
+			t.Fatalf("%v: got %v for a token at the end of its life", i.clock.now(), err)
 		}
-		i.clock.pass(time.Hour - signing.CacheTime - signing.MaxLife)
+		i.clock.pass(step - signing.CacheTime - signing.MaxLife)
 	}
 	all := list(t, replicas[0])
-	if n := len(kids); n != 7 {
-		t.Errorf("got %d keys in 200 days, want one in 30", n)
+	if len(kids) != 7 {
+		t.Errorf("got %d keys in 200 days, want one in 30", len(kids))
 	}
 	if len(all[signing.Current]) != 1 || len(all[signing.Next]) > 1 || len(all[signing.Retiring]) > 1 || len(all[signing.Retired]) < 5 {
 		t.Errorf("got %+v", all)

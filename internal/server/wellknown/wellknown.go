@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/signing"
@@ -16,6 +17,8 @@ import (
 
 // Path is where the keys are found, at the root of the issuer. RFC 8615
 const Path = "/.well-known/jwks.json"
+
+const bodyWait = time.Second // for a body, which no request here has
 
 // Keys are the published keys: signing.Keys.
 type Keys interface {
@@ -34,6 +37,10 @@ type JWKS struct {
 // ServeHTTP answers GET, HEAD and OPTIONS, to web pages too.
 func (j *JWKS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
+	if r.ContentLength != 0 { // net/http would wait for a body that nobody reads
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyWait))
+		h.Set("Connection", "close")
+	}
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Access-Control-Allow-Origin", "*") // it is public, and a credential changes nothing
 	switch r.Method {

@@ -5,10 +5,12 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/wellknown"
@@ -87,5 +89,25 @@ func TestKeysThatAreAwayAreNotCached(t *testing.T) {
 	}
 	if res, _ := ask(t, keys{&gatehouse.Error{Code: "GH-1305", Status: 404}}, http.MethodGet); res.StatusCode != 404 || res.Header.Get("Cache-Control") != "no-store" {
 		t.Errorf("no keys: got %d %v, want 404", res.StatusCode, res.Header)
+	}
+}
+
+// A body that never comes holds nothing: the connection ends by itself.
+func TestBodiesAreNotWaitedFor(t *testing.T) {
+	s := httptest.NewServer(&wellknown.JWKS{Keys: keys{}, Log: slog.New(slog.DiscardHandler)})
+	defer s.Close()
+	for _, method := range []string{"GET", "POST"} {
+		c, err := net.Dial("tcp", s.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+		if _, err := io.WriteString(c, method+" "+wellknown.Path+" HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if answer, err := io.ReadAll(c); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 ") {
+			t.Errorf("%s: got %q, %v, want an answer and the end", method, answer, err)
+		}
 	}
 }
