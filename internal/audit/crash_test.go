@@ -235,6 +235,41 @@ func TestA211WhatWasWrittenBeforeAFailedSyncIsOwnedUpTo(t *testing.T) {
 	}
 }
 
+// slow is a disk whose syncs end when they are let.
+type slow struct {
+	sink
+	gate chan struct{}
+}
+
+func (s *slow) sync(again bool) error {
+	<-s.gate
+	return s.sink.sync(again)
+}
+
+func TestA207DurableMeansSynced(t *testing.T) {
+	l, err := prepare(Config{Path: filepath.Join(t.TempDir(), "audit.jsonl"), Patience: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk := &slow{sink: l.sink, gate: make(chan struct{})}
+	l.sink = disk
+	go l.run()
+	done := make(chan error)
+	go func() { done <- l.Durable(t.Context(), call("x")) }()
+	select {
+	case err := <-done:
+		t.Errorf("returned %v before the sync", err)
+	case <-time.After(200 * time.Millisecond):
+	}
+	close(disk.gate)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestA171AcceptedEventsAreWrittenWhenTheDiskIsBack(t *testing.T) {
 	l, disk, path := startFaulty(t)
 	disk.set("write", syscall.EIO)

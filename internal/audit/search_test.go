@@ -149,6 +149,16 @@ func TestSearchWithoutATrail(t *testing.T) {
 	}
 }
 
+func TestFileThatIsTurnedOverMeanwhileIsReadOnce(t *testing.T) {
+	path := varied(t, 3)
+	if err := os.Link(path, path+".20261127T031209.000"); err != nil { // as if it was renamed between two looks
+		t.Fatal(err)
+	}
+	if got, r := requests(t, path, Query{}, blockSize); len(got) != 3 || r.Files != 1 {
+		t.Errorf("got %v %+v", got, r)
+	}
+}
+
 func TestSearchEndsWhenAsked(t *testing.T) {
 	path := varied(t, 100)
 	enough := errors.New("enough")
