@@ -15,10 +15,10 @@ import (
 
 // Keys judges API keys.
 type Keys interface {
-	// Verify returns what a key stands for at this moment, seen from this
-	// address; gatehouse.ErrNotMine when the text is no key of ours, and an
+	// Verify returns what a key stands for at this moment, as it was
+	// presented; gatehouse.ErrNotMine when the text is no key of ours, and an
 	// error of *gatehouse.Error when it is refused.
-	Verify(ctx context.Context, text string, from netip.Addr) (*apikey.Active, error)
+	Verify(ctx context.Context, p apikey.Presented) (*apikey.Active, error)
 	// Watch returns a context that ends, with a *gatehouse.Error as its cause,
 	// when the key stops being good for what it was. stop releases it.
 	Watch(ctx context.Context, key *apikey.Active) (watched context.Context, stop func())
@@ -39,15 +39,15 @@ type Caller struct {
 
 // Admit says who a credential stands for. Every refusal is a *gatehouse.Error;
 // a refusal returns no caller.
-func (g *Guard) Admit(ctx context.Context, credential string, from netip.Addr) (*Caller, error) {
-	key, err := g.Keys.Verify(ctx, credential, from)
+func (g *Guard) Admit(ctx context.Context, p apikey.Presented) (*Caller, error) {
+	key, err := g.Keys.Verify(ctx, p)
 	switch {
 	case errors.Is(err, gatehouse.ErrNotMine):
 		return nil, gatehouse.Refuse("GH-1011", "Key not accepted.", errors.New("not a gatehouse key"))
 	case err != nil:
 		return nil, err
 	}
-	return &Caller{Active: key, From: from}, nil
+	return &Caller{Active: key, From: p.From}, nil
 }
 
 // Watch returns a context that ends when the caller may no longer be here.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse"
+	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
 	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
 )
 
@@ -61,7 +62,7 @@ func (g *Gateway) admit(x *exchange) error {
 		return err
 	}
 	from, _ := netip.ParseAddrPort(x.r.RemoteAddr)
-	x.caller, err = g.Guard.Admit(x.r.Context(), text, from.Addr().Unmap())
+	x.caller, err = g.Guard.Admit(x.r.Context(), apikey.Presented{Text: text, From: from.Addr().Unmap(), Certificate: certificate(x.r)})
 	if err != nil {
 		return err
 	}
@@ -69,6 +70,16 @@ func (g *Gateway) admit(x *exchange) error {
 		return notFound() // "/" is only there for a browser that has lost its way
 	}
 	return nil
+}
+
+// certificate returns the client certificate of a request's connection. Only
+// one that was verified counts: anybody can show the certificate of another's
+// without its key, and make one of their own. RFC 8705 §2
+func certificate(r *http.Request) []byte {
+	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 || len(r.TLS.VerifiedChains[0]) == 0 {
+		return nil
+	}
+	return r.TLS.VerifiedChains[0][0].Raw
 }
 
 // credential returns the one credential of a request.
