@@ -63,6 +63,13 @@ func (a *app) open(ctx context.Context, mayMake bool) (*door, error) {
 	if err != nil {
 		return nil, errors.Join(err, clean())
 	}
+	if a.file != "" {
+		f, err := a.load()
+		if err != nil {
+			return nil, errors.Join(err, i.Close(), clean())
+		}
+		i.SetAPIKeys(f.Auth.APIKeys)
+	}
 	c.Transport = server.Local{Door: i.Admin(adminapi.Status{PID: os.Getpid(), Version: version()})}
 	return &door{c, func() error { return errors.Join(i.Close(), clean()) }}, nil
 }

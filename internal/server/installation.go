@@ -10,10 +10,12 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
+	"github.com/gatehouse-mcp/gatehouse/internal/ratelimit"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/admin"
 	"github.com/gatehouse-mcp/gatehouse/internal/store"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
@@ -27,6 +29,9 @@ type Installation struct {
 	Keys     *apikey.Service
 	Tenants  *tenant.Service
 	Verifier *apikey.Verifier
+	Bans     *ratelimit.Bans // of the server that runs over it
+
+	defaults atomic.Pointer[admin.Defaults] // see SetAPIKeys
 
 	log *slog.Logger
 	by  string
@@ -52,6 +57,7 @@ func (s State) Open(ctx context.Context, o Options) (*Installation, error) {
 	i.Verifier = &apikey.Verifier{Source: db.Source(), Pepper: o.Pepper, Log: o.Log}
 	i.Keys = &apikey.Service{Store: db.Keys(), Pepper: o.Pepper, Changed: i.Verifier.Changed}
 	i.Tenants = &tenant.Service{Store: db.Tenants(), Changed: i.Verifier.Changed}
+	i.Bans = &ratelimit.Bans{}
 	return i, nil
 }
 
@@ -70,10 +76,14 @@ func (i *Installation) Close() error { return i.DB.Close() }
 
 // Admin returns the admin door's handler.
 func (i *Installation) Admin(status adminapi.Status) http.Handler {
-	return (&admin.Admin{
-		Keys: i.Keys, Judge: i.Verifier, Tenants: i.Tenants, Database: database{i.DB},
+	a := &admin.Admin{
+		Keys: i.Keys, Judge: i.Verifier, Tenants: i.Tenants, Database: database{i.DB}, Defaults: i.keyDefaults,
 		Status: status, By: i.by, Now: time.Now, Log: i.log,
-	}).Handler()
+	}
+	if status.Running { // else nobody would be kept out by them
+		a.Bans = i.Bans
+	}
+	return a.Handler()
 }
 
 // Local is a way to a door in this very process.

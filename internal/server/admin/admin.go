@@ -18,12 +18,15 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 )
 
-// Admin manages keys, tenants and the store. Every field is required.
+// Admin manages keys, tenants and the store. Every field is required, unless
+// it says otherwise.
 type Admin struct {
 	Keys     *apikey.Service
 	Judge    Judge
 	Tenants  *tenant.Service
 	Database Database
+	Bans     Bans            // of the running server; nil: none runs
+	Defaults func() Defaults // as configured at the moment; nil: nothing is
 	Status   adminapi.Status // of this process
 	By       string          // who is written down as the author of a change
 	Now      func() time.Time
@@ -63,6 +66,7 @@ func (a *Admin) Handler() http.Handler {
 	k := &keys{a}
 	t := &tenants{a}
 	d := &database{a}
+	b := &bans{a}
 	mux := http.NewServeMux()
 	for pattern, do := range map[string]endpoint{
 		"GET /v1/status":                  func(*http.Request) (reply, error) { return reply{body: a.Status}, nil },
@@ -83,6 +87,9 @@ func (a *Admin) Handler() http.Handler {
 		"DELETE /v1/tenants/{name}":       t.remove,
 		"GET /v1/db":                      d.status,
 		"POST /v1/db/backup":              d.backup,
+		"GET /v1/bans":                    b.list,
+		"POST /v1/bans":                   b.add,
+		"POST /v1/bans/lift":              b.lift,
 	} {
 		mux.Handle(pattern, a.writes(do))
 	}

@@ -17,6 +17,7 @@ const (
 	codeExists   = "GH-2402"
 	codeArgument = "GH-2403"
 	codeConflict = "GH-2405"
+	codeFull     = "GH-2408"
 )
 
 func bad(message string) error {
