@@ -77,7 +77,11 @@ func (a *app) openHere(ctx context.Context, state server.State) (*server.Install
 	if err != nil {
 		return nil, err
 	}
-	return state.Open(ctx, o)
+	i, err := state.Open(ctx, o)
+	if err == nil && c != nil {
+		i.SetAPIKeys(c.Auth.APIKeys)
+	}
+	return i, err
 }
 
 // with runs do over the admin door.

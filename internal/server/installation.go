@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
@@ -30,6 +31,8 @@ type Installation struct {
 	Tenants  *tenant.Service
 	Verifier *apikey.Verifier
 	Trail    *Trail
+
+	defaults atomic.Pointer[admin.Defaults] // see SetAPIKeys
 
 	log *slog.Logger
 	by  string
@@ -87,13 +90,16 @@ func (i *Installation) Close() error {
 	return errors.Join(i.DB.Close(), i.Trail.Close())
 }
 
-// Admin returns the admin door's handler; c is nil when no server runs.
-func (i *Installation) Admin(status func() adminapi.Status, c admin.Configuration) http.Handler {
-	return (&admin.Admin{
-		Keys: i.Keys, Judge: i.Verifier, Tenants: i.Tenants, Database: database{i.DB}, Signing: signingDoor{i},
-		Config: c,
+// Admin returns the admin door's handler; r is nil when no server runs.
+func (i *Installation) Admin(status func() adminapi.Status, r *Running) http.Handler {
+	a := &admin.Admin{
+		Keys: i.Keys, Judge: i.Verifier, Tenants: i.Tenants, Database: database{i.DB}, Signing: signingDoor{i}, Defaults: i.keyDefaults,
 		Status: status, Audit: i.Trail, By: i.by, Now: time.Now, Log: i.log,
-	}).Handler()
+	}
+	if r != nil {
+		a.Config, a.Bans = r, r.counters.Bans
+	}
+	return a.Handler()
 }
 
 // Local is a way to a door in this very process.

@@ -140,6 +140,7 @@ func (r *Running) named(name string) *served {
 func (r *Running) put(next *current) {
 	before := r.current.Swap(next)
 	r.counters.Bans.Set(next.config.Limits.FailedAuth.PerAddress, next.config.Limits.FailedAuth.Ban)
+	r.SetAPIKeys(next.config.Auth.APIKeys)
 	for _, v := range next.served {
 		v.gateway.Activate()
 	}

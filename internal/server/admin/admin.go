@@ -18,8 +18,8 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 )
 
-// Admin manages keys, tenants and the store. Every field but Config is
-// required: without Audit every change is refused.
+// Admin manages keys, tenants and the store. Every field is required unless
+// it says otherwise: without Audit every change is refused.
 type Admin struct {
 	Keys     *apikey.Service
 	Judge    Judge
@@ -27,6 +27,8 @@ type Admin struct {
 	Database Database
 	Signing  SigningKeys
 	Config   Configuration          // nil: no server runs
+	Bans     Bans                   // of the running server; nil: none runs
+	Defaults func() Defaults        // as configured at the moment; nil: nothing is
 	Status   func() adminapi.Status // of this process
 	Audit    Trail                  // where it is written down
 	By       string                 // who is written down as the author of a change
@@ -69,6 +71,7 @@ func (a *Admin) Handler() http.Handler {
 	d := &database{a}
 	s := &signingKeys{a}
 	c := &configuration{a}
+	b := &bans{a}
 	mux := http.NewServeMux()
 	for pattern, do := range map[string]endpoint{
 		"GET /v1/status":                    func(*http.Request) (reply, error) { return reply{body: a.Status()}, nil },
@@ -94,6 +97,9 @@ func (a *Admin) Handler() http.Handler {
 		"POST /v1/signing-keys/{id}/retire": s.retire,
 		"GET /v1/config":                    c.show,
 		"POST /v1/config/reload":            c.reload,
+		"GET /v1/bans":                      b.list,
+		"POST /v1/bans":                     b.add,
+		"POST /v1/bans/lift":                b.lift,
 	} {
 		mux.Handle(pattern, a.writes(a.recorded(pattern, do)))
 	}

@@ -16,9 +16,11 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
+	"github.com/gatehouse-mcp/gatehouse/internal/ratelimit"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/admin"
 	"github.com/gatehouse-mcp/gatehouse/internal/store"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
+	"github.com/gatehouse-mcp/gatehouse/internal/unit"
 )
 
 // file is a database that counts backups and does none.
@@ -45,6 +47,9 @@ type fixture struct {
 	log  *bytes.Buffer
 	file *file
 	*trail
+	db   *store.DB
+	bans *ratelimit.Bans
+	made admin.Defaults // as configured
 }
 
 type direct struct{ h http.Handler }
@@ -63,10 +68,12 @@ func newFixture(t *testing.T) *fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	f := &fixture{t: t, now: time.Now().UTC(), log: &bytes.Buffer{}, file: &file{}, trail: &trail{}}
+	f := &fixture{t: t, now: time.Now().UTC(), log: &bytes.Buffer{}, file: &file{}, trail: &trail{}, db: db}
 	clock := func() time.Time { return f.now }
 	v := &apikey.Verifier{Source: db.Source(), Now: clock}
+	f.bans = &ratelimit.Bans{Rate: unit.Rate{Count: 1, Per: time.Minute}, Now: clock}
 	f.door = (&admin.Admin{
+		Bans: f.bans, Defaults: func() admin.Defaults { return f.made },
 		Keys:  &apikey.Service{Store: db.Keys(), Now: clock, Changed: v.Changed},
 		Judge: v, Tenants: &tenant.Service{Store: db.Tenants(), Now: clock, Changed: v.Changed},
 		Audit:    f.trail,

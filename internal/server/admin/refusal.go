@@ -20,6 +20,7 @@ const (
 	codeConflict = "GH-2405"
 
 	codeUnrecorded = "GH-1903"
+	codeFull       = "GH-2408"
 )
 
 func bad(message string) error {
