@@ -71,7 +71,7 @@ func trusted(path string, info fs.FileInfo) error {
 func MakeFile(path string) (string, error) {
 	dir := filepath.Dir(path)
 	key := make([]byte, 32)
-	rand.Read(key)                                    // never fails: the program ends instead
+	rand.Read(key)                           // never fails: the program ends instead
 	f, err := os.CreateTemp(dir, Unfinished) // O_EXCL, mode 0600
 	if err != nil {
 		return "", fmt.Errorf("make the key file: %w", err)

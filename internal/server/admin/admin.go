@@ -88,6 +88,7 @@ func (a *Admin) Handler() http.Handler {
 		"GET /v1/signing-keys":              s.list,
 		"POST /v1/signing-keys/rotate":      s.rotate,
 		"POST /v1/signing-keys/{id}/retire": s.retire,
+		"DELETE /v1/signing-keys":           s.abandon,
 	} {
 		mux.Handle(pattern, a.writes(do))
 	}
