@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -116,49 +115,4 @@ func (a *app) signingKeyRotate() *cobra.Command {
 	}
 	c.Flags().BoolVar(&now, "now", false, "have it sign at once, as when the old one is no longer trusted")
 	return c
-}
-
-func (a *app) signingKeyRetire() *cobra.Command {
-	return &cobra.Command{
-		Use: "retire KID", Short: "Take a signing key away, at once and for good",
-		Long: "Take a signing key away, at once and for good: its private half is destroyed, and it is published no longer. What it\n" +
-			"signed is refused as soon as a server behind looks at the published keys again, 5 minutes later at most; restart\nthose that must not wait. If it signs, the next key does so from now on.",
-		Example: "  gatehouse signing-key retire K3JQ7ZP2XW5A\n", Args: exactly("the kid of a signing key"),
-		ValidArgsFunction: a.completeSigningKeys, DisableFlagsInUseLine: true,
-		RunE: func(c *cobra.Command, args []string) error {
-			var state string
-			err := a.with(c.Context(), false, func(ctx context.Context, d *door) error {
-				list, err := d.SigningKeys(ctx)
-				for i := range list {
-					if list[i].ID == args[0] {
-						state = list[i].State
-					}
-				}
-				return err
-			})
-			if err != nil {
-				return err
-			}
-			if state != "" && state != "retired" { // else there is nothing to be sure of
-				if err := a.confirm(c.Context(), fmt.Sprintf("Retire signing key %s (%s)? What it signed is refused from then on.", args[0], state), args[0]); err != nil {
-					return err
-				}
-			}
-			return a.with(c.Context(), false, func(ctx context.Context, d *door) error {
-				out, err := d.RetireSigningKey(ctx, args[0])
-				if err != nil {
-					return err
-				}
-				if a.json {
-					return a.object(out)
-				}
-				if out.Signs == nil {
-					a.done("signing key %s is retired", args[0])
-				} else {
-					a.done("signing key %s is retired; %s signs from now on", args[0], orElse(out.Signs.ID, "a new one"))
-				}
-				return nil
-			})
-		},
-	}
 }

@@ -143,6 +143,15 @@ func (c *Client) RetireSigningKey(ctx context.Context, kid string) (*RetiredSign
 	return call[RetiredSigning](ctx, c, http.MethodPost, "/v1/signing-keys/"+url.PathEscape(kid)+"/retire", nil)
 }
 
+// AbandonSigningKeys takes all away, when what they are sealed under is lost.
+func (c *Client) AbandonSigningKeys(ctx context.Context) ([]SigningKey, error) {
+	list, err := call[[]SigningKey](ctx, c, http.MethodDelete, "/v1/signing-keys", nil)
+	if err != nil {
+		return nil, err
+	}
+	return *list, nil
+}
+
 // call sends one request and reads one answer of type T.
 func call[T any](ctx context.Context, c *Client, method, path string, in any) (*T, error) {
 	var body io.Reader = http.NoBody

@@ -6,16 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
-	"slices"
 	"sync"
-	"time"
 
-	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
-	"github.com/gatehouse-mcp/gatehouse/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/internal/seal"
 	"github.com/gatehouse-mcp/gatehouse/internal/signing"
-	"github.com/gatehouse-mcp/gatehouse/internal/upstream"
 )
 
 // signingKeys are opened when somebody needs them: an installation whose
@@ -75,6 +70,19 @@ func sealError(format string, args ...any) error {
 	return &adminapi.Error{Status: http.StatusBadRequest, Code: "GH-2020", Message: fmt.Sprintf(format, args...)}
 }
 
+// lostKey is the refusal when the key is not there, or is another.
+type lostKey struct{ refusal *adminapi.Error }
+
+func (l lostKey) Error() string { return l.refusal.Error() }
+func (l lostKey) Unwrap() error { return l.refusal }
+
+func lost(format string, args ...any) error {
+	return lostKey{&adminapi.Error{
+		Status: http.StatusBadRequest, Code: "GH-2020",
+		Message: fmt.Sprintf(format, args...) + " If it is lost for good: gatehouse signing-key retire --all",
+	}}
+}
+
 // sealKey returns the key that the database's secrets are sealed under, and the
 // sealed value that it was held against. A wrong or missing key is refused: a
 // new one in its place would leave what is sealed closed for good.
@@ -97,9 +105,9 @@ func (i *Installation) sealKey(ctx context.Context) (key *seal.Key, check string
 	text, err := key.Open(checkPurpose, checkPurpose, check)
 	switch {
 	case errors.Is(err, seal.ErrForeign) && i.material != "":
-		return nil, "", sealError("store.encryption_key is not the key that this database was sealed under. Give that one; to change it, put the old one into %s for one start.", i.State.keyPath())
+		return nil, "", lost("store.encryption_key is not the key that this database was sealed under. Give that one; to change it, put the old one into %s for one start.", i.State.keyPath())
 	case errors.Is(err, seal.ErrForeign):
-		return nil, "", sealError("%s is not the key that this database was sealed under. Put that one there, or name the configuration that has it with -c FILE.", i.State.keyPath())
+		return nil, "", lost("%s is not the key that this database was sealed under. Put that one there, or name the configuration that has it with -c FILE.", i.State.keyPath())
 	case err != nil || string(text) != checkText:
 		return nil, "", sealError("The database's check value is damaged. Restore a backup: gatehouse db restore FILE")
 	}
@@ -117,7 +125,7 @@ func (i *Installation) readKey(sealed bool) (*seal.Key, error) {
 	case err != nil && !missing:
 		return nil, sealError("%v.", err)
 	case missing && i.material == "" && sealed:
-		return nil, sealError("%s is missing, and what is secret in the database is sealed under it. Put it back, or name the configuration that has store.encryption_key with -c FILE.", path)
+		return nil, lost("%s is missing, and what is secret in the database is sealed under it. Put it back, or name the configuration that has store.encryption_key with -c FILE.", path)
 	case missing && i.material == "":
 		if text, err = seal.MakeFile(path); err != nil {
 			return nil, sealError("%v.", err)
@@ -156,97 +164,4 @@ func (i *Installation) adopt(ctx context.Context, key *seal.Key, old string) err
 	}
 	i.log.Info("the database is sealed under store.encryption_key now", "remove", i.State.keyPath())
 	return nil
-}
-
-// newForward says what an upstream is told of callers; nil: nothing.
-func newForward(ctx context.Context, i *Installation, u config.Upstream, origin string) (*upstream.Forward, error) {
-	if err := config.CheckForward(&u.Forward, u.URL != ""); err != nil {
-		return nil, config.Mistakes{{Code: "GH-2001", Text: "servers." + u.Name + ".forward " + err.Error()}}
-	}
-	f := &upstream.Forward{Forward: u.Forward, Issuer: origin, Audience: u.URL, Server: u.Name}
-	switch {
-	case f.Forward.Identity == config.IdentityJWT:
-		keys, err := i.Signing(ctx)
-		if err != nil {
-			return nil, err
-		}
-		f.Signer = keys
-	case f.Forward.Identity != config.IdentityHeaders && f.TenantHeader == "" && f.Authorization == "":
-		return nil, nil //nolint:nilnil // nothing is told
-	}
-	return f, f.Open()
-}
-
-// published are the keys of an installation, once somebody needs them.
-type published struct{ *Installation }
-
-// JWKS implements wellknown.Keys.
-func (p published) JWKS(ctx context.Context) ([]byte, string, error) {
-	p.signing.mu.Lock()
-	keys := p.signing.keys
-	p.signing.mu.Unlock()
-	if keys == nil {
-		return nil, "", &gatehouse.Error{Code: "GH-1305", Status: http.StatusNotFound, Description: "Nothing is served at this path."}
-	}
-	return keys.JWKS(ctx)
-}
-
-// signingDoor lets the admin door look after the signing keys. Looking at them
-// needs no key to seal under; changing them does.
-type signingDoor struct{ *Installation }
-
-// List implements admin.SigningKeys.
-func (s signingDoor) List(ctx context.Context) ([]signing.Key, error) {
-	return (&signing.Keys{Store: s.DB.Signing()}).List(ctx)
-}
-
-// Rotate implements admin.SigningKeys. Where there is no key yet, the first is
-// all that is wanted, and a dry run makes not even that.
-func (s signingDoor) Rotate(ctx context.Context, r signing.Rotation) (*signing.Key, error) {
-	current, err := s.current(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if current == nil && r.DryRun {
-		now := time.Now().UTC()
-		return &signing.Key{Alg: signing.ES256, State: signing.Current, Created: now, Signs: now}, nil
-	}
-	keys, err := s.Signing(ctx)
-	switch {
-	case err != nil:
-		return nil, err
-	case current == nil:
-		return s.current(ctx)
-	}
-	return keys.Rotate(ctx, r)
-}
-
-// current returns the key that signs, or nil.
-func (s signingDoor) current(ctx context.Context) (*signing.Key, error) {
-	all, err := s.List(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for i := range all {
-		if all[i].State == signing.Current {
-			return &all[i], nil
-		}
-	}
-	return nil, nil //nolint:nilnil // there are none
-}
-
-// Retire implements admin.SigningKeys.
-func (s signingDoor) Retire(ctx context.Context, id string, dry bool) (gone, successor *signing.Key, err error) {
-	all, err := s.List(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	if !slices.ContainsFunc(all, func(k signing.Key) bool { return k.ID == id }) { // nothing is made for it
-		return nil, nil, signing.ErrNotFound
-	}
-	keys, err := s.Signing(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	return keys.Retire(ctx, id, dry)
 }

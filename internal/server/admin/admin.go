@@ -100,6 +100,7 @@ func (a *Admin) Handler() http.Handler {
 		"GET /v1/bans":                      b.list,
 		"POST /v1/bans":                     b.add,
 		"POST /v1/bans/lift":                b.lift,
+		"DELETE /v1/signing-keys":           s.abandon,
 	} {
 		mux.Handle(pattern, a.writes(a.recorded(pattern, do)))
 	}

@@ -46,6 +46,7 @@ func actions() map[string]string {
 		"POST /v1/db/backup":              "db.backup",
 
 		"POST /v1/signing-keys/rotate":      "signing_key.rotate",
+		"DELETE /v1/signing-keys":           "signing_key.abandon",
 		"POST /v1/bans":                     "ban.add",
 		"POST /v1/bans/lift":                "ban.remove",
 		"POST /v1/signing-keys/{id}/retire": "signing_key.retire",

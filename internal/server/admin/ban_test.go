@@ -65,7 +65,7 @@ func TestBansThatCannotBe(t *testing.T) {
 }
 
 func TestBansWithoutAServer(t *testing.T) {
-	door := (&admin.Admin{Now: time.Now, Log: slog.New(slog.DiscardHandler)}).Handler()
+	door := (&admin.Admin{Audit: &trail{}, Now: time.Now, Log: slog.New(slog.DiscardHandler)}).Handler()
 	c := &adminapi.Client{Transport: direct{door}}
 	_, err := c.Bans(t.Context())
 	want(t, err, "GH-2409", 503)

@@ -19,6 +19,9 @@ type SigningKeys interface {
 	// Retire takes a key away, and returns it and the one that signs in its
 	// place if it signed. It returns signing.ErrNotFound or signing.ErrRetired.
 	Retire(ctx context.Context, id string, dry bool) (gone, successor *signing.Key, err error)
+	// Abandon takes all away, when what they are sealed under is lost, and
+	// returns them; else it is an *adminapi.Error.
+	Abandon(ctx context.Context, dry bool) ([]signing.Key, error)
 }
 
 // signingKeys are the endpoints about the keys that we sign with.
@@ -59,6 +62,22 @@ func (s *signingKeys) rotate(r *http.Request) (reply, error) {
 	}
 	s.Log.Info("signing key rotated", "kid", k.ID, "signs", k.Signs, "by", s.By)
 	return reply{status: http.StatusCreated, body: wireSigning(k, false)}, nil
+}
+
+// abandon answers with the keys that are gone.
+func (s *signingKeys) abandon(r *http.Request) (reply, error) {
+	gone, err := s.Signing.Abandon(r.Context(), dryRun(r))
+	if err != nil {
+		return reply{}, err
+	}
+	out := make([]adminapi.SigningKey, len(gone))
+	for i := range gone {
+		out[i] = wireSigning(&gone[i], dryRun(r))
+	}
+	if !dryRun(r) {
+		s.Log.Info("signing keys abandoned", "keys", len(gone), "by", s.By)
+	}
+	return reply{body: out}, nil
 }
 
 func (s *signingKeys) retire(r *http.Request) (reply, error) {
