@@ -159,6 +159,18 @@ func (a *app) lastUsed(k *adminapi.Key) string {
 	return strings.Join(words, " ")
 }
 
+// bounds says what holds a key back besides its tools, for a line of a list.
+func bounds(k *adminapi.Key) string {
+	text := ""
+	if k.Limit != "" {
+		text += " · " + k.Limit
+	}
+	if k.Certificate != "" {
+		text += " · with certificate"
+	}
+	return text
+}
+
 // state says where a key is in its life, and what should be done about it.
 func state(a *app, k *adminapi.Key) string {
 	const soon, idle = 14 * 24 * time.Hour, 30 * 24 * time.Hour

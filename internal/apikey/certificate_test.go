@@ -68,7 +68,7 @@ func TestA165AKeyWithACertificateNeedsIt(t *testing.T) {
 		cause       string // empty: accepted
 	}{
 		{"its certificate", text, der, ""},
-		{"none", text, nil, "key id " + k.ID + " needs its client certificate"},
+		{"none", text, nil, "key id " + k.ID + " needs its client certificate, and the connection has none that was verified"},
 		{"an empty one", text, []byte{}, "needs its client certificate"},
 		{"another one", text, other, "it came with " + apikey.ThumbprintOf(other).String()},
 		{"any, where none is needed", plain, other, ""},
