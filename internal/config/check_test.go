@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -203,6 +204,33 @@ func TestWarnings(t *testing.T) {
 	}
 	if !up.Limits.PerKey.Zero() || !up.Limits.FailedAuth.PerAddress.Zero() || up.Server.TLS.HSTS != 0 {
 		t.Error("flags get the limits of a file")
+	}
+}
+
+func TestCheckJudgesWhatIsMadeByHand(t *testing.T) {
+	sound := func() *Config {
+		c := &Config{Servers: []Upstream{{Name: "a", URL: "http://127.0.0.1:1/"}}, Auth: Auth{APIKeys: &APIKeys{}}, Policy: Policy{Default: Allow}}
+		c.Complete()
+		return c
+	}
+	for want, edit := range map[string]func(c *Config){
+		"policy.rules[0].tools is missing":  func(c *Config) { c.Policy.Rules = []Rule{{Effect: Deny}} },
+		"policy.rules[0].effect \"\"":       func(c *Config) { c.Policy.Rules = []Rule{{Tools: []string{"x"}}} },
+		"servers[0].name \"\"":              func(c *Config) { c.Servers[0].Name = "" },
+		"servers[0].stdio.command is empty": func(c *Config) { c.Servers[0].URL, c.Servers[0].Stdio = "", &Stdio{} },
+		"limits.failed_auth.ban is missing": func(c *Config) { c.Limits.FailedAuth.PerAddress.Count = 1 },
+		"server.trusted_proxies[0]":         func(c *Config) { c.Server.TrustedProxies = make([]netip.Prefix, 1) },
+		"auth nobody could sign in":         func(c *Config) { c.Auth.APIKeys = nil },
+		"limits.per_tool.a b":               func(c *Config) { c.Limits.PerTool = []ToolRate{{Tools: "a b"}} },
+	} {
+		c := sound()
+		if err := c.Check(); err != nil {
+			t.Fatal(err)
+		}
+		edit(c)
+		if err := c.Check(); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
 	}
 }
 

@@ -107,11 +107,16 @@ func TestReferenceTellsWhereAValueCameFrom(t *testing.T) {
 }
 
 func TestMistakesRepeatNoSecret(t *testing.T) {
-	o := Outside{Lookup: func(string) (string, bool) { return "http://ada:canary@h/?canary", true }}
+	o := Outside{Lookup: func(name string) (string, bool) {
+		if name == "PLAIN_SECRET" { // passes for an address, and is judged with the rest
+			return "http://canary.example", true
+		}
+		return "http://ada:canary@h/?canary-" + strings.Repeat("long", 20), true
+	}}
 	for _, text := range []string{
 		"server: {public_url: '${MY_SECRET}'}", "server: {listen: '${MY_TOKEN}'}", "limits: {per_key: '${MY_SECRET}'}",
 		"servers: [{name: '${X_KEY}', url: '${MY_SECRET}'}]", "servers: [{name: a, url: 'http://h/', forward: {authorization: \"${A}\", tenant_header: '${MY_PASSWORD}'}}]",
-		"policy: {default: '${MY_SECRET}'}", "server: {public_url: '${VALUE}'}", "servers: [{name: a, url: '${VALUE}'}]", "policy: {default: allow, rules: [{tools: [x], servers: ['${A_TOKEN}']}]}",
+		"policy: {default: '${MY_SECRET}'}", "server: {public_url: '${PLAIN_SECRET}'}", "server: {public_url: '${VALUE}'}", "servers: [{name: a, url: '${VALUE}'}]", "policy: {default: allow, rules: [{tools: [x], servers: ['${A_TOKEN}']}]}",
 	} {
 		all := verdictOf("version: 1\n"+text+"\n", o)
 		if all == "" || strings.Contains(all, "canary") {
