@@ -34,10 +34,11 @@ type floor struct {
 func floors() []floor {
 	return []floor{
 		{"units", []string{"internal/unit"}, nil}, // what words are made of
-		{"words", []string{"internal/adminapi", "internal/config", "internal/mcp"}, []string{"units"}},
+		{"words", []string{"internal/adminapi", "internal/config", "internal/mcp", "internal/seal"}, []string{"units"}},
 		{"library", []string{"."}, []string{"words"}},
 		{"nouns", []string{
-			"internal/apikey", "internal/policy", "internal/process", "internal/tenant", "internal/upstream",
+			"internal/apikey", "internal/audit", "internal/policy", "internal/process", "internal/ratelimit",
+			"internal/signing", "internal/tenant", "internal/upstream",
 		}, []string{"units", "words", "library", "nouns"}},
 		{"guard", []string{"internal/access"}, []string{"units", "words", "library", "nouns"}}, // the topmost noun
 		{"doors", []string{"internal/server/..."}, []string{"units", "words", "library", "nouns", "guard"}},
@@ -45,6 +46,7 @@ func floors() []floor {
 		{"tools", []string{"internal/demo"}, []string{"units", "words", "library"}},
 		{"assembly", []string{"internal/server", "cmd/gatehouse"}, []string{"*"}},
 		{"proof", []string{"internal/e2e/...", "bench/..."}, []string{"*"}},
+		{"examples", []string{"examples/..."}, nil}, // what others write: they have nothing of ours
 	}
 }
 
@@ -78,7 +80,7 @@ func bans() []ban {
 		{"github.com/pires/", []string{"internal/server/edge"}, false, "only the edge learns who a proxy speaks for"},
 		{"github.com/coreos/", []string{"internal/server/edge", "internal/server/notify"}, false, "only they know the service manager"},
 		{"github.com/spf13/", []string{"cmd/gatehouse"}, false, "only the command line knows the command line"},
-		{"github.com/modelcontextprotocol/", may("internal/demo"), false, "the SDK re-encodes messages; the data path forwards bytes"},
+		{"github.com/modelcontextprotocol/", may("internal/demo", "examples/..."), false, "the SDK re-encodes messages; the data path forwards bytes"},
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
+	"github.com/gatehouse-mcp/gatehouse/internal/process"
 	"github.com/gatehouse-mcp/gatehouse/internal/server"
 )
 
@@ -55,16 +56,28 @@ func (a *app) open(ctx context.Context, mayMake bool) (*door, error) {
 		state.Database = ""
 		clean = func() error { return os.RemoveAll(state.Dir) }
 	}
-	o, err := a.options(a.logger(a.err, a.level(slog.LevelWarn)))
+	i, err := a.openHere(ctx, state)
 	if err != nil {
 		return nil, errors.Join(err, clean())
 	}
-	i, err := state.Open(ctx, o)
-	if err != nil {
-		return nil, errors.Join(err, clean())
-	}
-	c.Transport = server.Local{Door: i.Admin(adminapi.Status{PID: os.Getpid(), Version: version()})}
+	c.Transport = server.Local{Door: i.Admin(func() adminapi.Status { return adminapi.Status{PID: os.Getpid(), Version: version()} }, nil)}
 	return &door{c, func() error { return errors.Join(i.Close(), clean()) }}, nil
+}
+
+// openHere opens an installation that no server runs over.
+func (a *app) openHere(ctx context.Context, state server.State) (*server.Installation, error) {
+	var c *config.Config
+	if a.file != "" { // how keys are hashed and what is sealed under is in it
+		var err error
+		if c, err = a.load(); err != nil {
+			return nil, err
+		}
+	}
+	o, err := a.options(c, a.logger(a.err, a.level(slog.LevelWarn)))
+	if err != nil {
+		return nil, err
+	}
+	return state.Open(ctx, o)
 }
 
 // with runs do over the admin door.
@@ -83,15 +96,15 @@ func (a *app) with(ctx context.Context, mayMake bool, do func(ctx context.Contex
 func (a *app) stateDir() (server.State, error) {
 	s := server.State{Dir: a.state}
 	if a.file != "" {
-		c, err := a.load()
+		database, err := config.Locate(a.file, a.outside())
 		if err != nil {
-			return s, err
+			return s, a.unreadable(err)
 		}
-		if s.Database = c.Store.SQLite; s.Database != "" {
+		if s.Database = database; database != "" {
 			if a.state != "" {
 				return s, usage("--state and the store of %s name two places. Give one of them", a.file)
 			}
-			s.Dir = c.StateDir()
+			s.Dir = filepath.Dir(database)
 		}
 	}
 	if s.Dir == "" {
@@ -110,23 +123,48 @@ func (a *app) stateDir() (server.State, error) {
 	return s, err
 }
 
-// load reads the configuration file.
-func (a *app) load() (*config.Config, error) {
-	c, err := config.Load(a.file, a.lookup)
-	var path *os.PathError
-	if errors.As(err, &path) {
-		return nil, &fault{exitUsage, "GH-2001", "The configuration " + a.file + " cannot be read: " + path.Err.Error() + "."}
-	}
-	return c, err
+// outside is what a configuration may refer to.
+func (a *app) outside() config.Outside {
+	return config.Outside{Lookup: a.lookup, Run: func(command []string) ([]byte, error) {
+		return process.Ask(command, a.environ)
+	}}
 }
 
-// options are those of an installation.
-func (a *app) options(log *slog.Logger) (server.Options, error) {
-	pepper := a.getenv(pepperVar)
-	if pepper != "" && len(pepper) < leastPepper {
-		return server.Options{}, usage("%s has %d characters; %d are the least that protects anything. Make one: openssl rand -base64 32", pepperVar, len(pepper), leastPepper)
+// load reads the configuration file.
+func (a *app) load() (*config.Config, error) { return a.loadFile(a.file) }
+
+func (a *app) loadFile(name string) (*config.Config, error) {
+	c, err := config.Load(name, a.outside())
+	if err != nil {
+		return nil, a.unreadable(err)
 	}
-	return server.Options{Pepper: []byte(pepper), Log: log, By: by()}, nil
+	return c, nil
+}
+
+// unreadable says what is wrong with the configuration file as a file.
+func (a *app) unreadable(err error) error {
+	var path *os.PathError
+	if errors.As(err, &path) {
+		return &fault{exitUsage, "GH-2001", "The configuration " + path.Path + " cannot be read: " + path.Err.Error() + "."}
+	}
+	return err
+}
+
+// options are those of an installation. c is its configuration; nil: none is known.
+func (a *app) options(c *config.Config, log *slog.Logger) (server.Options, error) {
+	o := server.Options{Log: log, By: by()}
+	pepper, from := a.getenv(pepperVar), pepperVar
+	if c != nil {
+		o.Audit, o.EncryptionKey = c.Audit, c.Store.EncryptionKey
+		if k := c.Auth.APIKeys; k != nil && k.Pepper != "" {
+			pepper, from = k.Pepper.Reveal(), "auth.api_keys.pepper"
+		}
+	}
+	if pepper != "" && len(pepper) < leastPepper {
+		return o, usage("%s has %d characters; %d are the least that protects anything. Make one: openssl rand -base64 32", from, len(pepper), leastPepper)
+	}
+	o.Pepper = []byte(pepper)
+	return o, nil
 }
 
 // by names who runs this, for the records.

@@ -18,7 +18,7 @@ import (
 // upFlags are what the command line of up says.
 type upFlags struct {
 	listen, path, publicURL, name, user, cwd string
-	origins, env                             []string
+	origins, env, proxies                    []string
 	maxBody                                  int64
 	demo, forget                             bool
 
@@ -52,6 +52,7 @@ func (a *app) up() *cobra.Command {
 	l.StringVar(&f.path, "path", "", "where the MCP server is found (default "+config.DefaultPath+")")
 	l.StringVar(&f.name, "name", "", "what the server is called in logs")
 	l.StringVar(&f.publicURL, "public-url", "", "`URL` by which callers reach us through a proxy with TLS")
+	l.StringSliceVar(&f.proxies, "trusted-proxy", nil, "`NETWORK` of the proxy in front, when it is not on this machine")
 	l.StringSliceVar(&f.origins, "allow-origin", nil, "web `ORIGIN` whose pages may call, such as https://app.example.com")
 	l.StringVar(&f.user, "user", "", "account that the command runs as (needs root)")
 	l.StringVar(&f.cwd, "cwd", "", "working `DIR` of the command")
@@ -85,11 +86,42 @@ func (a *app) configuration(f *upFlags) (*config.Config, error) {
 	if f.listen != "" {
 		c.Server.Listen = f.listen
 	}
-	c.Server.PublicURL, c.Server.AllowOrigins, c.Server.MaxBody = f.publicURL, f.origins, f.maxBody
-	if f.maxBody < 0 {
-		return nil, usage("--max-body %d is negative", f.maxBody)
+	if err := f.front(&c.Server); err != nil {
+		return nil, err
 	}
+	if a.file == "" {
+		c.Server.ShutdownGrace = upGrace
+	}
+	c.Complete()
 	return c, c.Check()
+}
+
+// upGrace is what calls get at the end of up: who pressed Ctrl+C waits for it.
+const upGrace = time.Second
+
+// front sets what flags say of what stands in front of the server.
+func (f *upFlags) front(s *config.Server) error {
+	if f.publicURL != "" {
+		s.PublicURL = f.publicURL
+		s.TLS.TerminatedByProxy = !s.TLS.On() && strings.HasPrefix(f.publicURL, "https://")
+	}
+	if f.origins != nil {
+		s.AllowOrigins = f.origins
+	}
+	if f.maxBody < 0 {
+		return usage("--max-body %d is negative", f.maxBody)
+	}
+	if f.maxBody > 0 {
+		s.MaxBody = f.maxBody
+	}
+	for _, text := range f.proxies {
+		p, err := config.Network(text)
+		if err != nil {
+			return usage("--trusted-proxy %v", err)
+		}
+		s.TrustedProxies = append(s.TrustedProxies, p)
+	}
+	return nil
 }
 
 // upstream reads which server to protect: exactly one of three ways.
@@ -212,12 +244,12 @@ func (a *app) serve(ctx context.Context, f *upFlags) error {
 	log := &held{to: a.err, open: !terminal(a.err)}
 	level := &slog.LevelVar{}
 	level.Set(a.level(slog.LevelInfo))
-	o, err := a.options(a.logger(log, level))
+	o, err := a.options(c, a.logger(log, level))
 	if err != nil {
 		return err
 	}
 	defer log.release()
-	s := &server.Server{Config: c, State: state, Options: o, Version: version(), Environ: a.environ}
+	s := &server.Server{Config: c, State: state, Options: o, Version: version(), Environ: a.environ, Quiet: true}
 	r, err := s.Start(ctx)
 	if err != nil {
 		return err

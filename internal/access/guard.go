@@ -5,30 +5,38 @@ package access
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/netip"
 
 	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
 	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
+	"github.com/gatehouse-mcp/gatehouse/internal/policy"
 )
 
 // Keys judges API keys.
 type Keys interface {
-	// Verify returns what a key stands for at this moment, seen from this
-	// address; gatehouse.ErrNotMine when the text is no key of ours, and an
+	// Verify returns what a key stands for at this moment, as it was presented;
+	// gatehouse.ErrNotMine when the text is no key of ours, and an
 	// error of *gatehouse.Error when it is refused.
 	Verify(ctx context.Context, text string, from netip.Addr) (*apikey.Active, error)
 	// Watch returns a context that ends, with a *gatehouse.Error as its cause,
-	// when the key stops being good for what it was. stop releases it.
-	Watch(ctx context.Context, key *apikey.Active) (watched context.Context, stop func())
+	// when the key stops being good for what it was. end(nil) releases it;
+	// end with an error ends it for that reason.
+	Watch(ctx context.Context, key *apikey.Active) (watched context.Context, end func(cause error))
 	// Used notes that the key was used. It never blocks.
 	Used(key *apikey.Active, from netip.Addr, client, tool string)
 }
 
-// Guard admits callers and their calls.
+// Guard admits callers of one server, and their calls. It does not change: a
+// change of the rules is another Guard.
 type Guard struct {
-	Keys Keys // required
+	Keys    Keys                // required; nil: nobody is let in
+	Tenants map[string]struct{} // names of those that may come in; nil: all
+	Rules   *policy.Rules       // about tools; nil: the patterns of each key alone decide
+	Limits  *Limits             // nil: none
+	Audit   *Audit              // nil: nothing is written down
 }
 
 // Caller is somebody who was let in, with what they may do.
@@ -40,6 +48,24 @@ type Caller struct {
 // Admit says who a credential stands for. Every refusal is a *gatehouse.Error;
 // a refusal returns no caller.
 func (g *Guard) Admit(ctx context.Context, credential string, from netip.Addr) (*Caller, error) {
+	if g.Keys == nil {
+		return nil, g.Welcome(nil)
+	}
+	if err := g.Limits.knock(from); err != nil {
+		return nil, err
+	}
+	c, err := g.identify(ctx, credential, from)
+	if err != nil {
+		return nil, g.Limits.failed(from, err)
+	}
+	if err := g.Welcome(c); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// identify says who a credential stands for.
+func (g *Guard) identify(ctx context.Context, credential string, from netip.Addr) (*Caller, error) {
 	key, err := g.Keys.Verify(ctx, credential, from)
 	switch {
 	case errors.Is(err, gatehouse.ErrNotMine):
@@ -50,16 +76,65 @@ func (g *Guard) Admit(ctx context.Context, credential string, from netip.Addr) (
 	return &Caller{Active: key, From: from}, nil
 }
 
+// Welcome says why a caller who was let in may not be at this server; nil: they may.
+func (g *Guard) Welcome(c *Caller) *gatehouse.Error {
+	if g.Keys == nil {
+		return gatehouse.Refuse("GH-1011", "Key not accepted.", errors.New("keys are not accepted here"))
+	}
+	if g.Tenants == nil {
+		return nil
+	}
+	if _, ok := g.Tenants[c.TenantName]; ok {
+		return nil
+	}
+	return &gatehouse.Error{
+		Code: "GH-1204", Status: http.StatusForbidden, Description: "This key is not for this server.",
+		Cause: fmt.Errorf("key id %s is of tenant %s, which the server does not admit", c.KeyID, c.TenantName),
+	}
+}
+
 // Watch returns a context that ends when the caller may no longer be here.
-func (g *Guard) Watch(ctx context.Context, c *Caller) (context.Context, func()) {
+// end(nil) releases it; end with an error sends the caller away for that reason.
+func (g *Guard) Watch(ctx context.Context, c *Caller) (watched context.Context, end func(cause error)) {
 	return g.Keys.Watch(ctx, c.Active)
 }
 
+// Allows says whether a caller may call a tool: both the key and the rules have to agree.
+func (g *Guard) Allows(c *Caller, tool string) bool {
+	ok, _ := g.allows(c, tool)
+	return ok
+}
+
+// allows also says why not.
+func (g *Guard) allows(c *Caller, tool string) (ok bool, why string) {
+	if !c.Tools.Allows(tool) {
+		return false, "the key's own patterns leave it out"
+	}
+	if g.Rules == nil {
+		return true, ""
+	}
+	ok, rule := g.Rules.Allows(policy.Asker{Tenant: c.TenantName, Key: c.Name}, tool)
+	switch {
+	case ok:
+		return true, ""
+	case rule == "":
+		return false, "no rule allows it"
+	}
+	return false, fmt.Sprintf("rule %q denies it", rule)
+}
+
 // Check says whether a call may pass: each of its messages, when it is a batch.
-// A refusal is a *mcp.Error that names the message.
+// A refusal is a *mcp.Error that names the message, or a *Limited. A nil call
+// is a request for a stream or for the end of a session.
 func (g *Guard) Check(c *Caller, call *mcp.Call) error {
+	if err := g.Limits.calls(c, call); err != nil {
+		return err
+	}
+	if call == nil {
+		return nil
+	}
 	for i := range call.Messages {
-		if err := check(c, call, &call.Messages[i]); err != nil {
+		if err := g.check(c, call, &call.Messages[i]); err != nil {
 			return err
 		}
 	}
@@ -71,15 +146,18 @@ func (g *Guard) Check(c *Caller, call *mcp.Call) error {
 	return nil
 }
 
-func check(c *Caller, call *mcp.Call, m *mcp.Message) error {
+func (g *Guard) check(c *Caller, call *mcp.Call, m *mcp.Message) error {
 	if m.Kind == mcp.Response {
 		return nil // carries no method; the door lets it into the caller's own session only
 	}
 	if !mcp.Known(m.Method) {
 		return unknownMethod(call, m)
 	}
-	if m.Method == "tools/call" && !c.Tools.Allows(m.Name) {
-		return unknownTool(m)
+	if m.Method != "tools/call" {
+		return nil
+	}
+	if ok, why := g.allows(c, m.Name); !ok {
+		return unknownTool(m, why)
 	}
 	return nil
 }
@@ -92,10 +170,10 @@ func tool(m *mcp.Message) string {
 }
 
 // unknownTool says the same of a tool that is hidden and of one that does not
-// exist: neither reaches the server.
-func unknownTool(m *mcp.Message) error {
+// exist: neither reaches the server. Why is for the operator.
+func unknownTool(m *mcp.Message, why string) error {
 	return &mcp.Error{
-		Status: http.StatusForbidden, Code: -32602, ID: m.ID,
+		Status: http.StatusForbidden, Code: -32602, ID: m.ID, Cause: errors.New(why),
 		Message: "Unknown tool, or not one that this key may call.", Data: map[string]string{"code": "GH-1202"},
 	}
 }

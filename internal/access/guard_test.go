@@ -28,8 +28,8 @@ func (k *keys) Verify(context.Context, string, netip.Addr) (*apikey.Active, erro
 	return k.key, k.err
 }
 
-func (k *keys) Watch(ctx context.Context, _ *apikey.Active) (context.Context, func()) {
-	return ctx, func() {}
+func (k *keys) Watch(ctx context.Context, _ *apikey.Active) (context.Context, func(error)) {
+	return ctx, func(error) {}
 }
 
 func (k *keys) Used(_ *apikey.Active, _ netip.Addr, client, tool string) {

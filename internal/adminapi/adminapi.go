@@ -119,10 +119,31 @@ type NewTenant struct {
 
 // Status describes the server that answers.
 type Status struct {
-	Running bool   `json:"running"` // false: the command opened the store itself
-	PID     int    `json:"pid"`
-	URL     string `json:"url,omitempty"`
-	Version string `json:"version"`
+	Running  bool           `json:"running"` // false: the command opened the store itself
+	PID      int            `json:"pid"`
+	URL      string         `json:"url,omitempty"` // of the first server
+	Version  string         `json:"version"`
+	Since    time.Time      `json:"since,omitzero"`
+	Config   string         `json:"config,omitempty"` // hash of the configuration in force
+	Loaded   time.Time      `json:"loaded,omitzero"`  // when it was loaded
+	Listen   []string       `json:"listen,omitempty"`
+	Servers  []ServerStatus `json:"servers,omitempty"`
+	Problems []string       `json:"problems,omitempty"` // none: all is well
+	Weakened []string       `json:"weakened,omitempty"` // settings that weaken a check
+}
+
+// ServerStatus describes one MCP server that is protected.
+type ServerStatus struct {
+	Name     string `json:"name"`
+	URL      string `json:"url"`
+	UnderWay int    `json:"under_way"` // calls and streams
+}
+
+// Reload says what a reload changed, by the hashes of the configurations.
+type Reload struct {
+	Before  string `json:"before"`
+	After   string `json:"after"` // in force now
+	Changed bool   `json:"changed"`
 }
 
 // Database describes the store.
@@ -141,6 +162,30 @@ type Database struct {
 // Backup asks for a copy of the store at a path that does not exist yet.
 type Backup struct {
 	Path string `json:"path"`
+}
+
+// SigningKey is a key that we sign with, its private half excepted.
+type SigningKey struct {
+	ID      string     `json:"kid"`
+	Alg     string     `json:"alg"`
+	State   string     `json:"state"`           // next, current, retiring or retired
+	Created time.Time  `json:"created"`         // published since
+	Signs   time.Time  `json:"signs"`           // signs from then on
+	Stops   *time.Time `json:"stops,omitempty"` // signs no longer from then on, as things stand
+	Gone    *time.Time `json:"gone,omitempty"`  // is published no longer
+	DryRun  bool       `json:"dry_run,omitempty"`
+}
+
+// RotateSigning asks for the next signing key.
+type RotateSigning struct {
+	Now bool `json:"now,omitempty"` // it signs at once
+}
+
+// RetiredSigning answers a retirement.
+type RetiredSigning struct {
+	Retired SigningKey  `json:"retired"`
+	Signs   *SigningKey `json:"signs,omitempty"` // the key that signs in its place, if it signed
+	DryRun  bool        `json:"dry_run,omitempty"`
 }
 
 // Error is a refusal.

@@ -129,14 +129,14 @@ func BenchmarkWatch(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			_, stop := v.Watch(ctx, as[0])
-			stop()
+			stop(nil)
 		}
 	})
 	b.Run("many keys", func(b *testing.B) {
 		b.ReportAllocs()
 		for i := 0; b.Loop(); i++ {
 			_, stop := v.Watch(ctx, as[i%len(as)])
-			stop()
+			stop(nil)
 		}
 	})
 	b.Run("used", func(b *testing.B) {

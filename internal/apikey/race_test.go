@@ -31,7 +31,7 @@ func TestRaceOfReadAndChange(t *testing.T) {
 	a, err := v.Verify(t.Context(), text, netip.Addr{})
 	if err == nil { // it came before the change: so far so good, but it ends there
 		watched, stop := v.Watch(t.Context(), a)
-		defer stop()
+		defer stop(nil)
 		wantRefusal(t, context.Cause(watched), "GH-1011", "revoked")
 	}
 	_, err = v.Verify(t.Context(), text, netip.Addr{})
@@ -60,7 +60,7 @@ func TestChangedWithoutAnAnswer(t *testing.T) {
 	_, text := m.mint(t, nil)
 	v := &apikey.Verifier{Source: m}
 	watched, stop := watching(t, v, text)
-	defer stop()
+	defer stop(nil)
 	m.fail(errors.New("disk on fire"))
 	v.Changed()
 	wantRefusal(t, context.Cause(watched), "GH-1902", "disk on fire")
@@ -74,7 +74,7 @@ func TestChangedWithoutAnAnswer(t *testing.T) {
 func TestWatchOfNobody(t *testing.T) {
 	v := &apikey.Verifier{Source: &memory{}}
 	watched, stop := v.Watch(t.Context(), &apikey.Active{})
-	defer stop()
+	defer stop(nil)
 	wantRefusal(t, context.Cause(watched), "GH-1011", "no key was verified")
 	v.Used(&apikey.Active{}, netip.Addr{}, "", "")
 }
@@ -89,7 +89,7 @@ func TestSmallCapacity(t *testing.T) {
 		id, text := m.mint(t, nil)
 		ids, texts = append(ids, id), append(texts, text)
 		w, stop := watching(t, v, text)
-		t.Cleanup(stop)
+		t.Cleanup(func() { stop(nil) })
 		watches = append(watches, w)
 	}
 	v.Changed() // nothing that was minted is news from here on
@@ -155,7 +155,7 @@ func (c *crowd) call(ctx context.Context, t *testing.T, stubborn bool) {
 			continue
 		}
 		c.h.v.Used(a, netip.Addr{}, "c", "t")
-		stop()
+		stop(nil)
 	}
 }
 

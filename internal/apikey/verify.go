@@ -13,6 +13,7 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/policy"
+	"github.com/gatehouse-mcp/gatehouse/internal/unit"
 )
 
 // How old a Verifier's knowledge may be.
@@ -57,6 +58,7 @@ type Verifier struct {
 // Active is a key that was accepted, and what it may do. It is shared by every
 // request of the key: nobody may change it.
 type Active struct {
+	Limit unit.Rate // TEMP
 	gatehouse.Identity
 	Tools      policy.Tools
 	TenantName string

@@ -295,7 +295,7 @@ func TestA121RecycledTenantRefusesOldKeys(t *testing.T) {
 	a, err := h.v.Verify(ctx, text, netip.Addr{})
 	must(t, err)
 	watched, stop := h.v.Watch(ctx, a)
-	defer stop()
+	defer stop(nil)
 	_, err = h.tenants.Delete(ctx, first.ID, "ada")
 	must(t, err)
 	wantRefusal(t, context.Cause(watched), "GH-1011", "deleted")

@@ -23,17 +23,18 @@ type watch struct {
 // stands for does, with a *gatehouse.Error as its cause: the key is revoked,
 // expired, at the end of its overlap, its tenant suspended (codes as Verify's),
 // its tools or networks changed (GH-1014), or the store away for too long.
-// Call stop when done; it is safe to call it twice.
-func (v *Verifier) Watch(ctx context.Context, a *Active) (watched context.Context, stop func()) {
+// Call end with nil when done, or earlier with a cause to end it; it is safe to
+// call it twice.
+func (v *Verifier) Watch(ctx context.Context, a *Active) (watched context.Context, end func(cause error)) {
 	watched, cancel := context.WithCancelCause(ctx)
 	e := a.entry
 	if e == nil {
 		cancel(notAccepted("an identity that no key was verified for is watched"))
-		return watched, func() {}
+		return watched, cancel
 	}
 	w := &watch{entry: e, cancel: cancel}
 	if !v.enlist(w) {
-		return watched, func() {}
+		return watched, cancel
 	}
 	// Whoever applies a change first moves the epoch and then looks who is
 	// listed. So if the epoch is still the entry's, a change to come will find
@@ -66,8 +67,8 @@ func (v *Verifier) enlist(w *watch) bool {
 	return true
 }
 
-// stop takes w off the list and ends its context.
-func (w *watch) stop() {
+// stop takes w off the list and ends its context; a nil cause is context.Canceled.
+func (w *watch) stop(cause error) {
 	e := w.entry
 	e.mu.Lock()
 	if w.on {
@@ -83,7 +84,7 @@ func (w *watch) stop() {
 		w.prev, w.next = nil, nil
 	}
 	e.mu.Unlock()
-	w.cancel(context.Canceled)
+	w.cancel(cause)
 }
 
 // revalidate brings an entry up to an epoch, or ends it.
@@ -168,6 +169,14 @@ func (v *Verifier) stale(now time.Time) *gatehouse.Error {
 		return nil
 	}
 	return away(errors.New("the store has not been answering"))
+}
+
+// Healthy says why nobody can be judged at present; nil: they can.
+func (v *Verifier) Healthy() error {
+	if e := v.stale(v.now()); e != nil {
+		return e.Cause
+	}
+	return nil
 }
 
 // registry holds the entries that are watched, or were until lately. Entries

@@ -109,7 +109,7 @@ func (m *memory) mint(t testing.TB, do func(*apikey.Key)) (id, text string) {
 }
 
 // watching verifies a key and watches it.
-func watching(t testing.TB, v *apikey.Verifier, text string) (context.Context, func()) {
+func watching(t testing.TB, v *apikey.Verifier, text string) (context.Context, func(error)) {
 	t.Helper()
 	a, err := v.Verify(context.Background(), text, netip.Addr{})
 	must(t, err)
@@ -143,8 +143,8 @@ func TestWatchEndsWhenTheRightDoes(t *testing.T) {
 			second, stop2 := watching(t, v, text)
 			beside, stop3 := watching(t, v, other)
 			released, stop4 := watching(t, v, text)
-			stop4()
-			stop4() // twice is fine
+			stop4(nil)
+			stop4(nil) // twice is fine
 			m.change(id, tt.do)
 			v.Changed() // what it promises holds when it returns
 			for _, w := range []context.Context{watched, second} {
@@ -162,8 +162,8 @@ func TestWatchEndsWhenTheRightDoes(t *testing.T) {
 			if err := context.Cause(released); !errors.Is(err, context.Canceled) {
 				t.Errorf("released: got %v", err)
 			}
-			for _, s := range []func(){stop, stop2, stop3} {
-				s()
+			for _, s := range []func(error){stop, stop2, stop3} {
+				s(nil)
 			}
 			if watched.Err() == nil || beside.Err() == nil {
 				t.Error("stop does not end the context")
@@ -183,11 +183,11 @@ func TestWatchEndsInTime(t *testing.T) {
 		done := make(chan struct{})
 		go func() { v.Run(ctx); close(done) }()
 		one, stop := watching(t, v, expiring)
-		defer stop()
+		defer stop(nil)
 		two, stop := watching(t, v, retiring)
-		defer stop()
+		defer stop(nil)
 		three, stop := watching(t, v, extended)
-		defer stop()
+		defer stop(nil)
 		m.change(later, func(k *apikey.Key) { k.Expires = time.Time{} }) // another process's doing
 
 		time.Sleep(time.Minute - time.Millisecond)
@@ -219,10 +219,10 @@ func TestWatchComesTooLate(t *testing.T) {
 		a, err := v.Verify(ctx, text, netip.Addr{})
 		must(t, err)
 		_, stop := v.Watch(ctx, a)
-		defer stop()
+		defer stop(nil)
 		time.Sleep(time.Minute + time.Second)
 		late, stop := v.Watch(ctx, a)
-		defer stop()
+		defer stop(nil)
 		wantRefusal(t, context.Cause(late), "GH-1011", "expired")
 		cancel()
 		<-done
@@ -240,7 +240,7 @@ func TestA213StoreAway(t *testing.T) {
 		done := make(chan struct{})
 		go func() { v.Run(ctx); close(done) }()
 		watched, stop := watching(t, v, text)
-		defer stop()
+		defer stop(nil)
 		m.fail(errors.New("connection refused"))
 		time.Sleep(9 * time.Second)
 		_, err := v.Verify(ctx, text, netip.Addr{})
@@ -257,7 +257,7 @@ func TestA213StoreAway(t *testing.T) {
 		_, err = v.Verify(ctx, text, netip.Addr{})
 		must(t, err)
 		again, stop := watching(t, v, text)
-		defer stop()
+		defer stop(nil)
 		time.Sleep(time.Minute)
 		must(t, again.Err())
 		cancel()

@@ -1,14 +1,20 @@
 package config
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"reflect"
+	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 )
@@ -16,17 +22,13 @@ import (
 // maxFile bounds what is parsed, in bytes: a configuration is a page of text.
 const maxFile = 1 << 20
 
-// Load reads a file. lookup finds the variables that it names (os.LookupEnv);
-// nil knows none. A wrong file is Mistakes, all of them at once; what a file
-// says about relative paths is relative to the file.
+// Load reads a file and completes it with its defaults. A wrong file is
+// [Mistakes], all of them at once; what a file says about relative paths is
+// relative to the file.
 //
-// A file may be sound and yet not enough to serve: see Config.Check.
-func Load(path string, lookup func(string) (string, bool)) (*Config, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	c, err := Parse(path, data, lookup)
+// A file may be sound and yet not enough to serve: see [Config.Check].
+func Load(path string, o Outside) (*Config, error) {
+	data, err := readFile(path)
 	if err != nil {
 		return nil, err
 	}
@@ -34,33 +36,116 @@ func Load(path string, lookup func(string) (string, bool)) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("resolve %s: %w", path, err)
 	}
-	c.Store.SQLite = within(dir, c.Store.SQLite)
-	for _, u := range c.Servers {
-		if u.Stdio != nil {
-			u.Stdio.Cwd = within(dir, u.Stdio.Cwd)
+	return parse(path, dir, data, o)
+}
+
+// readFile reads a configuration. Whoever can write it can let himself in.
+func readFile(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|nonBlocking, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	wrong := func(format string, args ...any) error {
+		return Mistakes{{Code: codeFile, File: path, Text: fmt.Sprintf(format, args...)}}
+	}
+	switch {
+	case !info.Mode().IsRegular():
+		return nil, wrong("is not a plain file")
+	case writable(info):
+		return nil, wrong("can be written by others (mode %04o), who could let themselves in: chmod go-w %s", info.Mode().Perm(), path)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, err
+	}
+	return data, nil
+}
+
+// Parse reads the text of a file; name is what mistakes call it. Relative paths
+// are left as they are.
+func Parse(name string, data []byte, o Outside) (*Config, error) { return parse(name, "", data, o) }
+
+func parse(name, dir string, data []byte, o Outside) (*Config, error) {
+	r := &reader{file: name, dir: dir, outside: o, off: map[string]bool{}, source: &source{file: name, at: map[string]place{}}}
+	r.source.read(absolute(dir, name))
+	body := r.body(data)
+	if body == nil {
+		return nil, r.mistakes
+	}
+	c := &Config{source: r.source}
+	r.object(body, "", root, reflect.ValueOf(c).Elem())
+	c.fileDefaults()
+	c.Complete()
+	if len(r.mistakes) == 0 {
+		return c, nil
+	}
+	// What else is wrong is said too, but not what only follows from the above.
+	var more Mistakes
+	if errors.As(c.Check(), &more) {
+		for _, m := range more {
+			if !slices.ContainsFunc(r.mistakes, func(o Mistake) bool { return related(o.Path, m.Path) }) {
+				r.mistakes = append(r.mistakes, m)
+			}
 		}
 	}
-	return c, nil
+	r.mistakes.sort()
+	return nil, r.mistakes
 }
 
-func within(dir, path string) string {
-	if path == "" || filepath.IsAbs(path) {
-		return path
+func absolute(dir, name string) string {
+	if dir == "" || filepath.IsAbs(name) {
+		return name
 	}
-	return filepath.Join(dir, path)
+	return filepath.Join(dir, filepath.Base(name))
 }
 
-// Parse reads the text of a file; name is what mistakes call it.
-func Parse(name string, data []byte, lookup func(string) (string, bool)) (*Config, error) {
-	r := &reader{file: name, lookup: lookup}
-	if len(data) > maxFile {
+// related says whether one path is the other or lies above it.
+func related(a, b string) bool {
+	if len(a) > len(b) {
+		a, b = b, a
+	}
+	return strings.HasPrefix(b, a) && (len(a) == len(b) || a == "" || b[len(a)] == '.' || b[len(a)] == '[')
+}
+
+// sort puts mistakes in the order of the file; what stands nowhere in it comes last.
+func (m Mistakes) sort() {
+	slices.SortStableFunc(m, func(a, b Mistake) int {
+		if (a.Line == 0) != (b.Line == 0) {
+			return cmp.Compare(b.Line, a.Line)
+		}
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
+	})
+}
+
+// body parses the one document of a file; nil when there is none.
+func (r *reader) body(data []byte) ast.Node {
+	switch {
+	case len(data) > maxFile:
 		r.fail(nil, "", "is larger than 1 MiB")
-		return nil, r.mistakes
+		return nil
+	case bytes.HasPrefix(data, []byte("\ufeff")):
+		r.fail(nil, "", "begins with a byte order mark; save it as plain UTF-8 without one")
+		return nil
+	case bytes.IndexByte(data, 0) >= 0:
+		r.fail(nil, "", "holds a NUL, so it was not written to its end")
+		return nil
 	}
-	file, err := parser.ParseBytes(data, 0)
+	tokens := lexer.Tokenize(string(data))
+	if t := tooDeep(tokens); t != nil {
+		r.fail(nil, "", "is nested more than %d deep", maxDepth)
+		m := &r.mistakes[len(r.mistakes)-1]
+		m.Line, m.Col = t.Position.Line, t.Position.Column
+		return nil
+	}
+	file, err := parser.Parse(tokens, 0)
 	if err != nil {
-		r.syntax(err)
-		return nil, r.mistakes
+		r.syntax(err, data)
+		return nil
 	}
 	var bodies []ast.Node
 	for _, d := range file.Docs {
@@ -68,7 +153,6 @@ func Parse(name string, data []byte, lookup func(string) (string, bool)) (*Confi
 			bodies = append(bodies, d.Body)
 		}
 	}
-	c := &Config{}
 	switch {
 	case len(bodies) == 0:
 		r.fail(nil, "", "is empty")
@@ -76,20 +160,46 @@ func Parse(name string, data []byte, lookup func(string) (string, bool)) (*Confi
 		// A decoder would read the first and drop the rest without a word.
 		r.fail(bodies[1], "", "a second document begins here; one file is one configuration")
 	default:
-		r.config(bodies[0], c)
+		return bodies[0]
 	}
-	if len(r.mistakes) > 0 {
-		slices.SortStableFunc(r.mistakes, func(a, b Mistake) int {
-			return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
-		})
-		return nil, r.mistakes
-	}
-	return c, nil
+	return nil
 }
+
+// maxDepth bounds brackets within brackets. A configuration needs six; the time
+// that the parser takes grows with the square.
+const maxDepth = 50
+
+// tooDeep returns the token at which a text goes too deep, or nil: brackets, and
+// dashes or question marks one after the other.
+func tooDeep(tokens token.Tokens) *token.Token {
+	depth, row, line := 0, 0, 0
+	for _, t := range tokens {
+		switch t.Type {
+		case token.MappingStartType, token.SequenceStartType:
+			depth++
+		case token.MappingEndType, token.SequenceEndType:
+			depth--
+		case token.SequenceEntryType, token.MappingKeyType:
+			if t.Position.Line != line {
+				line, row = t.Position.Line, 0
+			}
+			row++
+		}
+		if depth > maxDepth || row > maxDepth {
+			return t
+		}
+	}
+	return nil
+}
+
+var (
+	bareColon = regexp.MustCompile(`[{,:]\s*:\d+\s*[,}]`)
+	inBraces  = regexp.MustCompile(`[{\[,].*\$\{`)
+)
 
 // syntax keeps the parser's sentence and place, not its picture of the file:
 // that would repeat lines which may hold secrets.
-func (r *reader) syntax(err error) {
+func (r *reader) syntax(err error, data []byte) {
 	var at interface {
 		GetToken() *token.Token
 		GetMessage() string
@@ -99,104 +209,19 @@ func (r *reader) syntax(err error) {
 		return
 	}
 	p := at.GetToken().Position
-	r.mistakes = append(r.mistakes, Mistake{Code: "GH-2001", File: r.file, Line: p.Line, Col: p.Column, Text: at.GetMessage()})
-}
-
-// config reads the whole document.
-func (r *reader) config(n ast.Node, c *Config) {
-	present := r.object(n, "", fields{
-		"version": func(n ast.Node, path string) {
-			if v := r.text(n, path); v != "" && v != "1" {
-				r.fail(n, path, `is %q; this gatehouse reads version 1`, v)
-			}
-		},
-		"server": func(n ast.Node, path string) {
-			r.object(n, path, fields{
-				"listen": func(n ast.Node, path string) {
-					c.Server.Listen = r.checked(n, path, func(s string) error { return CheckListen(s, "") })
-				},
-			})
-		},
-		"servers": func(n ast.Node, path string) {
-			r.list(n, path, func(n ast.Node, path string) { c.Servers = append(c.Servers, r.upstream(n, path)) })
-			if len(c.Servers) > 1 {
-				r.fail(n, path, "lists %d servers; this version protects one", len(c.Servers))
-			}
-		},
-		"auth": func(n ast.Node, path string) {
-			r.object(n, path, fields{"api_keys": func(n ast.Node, path string) {
-				r.object(n, path, fields{})
-				c.Auth.APIKeys = &APIKeys{}
-			}})
-		},
-		"policy": func(n ast.Node, path string) {
-			r.object(n, path, fields{"default": func(n ast.Node, path string) {
-				if r.allow(n, path) {
-					c.Policy.Default = Allow
-				}
-			}})
-		},
-		"store": func(n ast.Node, path string) {
-			r.object(n, path, fields{"sqlite": func(n ast.Node, path string) { c.Store.SQLite = r.text(n, path) }})
-		},
-	})
-	if !present["version"] {
-		r.fail(n, "version", `is missing. Begin the file with "version: 1"`)
+	r.fail(nil, "", "%s", at.GetMessage())
+	m := &r.mistakes[len(r.mistakes)-1]
+	m.Line, m.Col = p.Line, p.Column
+	lines := strings.Split(string(data), "\n")
+	if p.Line < 1 || p.Line > len(lines) {
+		return
 	}
-}
-
-// allow reads policy.default. "deny" belongs to rules, which do not exist yet:
-// taking it would make a server that refuses everybody.
-func (r *reader) allow(n ast.Node, path string) bool {
-	switch v := r.text(n, path); v {
-	case "allow":
-		return true
-	case "deny":
-		r.fail(n, path, "deny needs policy.rules, which this version does not have")
-	case "":
-	default:
-		r.fail(n, path, "%q is not allow", v)
+	switch line := lines[p.Line-1]; {
+	case bareColon.MatchString(line):
+		m.Text += `. Inside { } an address cannot begin with a colon: write 9090, or "0.0.0.0:9090"`
+	case inBraces.MatchString(line):
+		m.Text += `. Inside { } and [ ] a reference needs quotes: "${NAME}"`
+	case strings.Contains(line, "${"):
+		m.Text += `. A reference with ": " or " #" in it needs quotes: "${NAME:?why: because}"`
 	}
-	return false
-}
-
-// upstream reads one element of servers.
-func (r *reader) upstream(n ast.Node, path string) Upstream {
-	u := Upstream{}
-	before := len(r.mistakes)
-	r.object(n, path, fields{
-		"name": func(n ast.Node, path string) { u.Name = r.text(n, path) },
-		"path": func(n ast.Node, path string) { u.Path = r.checked(n, path, CheckPath) },
-		"url":  func(n ast.Node, path string) { u.URL = r.checked(n, path, CheckUpstreamURL) },
-		"stdio": func(n ast.Node, path string) {
-			u.Stdio = &Stdio{}
-			r.stdio(n, path, u.Stdio)
-		},
-	})
-	if len(r.mistakes) > before {
-		return u // judging the rest of a server that was not understood would mislead
-	}
-	for field, err := range u.check() {
-		r.fail(n, path+field, "%v", err)
-	}
-	return u
-}
-
-func (r *reader) stdio(n ast.Node, path string, s *Stdio) {
-	r.object(n, path, fields{
-		"command": func(n ast.Node, path string) {
-			r.list(n, path, func(n ast.Node, path string) { s.Command = append(s.Command, r.text(n, path)) })
-		},
-		"cwd":  func(n ast.Node, path string) { s.Cwd = r.text(n, path) },
-		"user": func(n ast.Node, path string) { s.User = r.text(n, path) },
-		"env": func(n ast.Node, path string) {
-			s.Env = map[string]string{}
-			r.each(n, path, func(name string, n ast.Node, path string) {
-				if !variableName.MatchString(name) {
-					r.fail(n, path, "is not the name of a variable")
-				}
-				s.Env[name] = r.expanded(n, path)
-			})
-		},
-	})
 }

@@ -6,24 +6,41 @@ import (
 	"strings"
 )
 
-// Mistake is one thing that is wrong with a configuration.
+// Codes of mistakes and warnings.
+const (
+	codeFile    = "GH-2001"
+	codePlain   = "GH-2004"
+	codeWarning = "GH-2010"
+)
+
+// Mistake is one thing that is wrong with a configuration, or a warning.
 type Mistake struct {
-	Code string // "GH-2001", or "GH-2004" for plain HTTP off loopback
-	File string // empty when it does not come from a file
-	Line int    // from 1; 0: nowhere in particular
-	Col  int    // from 1
-	Text string // what, with the field's name first
+	Code    string // "GH-2001"; "GH-2004" for plain HTTP off loopback; "GH-2010" for a warning
+	File    string // empty when it does not come from a file
+	Line    int    // from 1; 0: nowhere in particular
+	Col     int    // from 1
+	Path    string // of the setting, such as servers[0].url; empty: of none
+	Text    string // what, with the setting's path first
+	Warning bool   // it can be served
+	Weakens bool   // a warning: a check is weaker for it
+
+	planned bool // a setting of another version
 }
 
 // Error reads "gatehouse.yaml:14:7: unknown key …".
 func (m Mistake) Error() string {
-	switch {
-	case m.File == "":
+	if m.File == "" {
 		return m.Text
-	case m.Line == 0:
-		return m.File + ": " + m.Text
 	}
-	return fmt.Sprintf("%s:%d:%d: %s", m.File, m.Line, m.Col, m.Text)
+	return m.Place() + ": " + m.Text
+}
+
+// Place reads "gatehouse.yaml:14:7".
+func (m Mistake) Place() string {
+	if m.File == "" || m.Line == 0 {
+		return m.File
+	}
+	return fmt.Sprintf("%s:%d:%d", m.File, m.Line, m.Col)
 }
 
 // Mistakes are all that is wrong, in the order of the file.
@@ -43,10 +60,10 @@ type plainHTTP struct{ text string }
 
 func (e plainHTTP) Error() string { return e.text }
 
-func mistakeOf(field string, err error) Mistake {
-	m := Mistake{Code: "GH-2001", Text: strings.TrimSpace(field + " " + err.Error())}
+func mistakeOf(path string, err error) Mistake {
+	m := Mistake{Code: codeFile, Path: path, Text: strings.TrimSpace(path + " " + err.Error())}
 	if errors.As(err, &plainHTTP{}) {
-		m.Code = "GH-2004"
+		m.Code = codePlain
 	}
 	return m
 }

@@ -1,8 +1,10 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -10,50 +12,53 @@ import (
 	"github.com/goccy/go-yaml/ast"
 )
 
-// reader walks a parsed file and collects every mistake, so that a file is
-// mended in one go. It knows nothing of what a setting means.
+// reader walks a parsed file along the table of settings and collects every
+// mistake, so that a file is mended in one go. It knows how a setting is
+// written, not whether all of them together make sense: that is Check's.
 type reader struct {
 	file     string
-	lookup   func(string) (string, bool)
+	dir      string // that relative paths are relative to; empty: they are left alone
+	outside  Outside
+	source   *source
+	off      map[string]bool // sections that say that they are not there
 	mistakes Mistakes
+	node     ast.Node // that is being read
 }
-
-// fields are the keys of an object and what reads each.
-type fields map[string]func(n ast.Node, path string)
 
 var (
-	reference = regexp.MustCompile(`^\$\{([A-Za-z_][A-Za-z0-9_]*)\}$`)
-	apiKey    = regexp.MustCompile(`\bgth[kraci]_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}\b`)
+	apiKey     = regexp.MustCompile(`\bgth[kraci]_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}\b`)
+	privateKey = regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY`)
 )
-
-// planned are settings of the documented format that this version lacks. They
-// are refused like unknown ones, but a reader who knows them is not told that
-// they are misspelt.
-var planned = map[string][]string{
-	"":                {"mode", "tenants", "scopes", "limits", "cache", "audit", "observability", "admin"},
-	"server":          {"public_url", "tls", "trusted_proxies", "shutdown_grace"},
-	"servers[]":       {"forward", "pin"},
-	"servers[].stdio": {"secrets", "sandbox"},
-	"auth":            {"issuers", "embedded", "local"},
-	"auth.api_keys":   {"enabled", "allow_tenantless", "max_per_tenant", "default_ttl", "rotation_overlap", "last_used"},
-	"policy":          {"rules", "files", "tool_pinning"},
-	"store":           {"postgres", "migrate", "encryption_key"},
-}
-
-var index = regexp.MustCompile(`\[\d+\]`)
 
 // fail notes a mistake at a node; nil is the file as a whole.
 func (r *reader) fail(n ast.Node, path, format string, args ...any) {
-	m := Mistake{Code: "GH-2001", File: r.file, Text: strings.TrimSpace(path + " " + fmt.Sprintf(format, args...))}
-	if n != nil && n.GetToken() != nil && n.GetToken().Position != nil {
-		m.Line, m.Col = n.GetToken().Position.Line, n.GetToken().Position.Column
+	text := strings.TrimSpace(path + " " + fmt.Sprintf(format, args...))
+	m := Mistake{Code: codeFile, File: r.file, Path: path, Text: apiKey.ReplaceAllString(r.source.mask(text), masked)}
+	if n != nil {
+		m.Line, m.Col = position(n)
 	}
 	r.mistakes = append(r.mistakes, m)
 }
 
+// position is where a node begins. A mapping's own token is its first colon.
+func position(n ast.Node) (line, col int) {
+	switch v := n.(type) {
+	case *ast.MappingNode:
+		if !v.IsFlowStyle && len(v.Values) > 0 {
+			return position(v.Values[0].Key)
+		}
+	case *ast.MappingValueNode:
+		return position(v.Key)
+	}
+	if n.GetToken() == nil || n.GetToken().Position == nil {
+		return 0, 0
+	}
+	return n.GetToken().Position.Line, n.GetToken().Position.Column
+}
+
 // each calls do for every entry of a mapping. A key twice is a mistake: which
 // one wins is not a question for a file about access.
-func (r *reader) each(n ast.Node, path string, do func(key string, n ast.Node, path string)) {
+func (r *reader) each(n ast.Node, path string, do func(key string, k, n ast.Node, path string)) {
 	m, ok := n.(ast.MapNode)
 	if !ok || n.Type() == ast.AnchorType || n.Type() == ast.AliasType || n.Type() == ast.TagType {
 		r.fail(n, path, "needs to be a mapping, as in {key: value}")
@@ -62,7 +67,7 @@ func (r *reader) each(n ast.Node, path string, do func(key string, n ast.Node, p
 	seen := map[string]bool{}
 	for entries := m.MapRange(); entries.Next(); {
 		k, ok := entries.Key().(*ast.StringNode)
-		if !ok {
+		if !ok || printable(k.Value) != nil {
 			r.fail(entries.Key(), path, "has a key that is not a plain word")
 			continue
 		}
@@ -72,127 +77,173 @@ func (r *reader) each(n ast.Node, path string, do func(key string, n ast.Node, p
 			continue
 		}
 		seen[k.Value] = true
-		do(k.Value, entries.Value(), at)
+		r.source.note(at, k)
+		do(k.Value, k, entries.Value(), at)
 	}
 }
 
-// object reads a mapping with known keys and returns those that were there.
-func (r *reader) object(n ast.Node, path string, known fields) map[string]bool {
-	present := map[string]bool{}
+// object reads a mapping with known keys into a struct.
+func (r *reader) object(n ast.Node, path string, settings []setting, into reflect.Value) {
 	if n == nil || n.Type() == ast.NullType {
 		r.fail(n, path, "has no value; say {} to take the defaults")
-		return present
+		return
 	}
-	r.each(n, path, func(key string, value ast.Node, at string) {
-		read := known[key]
-		if read == nil {
-			r.unknown(value, path, key, known)
-			return
+	present := map[string]bool{}
+	r.each(n, path, func(key string, k, value ast.Node, at string) {
+		s := find(settings, key)
+		switch {
+		case s == nil:
+			r.unknown(k, path, key, settings)
+		case s.planned:
+			r.fail(k, at, "is not available in this version of gatehouse; remove it, it would not be obeyed")
+			r.mistakes[len(r.mistakes)-1].planned = true
+			present[s.key] = true
+		case present[s.key]:
+			r.fail(k, at, "says again what %s says", s.key)
+		default:
+			present[s.key] = true
+			r.setting(value, at, s, into)
 		}
-		present[key] = true
-		read(value, at)
 	})
-	return present
+	if len(r.mistakes) > 0 && n.Type() != ast.MappingType && n.Type() != ast.MappingValueType {
+		return
+	}
+	for i := range settings {
+		if s := &settings[i]; s.need && !present[s.key] {
+			hint := ""
+			if s.key == "version" {
+				hint = `. Begin the file with "version: 1"`
+			}
+			r.fail(n, strings.TrimPrefix(path+"."+s.key, "."), "is missing%s", hint)
+		}
+	}
 }
 
-func (r *reader) unknown(n ast.Node, path, key string, known fields) {
-	where := ""
+func (r *reader) unknown(n ast.Node, path, key string, settings []setting) {
+	where, hint := "", ""
 	if path != "" {
 		where = " under " + path
 	}
-	if slices.Contains(planned[index.ReplaceAllString(path, "[]")], key) {
-		r.fail(n, "", "%q%s is not available in this version of gatehouse; remove it, it would not be obeyed", key, where)
-		return
+	near := closest(key, known(settings))
+	if near != "" {
+		hint = fmt.Sprintf(". Did you mean %q?", near)
 	}
-	hint := ""
-	if c := closest(key, slices.Sorted(maps.Keys(known))); c != "" {
-		hint = fmt.Sprintf(". Did you mean %q?", c)
-	}
-	r.fail(n, "", "unknown key %q%s%s", key, where, hint)
+	r.fail(n, "", "unknown key %.80q%s%s", key, where, hint)
+	// What the misspelt one is missing now is not a mistake of its own.
+	r.mistakes[len(r.mistakes)-1].Path = strings.TrimPrefix(path+"."+cmp.Or(near, key), ".")
 }
 
-// list calls do for each element of a sequence.
-func (r *reader) list(n ast.Node, path string, do func(n ast.Node, path string)) {
-	s, ok := n.(*ast.SequenceNode)
+// setting reads the value of one key into its field of owner.
+func (r *reader) setting(n ast.Node, path string, s *setting, owner reflect.Value) {
+	switch {
+	case s.field == "" && s.within != nil: // keys that are grouped in the file only
+		r.object(n, path, s.within, owner)
+	case s.field == "":
+		var text string
+		before := len(r.mistakes)
+		r.scalar(n, path, s, reflect.ValueOf(&text).Elem())
+		if r.node = n; len(r.mistakes) == before && s.hook != nil {
+			s.hook(r, path, text)
+		}
+	default:
+		r.value(n, path, s, owner.FieldByName(s.field))
+	}
+}
+
+// value reads what the type of a field asks for.
+func (r *reader) value(n ast.Node, path string, s *setting, into reflect.Value) {
+	switch t := into.Type(); {
+	case t.Kind() == reflect.Pointer:
+		made := reflect.New(t.Elem())
+		r.object(n, path, s.within, made.Elem())
+		if !r.off[path] {
+			into.Set(made)
+		}
+	case t == ratesType:
+		r.rates(n, path, s, into)
+	case t.Kind() == reflect.Slice && s.single && isMap(n):
+		r.append(n, path, s, into)
+	case t.Kind() == reflect.Slice:
+		r.list(n, path, s, into)
+	case t.Kind() == reflect.Map:
+		r.table(n, path, s, into)
+	case t.Kind() == reflect.Struct && s.within != nil:
+		r.object(n, path, s.within, into)
+	default:
+		r.scalar(n, path, s, into)
+	}
+}
+
+func isMap(n ast.Node) bool {
+	return n != nil && (n.Type() == ast.MappingType || n.Type() == ast.MappingValueType)
+}
+
+// list reads a sequence. An empty one is refused: whether it means all or none
+// is not to be guessed.
+func (r *reader) list(n ast.Node, path string, s *setting, into reflect.Value) {
+	q, ok := n.(*ast.SequenceNode)
 	if !ok {
 		r.fail(n, path, "needs to be a list, as in [one, two]")
 		return
 	}
-	for i, v := range s.Values {
-		do(v, fmt.Sprintf("%s[%d]", path, i))
+	if len(q.Values) == 0 {
+		r.fail(n, path, "is an empty list; leave it out")
+		return
+	}
+	for i, v := range q.Values {
+		r.append(v, fmt.Sprintf("%s[%d]", path, i), s, into)
 	}
 }
 
-// text returns a scalar as it is written, so that a port, a flag or a version
-// need no quotes. Anything else is a mistake and returns "".
-func (r *reader) text(n ast.Node, path string) string {
-	s, ok := r.scalar(n, path)
-	if ok && strings.Contains(s, "${") {
-		r.fail(n, path, "names a variable; this version takes variables only as the whole value of an entry of env")
-		return ""
+// append reads one more element of a list.
+func (r *reader) append(n ast.Node, path string, s *setting, into reflect.Value) {
+	if n != nil {
+		r.source.note(path, n)
 	}
-	return s
+	element := reflect.New(into.Type().Elem()).Elem()
+	if element.Kind() == reflect.Struct && s.within != nil {
+		r.object(n, path, s.within, element)
+	} else {
+		r.scalar(n, path, s, element)
+	}
+	into.Set(reflect.Append(into, element))
 }
 
-// checked is text that a rule must hold for.
-func (r *reader) checked(n ast.Node, path string, rule func(string) error) string {
-	s := r.text(n, path)
-	if s == "" {
-		return ""
-	}
-	if err := rule(s); err != nil {
-		r.fail(n, path, "%v", err)
-		r.mistakes[len(r.mistakes)-1].Code = mistakeOf("", err).Code
-		return ""
-	}
-	return s
-}
-
-// expanded is text, or the variable that "${NAME}" names.
-func (r *reader) expanded(n ast.Node, path string) string {
-	s, ok := r.scalar(n, path)
-	if !ok {
-		return ""
-	}
-	m := reference.FindStringSubmatch(s)
-	if m == nil {
-		if strings.Contains(s, "${") {
-			r.fail(n, path, "may be ${NAME} and nothing else, or plain text")
+// table reads a mapping whose keys are names that people choose.
+func (r *reader) table(n ast.Node, path string, s *setting, into reflect.Value) {
+	into.Set(reflect.MakeMap(into.Type()))
+	r.each(n, path, func(key string, k, n ast.Node, path string) {
+		switch {
+		case s.within != nil:
+			if err := checkTenant(key); err != nil {
+				r.fail(k, path, "%v", err)
+			}
+		case !variableName.MatchString(key):
+			r.fail(k, path, "is not the name of a variable")
 		}
-		return s
-	}
-	if r.lookup != nil {
-		if v, ok := r.lookup(m[1]); ok {
-			return v
+		element := reflect.New(into.Type().Elem()).Elem()
+		if s.within != nil {
+			r.object(n, path, s.within, element)
+		} else {
+			one := *s
+			one.key = key // what an entry is called tells whether it is secret
+			r.scalar(n, path, &one, element)
 		}
-	}
-	r.fail(n, path, "names the variable %s, which is not set", m[1])
-	return ""
+		into.SetMapIndex(reflect.ValueOf(key), element)
+	})
 }
 
-func (r *reader) scalar(n ast.Node, path string) (string, bool) {
-	var s string
-	switch v := n.(type) {
-	case *ast.StringNode:
-		s = v.Value
-	case *ast.LiteralNode:
-		s = v.Value.Value
-	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
-		s = n.GetToken().Value
-	case nil, *ast.NullNode:
-		r.fail(n, path, "has no value")
-		return "", false
-	default:
-		r.fail(n, path, "needs to be plain text; anchors, tags and nested values have no meaning here")
-		return "", false
-	}
-	if apiKey.MatchString(s) {
-		r.fail(n, path, "holds a gatehouse key. A file is copied and committed: revoke the key and pass secrets as ${NAME}")
-		return "", false
-	}
-	if strings.ContainsFunc(s, func(c rune) bool { return c == 0 || c == '\n' || c == '\r' }) {
-		r.fail(n, path, "contains a line break or NUL")
-		return "", false
-	}
-	return s, true
+// rates reads patterns of tools and the rate of each.
+func (r *reader) rates(n ast.Node, path string, s *setting, into reflect.Value) {
+	r.each(n, path, func(key string, k, n ast.Node, path string) {
+		if err := CheckPattern(key); err != nil {
+			r.fail(k, path, "%v", err)
+		}
+		rate := ToolRate{Tools: key}
+		r.scalar(n, path, s, reflect.ValueOf(&rate.Rate).Elem())
+		into.Set(reflect.Append(into, reflect.ValueOf(rate)))
+	})
 }
+
+// names are the keys of a map in order.
+func names[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -19,6 +19,8 @@ type Config struct {
 	Store   Store
 	Audit   Audit
 	Admin   Admin
+
+	source *source // where it came from; nil: made by hand
 }
 
 // Server is what listens.

@@ -16,7 +16,7 @@ import (
 
 // TestLimitReference holds docs/reference/limits.md to the constants it names.
 func TestLimitReference(t *testing.T) {
-	row := regexp.MustCompile("(?m)^\\| ([^|]+) \\| ([0-9]+) ?([^|]*) \\|[^|]*\\| `([a-z]+)\\.([A-Za-z]+)` \\|$")
+	row := regexp.MustCompile("(?m)^\\| ([^|]+) \\| ([0-9]+) ?([^|]*) \\|[^|]*\\| `([a-z]+)\\.([A-Za-z0-9]+)` \\|$")
 	text := read(t, "docs/reference/limits.md")
 	rows := row.FindAllStringSubmatch(text, -1)
 	if want := strings.Count(text, "` |\n"); len(rows) != want || want == 0 {
@@ -40,7 +40,7 @@ func TestLimitReference(t *testing.T) {
 
 func units() map[string]int64 {
 	return map[string]int64{
-		"": 1, "characters": 1, "KiB": 1 << 10, "MiB": 1 << 20,
+		"": 1, "characters": 1, "bits at least": 1, "KiB": 1 << 10, "MiB": 1 << 20,
 		"s": int64(time.Second), "min": int64(time.Minute), "h": int64(time.Hour), "days": int64(24 * time.Hour),
 	}
 }

@@ -26,10 +26,14 @@ type Error struct {
 	Message string // one sentence, safe for strangers
 	ID      []byte // raw JSON of the request's id; nil: not known
 	Data    any    // error.data, marshalled by encoding/json; nil: none
+	Cause   error  // the full story, for the log only; may be nil
 }
 
 // Error returns the code and the sentence.
 func (e *Error) Error() string { return strconv.Itoa(e.Code) + ": " + e.Message }
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Cause }
 
 // JSON returns the response's body. An unknown id is null. JSON-RPC 2.0 §5
 func (e *Error) JSON() []byte {

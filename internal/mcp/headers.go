@@ -37,6 +37,20 @@ func DecodeHeaderValue(v string) (string, error) {
 	return string(b), nil
 }
 
+// EncodeHeaderValue returns a text as the value of a header: as it is when that
+// is plain, else as "=?base64?…?=". What it returns has no character that ends
+// or splits a header. MCP 2026-07-28, transports, §value encoding
+func EncodeHeaderValue(text string) string {
+	plain := !strings.HasPrefix(text, "=?base64?") && strings.Trim(text, " \t") == text
+	for i := 0; plain && i < len(text); i++ {
+		plain = text[i] >= ' ' && text[i] <= '~'
+	}
+	if plain {
+		return text
+	}
+	return "=?base64?" + base64.StdEncoding.EncodeToString([]byte(text)) + "?="
+}
+
 // single returns the value of a header that may be sent once; empty: not sent.
 func single(h http.Header, name string) (string, *Error) {
 	switch values := h[name]; len(values) {

@@ -14,6 +14,8 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
+	"github.com/gatehouse-mcp/gatehouse/internal/audit"
+	"github.com/gatehouse-mcp/gatehouse/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/admin"
 	"github.com/gatehouse-mcp/gatehouse/internal/store"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
@@ -27,9 +29,13 @@ type Installation struct {
 	Keys     *apikey.Service
 	Tenants  *tenant.Service
 	Verifier *apikey.Verifier
+	Trail    *Trail
 
 	log *slog.Logger
 	by  string
+
+	material config.Secret // what is secret in the database is sealed under it; empty: the key file
+	signing  signingKeys
 }
 
 // Options are what opening an installation needs beside its place.
@@ -37,6 +43,10 @@ type Options struct {
 	Pepper []byte       // keys are hashed under it; empty: plainly
 	Log    *slog.Logger // required
 	By     string       // who is written down as the author of changes
+	Audit  config.Audit // where the trail is and what goes into it
+	Stdout io.Writer    // where the trail goes when Audit says so; nil: to the file all the same, as a command's does
+
+	EncryptionKey config.Secret // what is secret in the database is sealed under it; empty: under a key file beside it
 }
 
 // Open opens the state, making it if there is none.
@@ -48,8 +58,14 @@ func (s State) Open(ctx context.Context, o Options) (*Installation, error) {
 	if err != nil {
 		return nil, storeError(err)
 	}
-	i := &Installation{State: s, DB: db, log: o.Log, by: o.By}
+	i := &Installation{State: s, DB: db, log: o.Log, by: o.By, material: o.EncryptionKey}
 	i.Verifier = &apikey.Verifier{Source: db.Source(), Pepper: o.Pepper, Log: o.Log}
+	i.Trail = &Trail{Config: audit.Config{
+		Path: s.AuditPath(o.Audit), MaxSize: o.Audit.MaxSize, Keep: o.Audit.Keep, Include: o.Audit.Include, Strict: o.Audit.Strict, Log: o.Log,
+	}}
+	if o.Audit.Stdout {
+		i.Trail.Stdout = o.Stdout
+	}
 	i.Keys = &apikey.Service{Store: db.Keys(), Pepper: o.Pepper, Changed: i.Verifier.Changed}
 	i.Tenants = &tenant.Service{Store: db.Tenants(), Changed: i.Verifier.Changed}
 	return i, nil
@@ -65,14 +81,18 @@ func storeError(err error) error {
 	return fmt.Errorf("open the store: %w", err)
 }
 
-// Close closes the store.
-func (i *Installation) Close() error { return i.DB.Close() }
+// Close ends what runs over the store, and closes it and the trail.
+func (i *Installation) Close() error {
+	i.signing.close()
+	return errors.Join(i.DB.Close(), i.Trail.Close())
+}
 
-// Admin returns the admin door's handler.
-func (i *Installation) Admin(status adminapi.Status) http.Handler {
+// Admin returns the admin door's handler; c is nil when no server runs.
+func (i *Installation) Admin(status func() adminapi.Status, c admin.Configuration) http.Handler {
 	return (&admin.Admin{
-		Keys: i.Keys, Judge: i.Verifier, Tenants: i.Tenants, Database: database{i.DB},
-		Status: status, By: i.by, Now: time.Now, Log: i.log,
+		Keys: i.Keys, Judge: i.Verifier, Tenants: i.Tenants, Database: database{i.DB}, Signing: signingDoor{i},
+		Config: c,
+		Status: status, Audit: i.Trail, By: i.by, Now: time.Now, Log: i.log,
 	}).Handler()
 }
 

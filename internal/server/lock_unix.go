@@ -27,3 +27,11 @@ func owner(info fs.FileInfo) int {
 	}
 	return -1
 }
+
+// inode tells a file from another of the same name; 0 when it is not known.
+func inode(info fs.FileInfo) uint64 {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return st.Ino
+	}
+	return 0
+}

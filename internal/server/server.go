@@ -1,5 +1,6 @@
 // Package server puts the parts together: store, nouns and doors become one
-// installation, served on two listeners. Only it and the commands know everybody.
+// installation, served to callers and to operators. Only it and the commands
+// know everybody.
 package server
 
 import (
@@ -9,27 +10,19 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"slices"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/access"
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
+	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
-	"github.com/gatehouse-mcp/gatehouse/internal/process"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/edge"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/gateway"
-	"github.com/gatehouse-mcp/gatehouse/internal/upstream"
-)
-
-// Together below the five seconds that a stop may take.
-const (
-	drainTime  = time.Second            // for calls that are being answered
-	hangUpTime = 500 * time.Millisecond // for streams to end that were told to
-	childTime  = time.Second            // for a child to end by itself
+	"github.com/gatehouse-mcp/gatehouse/internal/server/ops"
 )
 
 // Server is an installation to be served. Fill it in, then Start it.
@@ -39,37 +32,66 @@ type Server struct {
 	Options Options
 	Version string   // of the program
 	Environ []string // ours; children are given PATH, HOME, LANG and TZ of it
+	Quiet   bool     // admitted requests get no line in the log unless it is verbose
+
+	// Load reads the configuration again; nil: it cannot be reloaded.
+	Load func(ctx context.Context) (*config.Config, error)
+
+	Inherited edge.Inherited // sockets from a service manager
 }
 
 // Running is a server that has been started.
 type Running struct {
 	*Installation
-	URL     string // where callers find the MCP server
-	Address string // host:port that is listened on
+	URL     string // where callers find the first MCP server
+	Address string // host:port that is listened on, or unix:/path
 	Admin   http.RoundTripper
 
-	gateway  *gateway.Gateway
-	upstream *upstream.Client // nil: the server is a child
-	public   *http.Server
-	private  *http.Server
-	hangUp   context.CancelFunc // ends every request
-	stop     context.CancelFunc // ends what runs in the background
-	work     sync.WaitGroup
-	failed   chan error // what a listener failed with
-	release  func()     // gives back the state's lock
-	once     sync.Once
+	Plain     string // where plain HTTP is refused; empty: nowhere
+	Operators string // where operators ask; empty: nowhere
+
+	server     *Server
+	edge       *edge.Edge
+	counters   *access.Counters
+	metrics    *ops.Metrics
+	sessionKey []byte
+	began      time.Time
+
+	current   atomic.Pointer[current]
+	reloading sync.Mutex
+	broken    atomic.Pointer[string] // why the last reload failed; nil: it did not
+	draining  atomic.Bool
+	leaving   sync.WaitGroup // gateways that are on their way out
+
+	private *http.Server       // for commands
+	ops     *http.Server       // for operators; nil: nowhere
+	hangUp  context.CancelFunc // ends every request
+	stop    context.CancelFunc // ends what runs in the background
+	work    sync.WaitGroup
+	failed  chan error // what a listener failed with
+	release func()     // gives back the state's lock
+	once    sync.Once
+}
+
+// current is the configuration in force, and what was made of it. It does not change.
+type current struct {
+	config *config.Config
+	loaded time.Time
+	served []*served
+	front  *gateway.Front
 }
 
 // Start takes the state, listens and serves. The server runs until Close. A
-// refusal that an operator can mend is an *adminapi.Error.
+// refusal that an operator can mend is an *adminapi.Error or config.Mistakes.
 func (s *Server) Start(ctx context.Context) (_ *Running, err error) {
+	s.Config.Complete()
 	if err := s.Config.Check(); err != nil {
 		return nil, err
 	}
 	if err := s.State.Prepare(); err != nil {
 		return nil, err
 	}
-	r := &Running{failed: make(chan error, 2)}
+	r := &Running{server: s, failed: make(chan error, 3), counters: access.NewCounters(), metrics: ops.NewMetrics(s.Version), began: time.Now()}
 	defer func() {
 		if err != nil {
 			_ = r.Close()
@@ -78,71 +100,122 @@ func (s *Server) Start(ctx context.Context) (_ *Running, err error) {
 	if r.release, err = s.State.Lock(); err != nil {
 		return nil, err
 	}
-	opened, err := edge.Open(ctx, orDefault(s.Config.Server.Listen, config.DefaultListen), nil)
+	if s.Options.EncryptionKey == "" {
+		s.Options.EncryptionKey = s.Config.Store.EncryptionKey
+	}
+	if r.Installation, err = s.State.Open(ctx, s.Options); err != nil {
+		return nil, err
+	}
+	if s.Options.EncryptionKey != "" { // a wrong one is to be noticed now
+		if _, _, err := r.sealKey(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.Trail.Open(); err != nil {
+		return nil, stateError("%v.", err)
+	}
+	if r.sessionKey, err = r.DB.Secret(ctx, "session"); err != nil {
+		return nil, err
+	}
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	r.stop = stop
+	if err := r.listen(background); err != nil {
+		return nil, err
+	}
+	next, err := r.build(ctx, s.Config)
 	if err != nil {
 		return nil, err
 	}
-	listener := opened[0] // a host and port are one
-	if err := s.assemble(ctx, r, listener); err != nil {
-		return nil, errors.Join(err, listener.Close())
+	r.put(next)
+	r.URL = next.served[0].gateway.PublicURL
+	r.publish()
+	if err := r.told(ctx, "server.start"); err != nil {
+		return nil, err
 	}
-	socket, err := adminapi.Listen(s.State.Dir)
-	if err != nil {
-		return nil, errors.Join(err, listener.Close())
-	}
-	r.serve(listener, socket)
-	return r, nil
+	return r, r.open(background)
 }
 
-// assemble makes the parts; nothing runs yet.
-func (s *Server) assemble(ctx context.Context, r *Running, l net.Listener) (err error) {
-	if r.Installation, err = s.State.Open(ctx, s.Options); err != nil {
+// told writes down what becomes of this process.
+func (r *Running) told(ctx context.Context, action string) error {
+	now := r.current.Load()
+	return r.Trail.Durable(ctx, &audit.Event{
+		Time: time.Now(), Kind: config.AuditAdmin, Action: action, Outcome: audit.OK, By: r.by,
+		Detail: map[string]string{"config": now.config.Hash(), "version": r.server.Version, "listen": r.Address},
+	})
+}
+
+// listen opens the side of callers. Nobody is answered yet.
+func (r *Running) listen(ctx context.Context) error {
+	s := r.server
+	e := &edge.Edge{
+		Config: s.Config.Server, Domains: domains(s.Config), Storage: s.State.acme(), Inherited: s.Inherited,
+		Log: s.Options.Log, Burnt: r.burnt,
+	}
+	if err := e.Listen(ctx); err != nil {
 		return err
 	}
-	r.Address = l.Addr().String()
-	u := s.Config.Servers[0]
-	path := orDefault(u.Path, config.DefaultPath)
-	r.URL = orDefault(strings.TrimSuffix(s.Config.Server.PublicURL, "/"), "http://"+r.Address) + path
-	door := r.Installation.Admin(adminapi.Status{Running: true, PID: os.Getpid(), URL: r.URL, Version: s.Version})
-	r.Admin = Local{door}
-	if r.gateway, err = s.newGateway(ctx, r, u, path); err != nil {
-		return err
+	r.edge, r.Address = e, e.Addresses()[0]
+	if plain := e.PlainAddresses(); len(plain) > 0 {
+		r.Plain = plain[0]
 	}
-	background, stop := context.WithCancel(context.WithoutCancel(ctx))
-	requests, hangUp := context.WithCancel(background)
-	r.stop, r.hangUp = stop, hangUp
-	r.work.Go(func() { r.Verifier.Run(background) })
-	r.public = newHTTP(requests, r.gateway, s.Options.Log)
-	r.private = newHTTP(requests, door, s.Options.Log)
 	return nil
 }
 
-// newGateway makes the door in front of the MCP server.
-func (s *Server) newGateway(ctx context.Context, r *Running, u config.Upstream, path string) (*gateway.Gateway, error) {
-	key, err := r.DB.Secret(ctx, "session")
+// domains are the names that are ours.
+func domains(c *config.Config) []string {
+	var names []string
+	for i := range c.Servers {
+		if h := c.Servers[i].Host; h != "" && !slices.Contains(names, h) {
+			names = append(names, h)
+		}
+	}
+	return names
+}
+
+// open answers on every listener from now on.
+func (r *Running) open(background context.Context) error {
+	socket, err := adminapi.Listen(r.State.Dir)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	g := &gateway.Gateway{
-		Name: u.Name, Path: path, PublicURL: r.URL, Hosts: hosts(r.Address), Origins: s.Config.Server.AllowOrigins,
-		SessionKey: key, Guard: &access.Guard{Keys: r.Verifier}, Log: s.Options.Log, MaxBody: s.Config.Server.MaxBody,
-	}
-	if u.Stdio != nil {
-		if g.Stdio, err = s.newStdio(u); err != nil {
-			return nil, err
-		}
-	} else {
-		target, err := url.Parse(u.URL)
+	requests, hangUp := context.WithCancel(background)
+	r.hangUp = hangUp
+	door := r.Installation.Admin(r.Status, r)
+	r.Admin = Local{door}
+	r.private = newHTTP(requests, door, r.server.Options.Log)
+	r.serve(r.private, socket)
+	if address := r.server.Config.Admin.Listen; address != "" {
+		all, err := edge.Open(background, address, r.server.Inherited)
 		if err != nil {
-			return nil, errors.New("the upstream is not a URL")
+			return err
 		}
-		r.upstream = &upstream.Client{URL: target}
-		g.Upstream = r.upstream
+		d := &ops.Door{Health: r.health, Metrics: r.metrics, Log: r.server.Options.Log}
+		r.ops = newHTTP(requests, d.Handler(), r.server.Options.Log)
+		for _, l := range all {
+			r.Operators = l.Addr().String()
+			r.serve(r.ops, l)
+		}
 	}
-	if err := g.Open(); err != nil {
-		return nil, fmt.Errorf("open the gateway: %w", err)
-	}
-	return g, nil
+	r.work.Go(func() { r.Verifier.Run(background) })
+	r.work.Go(func() {
+		if err := r.edge.Serve(requests, http.HandlerFunc(r.answer)); err != nil {
+			r.failed <- err
+		}
+	})
+	return nil
+}
+
+// answer hands a caller's request to the configuration in force.
+func (r *Running) answer(w http.ResponseWriter, q *http.Request) {
+	r.current.Load().front.ServeHTTP(w, q)
+}
+
+func (r *Running) serve(s *http.Server, l net.Listener) {
+	r.work.Go(func() {
+		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			r.failed <- fmt.Errorf("serve %s: %w", l.Addr(), err)
+		}
+	})
 }
 
 // hosts are the names by which this machine calls us.
@@ -154,32 +227,6 @@ func hosts(address string) []string {
 	return names
 }
 
-// newStdio says how the child is started. Its program is looked up now, so that
-// one that appears earlier in PATH later on is not run.
-func (s *Server) newStdio(u config.Upstream) (*gateway.Stdio, error) {
-	if err := process.Conceal(); err != nil { // a child of the same account could read our environment
-		return nil, fmt.Errorf("hide our memory from children: %w", err)
-	}
-	here, err := os.Getwd()
-	if err != nil {
-		return nil, fmt.Errorf("working directory: %w", err)
-	}
-	path := ""
-	for _, kv := range s.Environ {
-		if v, ok := strings.CutPrefix(kv, "PATH="); ok {
-			path = v
-		}
-	}
-	program, err := process.Resolve(u.Stdio.Command[0], path, orDefault(u.Stdio.Cwd, here))
-	if err != nil {
-		return nil, &adminapi.Error{Status: http.StatusBadRequest, Code: "GH-2302", Message: fmt.Sprintf("The server cannot be started: %v.", err)}
-	}
-	return &gateway.Stdio{Process: process.Spec{
-		Name: u.Name, Command: append([]string{program}, u.Stdio.Command[1:]...), Dir: u.Stdio.Cwd, User: u.Stdio.User,
-		Env: u.Stdio.Env, Environ: s.Environ, Log: s.Options.Log, Grace: childTime,
-	}}, nil
-}
-
 func orDefault(text, otherwise string) string {
 	if text == "" {
 		return otherwise
@@ -187,10 +234,7 @@ func orDefault(text, otherwise string) string {
 	return text
 }
 
-// newHTTP has the limits of a server that strangers reach. There is no write
-// time-out: a stream may stay open for days, and the gateway notices by itself
-// when nobody reads. "OPTIONS *" is refused by the gateway too. HTTP/2 without TLS is off: it would be a second parser to
-// trust for no client that exists.
+// newHTTP has the limits of a server that only people of the house reach.
 func newHTTP(base context.Context, h http.Handler, log *slog.Logger) *http.Server {
 	one := &http.Protocols{}
 	one.SetHTTP1(true)
@@ -208,20 +252,6 @@ func newHTTP(base context.Context, h http.Handler, log *slog.Logger) *http.Serve
 	}
 }
 
-// serve answers on both listeners from now on.
-func (r *Running) serve(public, private net.Listener) {
-	for _, door := range []struct {
-		server   *http.Server
-		listener net.Listener
-	}{{r.public, public}, {r.private, private}} {
-		r.work.Go(func() {
-			if err := door.server.Serve(door.listener); !errors.Is(err, http.ErrServerClosed) {
-				r.failed <- fmt.Errorf("serve %s: %w", door.listener.Addr(), err)
-			}
-		})
-	}
-}
-
 // Wait returns nil when ctx ends, or the error that ended a listener.
 func (r *Running) Wait(ctx context.Context) error {
 	select {
@@ -232,62 +262,37 @@ func (r *Running) Wait(ctx context.Context) error {
 	}
 }
 
-// Describe asks the MCP server what it is; a child is started for it.
+// URLOf returns where callers find a server.
+func (r *Running) URLOf(name string) string {
+	if v := r.named(name); v != nil {
+		return v.gateway.PublicURL
+	}
+	return ""
+}
+
+// Describe asks the first MCP server what it is; a child is started for it.
 func (r *Running) Describe(ctx context.Context) (gateway.Description, error) {
-	if r.upstream == nil {
-		return r.gateway.Describe(ctx)
-	}
-	return probe(ctx, r.upstream)
+	return r.current.Load().served[0].describe(ctx)
 }
 
-// Close ends every request, child and listener, writes down the last uses of
-// keys and gives the state back. It takes less than five seconds.
-func (r *Running) Close() (err error) {
-	r.once.Do(func() { err = r.close() })
-	return err
+func (v *served) describe(ctx context.Context) (gateway.Description, error) {
+	if v.client == nil {
+		return v.gateway.Describe(ctx)
+	}
+	return probe(ctx, v.client, v.gateway.Forward)
 }
 
-func (r *Running) close() error {
-	var errs []error
-	if r.public != nil {
-		errs = append(errs, r.drain())
+// Status describes this process to commands.
+func (r *Running) Status() adminapi.Status {
+	now := r.current.Load()
+	s := adminapi.Status{
+		Running: true, PID: os.Getpid(), URL: r.URL, Version: r.server.Version,
+		Since: r.began, Config: now.config.Hash(), Loaded: now.loaded, Listen: r.edge.Addresses(), Weakened: now.config.Weakened(),
 	}
-	if r.gateway != nil {
-		r.gateway.Close()
+	blocking, warnings := r.health()
+	s.Problems = append(blocking, warnings...)
+	for _, v := range now.served {
+		s.Servers = append(s.Servers, adminapi.ServerStatus{Name: v.config.Name, URL: v.gateway.PublicURL, UnderWay: v.gateway.UnderWay()})
 	}
-	if r.stop != nil {
-		r.stop() // after the last request: its use of a key is written down too
-	}
-	r.work.Wait()
-	if r.Installation != nil {
-		errs = append(errs, r.Installation.Close())
-	}
-	if r.release != nil {
-		r.release()
-	}
-	return errors.Join(errs...)
-}
-
-// drain lets calls be answered for a while, then ends what is left: streams
-// never end by themselves.
-func (r *Running) drain() error {
-	var errs []error
-	wait := func(limit time.Duration) {
-		ctx, done := context.WithTimeout(context.Background(), limit)
-		defer done()
-		for _, s := range []*http.Server{r.private, r.public} {
-			errs = append(errs, ignoreDeadline(s.Shutdown(ctx)))
-		}
-	}
-	wait(drainTime)
-	r.hangUp()
-	wait(hangUpTime)
-	return errors.Join(append(errs, r.private.Close(), r.public.Close())...)
-}
-
-func ignoreDeadline(err error) error {
-	if errors.Is(err, context.DeadlineExceeded) {
-		return nil
-	}
-	return err
+	return s
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,7 +26,7 @@ func over(t *testing.T, url string) *Server {
 	t.Helper()
 	return &Server{
 		Config: &config.Config{
-			Server: config.Server{Listen: "127.0.0.1:0"}, Auth: config.Auth{APIKeys: &config.APIKeys{}}, Policy: config.Policy{Default: config.Allow},
+			Server: config.Server{Listen: "127.0.0.1:0", ShutdownGrace: time.Second}, Auth: config.Auth{APIKeys: &config.APIKeys{}}, Policy: config.Policy{Default: config.Allow},
 			Servers: []config.Upstream{{Name: "test", URL: url}},
 		},
 		State:   State{Dir: filepath.Join(t.TempDir(), "state")},
@@ -145,7 +146,9 @@ func TestStartRefuses(t *testing.T) {
 	}{
 		{"a port in use", func(s *Server) { s.Config.Server.Listen = busy.Addr().String() }, "GH-2301", "--listen"},
 		{"an address that is not ours", func(s *Server) {
-			s.Config.Server.Listen, s.Config.Server.PublicURL = "192.0.2.1:0", "https://x.example"
+			c := &s.Config.Server
+			c.Listen, c.PublicURL, c.TLS.TerminatedByProxy = "192.0.2.1:0", "https://x.example", true
+			c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
 		}, "GH-2403", "192.0.2.1"},
 		{"a state that others may enter", func(s *Server) { s.State.Dir = open }, "GH-2002", "chmod 700"},
 		{"a state that is a file", func(s *Server) { s.State.Dir = file }, "GH-2002", "--state"},

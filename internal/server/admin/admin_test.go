@@ -44,6 +44,7 @@ type fixture struct {
 	now  time.Time
 	log  *bytes.Buffer
 	file *file
+	*trail
 }
 
 type direct struct{ h http.Handler }
@@ -62,13 +63,14 @@ func newFixture(t *testing.T) *fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	f := &fixture{t: t, now: time.Now().UTC(), log: &bytes.Buffer{}, file: &file{}}
+	f := &fixture{t: t, now: time.Now().UTC(), log: &bytes.Buffer{}, file: &file{}, trail: &trail{}}
 	clock := func() time.Time { return f.now }
 	v := &apikey.Verifier{Source: db.Source(), Now: clock}
 	f.door = (&admin.Admin{
 		Keys:  &apikey.Service{Store: db.Keys(), Now: clock, Changed: v.Changed},
 		Judge: v, Tenants: &tenant.Service{Store: db.Tenants(), Now: clock, Changed: v.Changed},
-		Database: f.file, Status: adminapi.Status{PID: 7}, By: "ada", Now: clock, Log: slog.New(slog.NewTextHandler(f.log, nil)),
+		Audit:    f.trail,
+		Database: f.file, Status: func() adminapi.Status { return adminapi.Status{PID: 7} }, By: "ada", Now: clock, Log: slog.New(slog.NewTextHandler(f.log, nil)),
 	}).Handler()
 	f.Client = &adminapi.Client{Transport: direct{f.door}}
 	return f

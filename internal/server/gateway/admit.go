@@ -5,7 +5,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -61,8 +60,7 @@ func (g *Gateway) admit(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	from, _ := netip.ParseAddrPort(x.r.RemoteAddr)
-	x.caller, err = g.Guard.Admit(x.r.Context(), text, from.Addr().Unmap())
+	x.caller, err = g.guard().Admit(x.r.Context(), text, x.from)
 	if err != nil {
 		return err
 	}

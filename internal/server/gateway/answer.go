@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"github.com/gatehouse-mcp/gatehouse"
+	"github.com/gatehouse-mcp/gatehouse/internal/access"
 	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
 )
 
@@ -69,6 +70,7 @@ func (a *answer) refuse(err error, call *mcp.Call) {
 		e = &gatehouse.Error{Code: "GH-1901", Status: http.StatusInternalServerError, Description: "Something went wrong here. The request id tells the operator what."}
 	}
 	a.headers(e)
+	a.limits(err)
 	if call != nil || e.Status == http.StatusNotFound && e.Code == "GH-1303" {
 		a.body(e.Status, rpcRefusal(e, call, a.id))
 		return
@@ -78,6 +80,16 @@ func (a *answer) refuse(err error, call *mcp.Call) {
 	text.SetEscapeHTML(false) // "<key>" is for people, and no browser takes this for a page
 	_ = text.Encode(refusal{Error: slug(e), Description: e.Description, Code: e.Code, RequestID: a.id})
 	a.body(e.Status, bytes.TrimSpace(body.Bytes()))
+}
+
+// limits tells a client that asked too often when to come back, and what the
+// limit is. IETF draft-ietf-httpapi-ratelimit-headers
+func (a *answer) limits(err error) {
+	var l *access.Limited
+	if !errors.As(err, &l) {
+		return
+	}
+	l.Decision.Header(a.Header())
 }
 
 // headers sets those that belong to a refusal.
@@ -154,7 +166,12 @@ func reason(err error) []slog.Attr {
 		}
 		return attrs
 	}
-	return []slog.Attr{slog.String("error", printable(err.Error()))}
+	attrs := []slog.Attr{slog.String("error", printable(err.Error()))}
+	var rpc *mcp.Error
+	if errors.As(err, &rpc) && rpc.Cause != nil {
+		attrs = append(attrs, slog.String("cause", printable(rpc.Cause.Error())))
+	}
+	return attrs
 }
 
 // ours finds a key of ours wherever somebody has put it: in the name of a tool,

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse/internal/audit"
+	"github.com/gatehouse-mcp/gatehouse/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/gateway"
 	"go.uber.org/goleak"
 )
@@ -131,7 +133,22 @@ func (s *siege) refuses(t *testing.T, status int, text string, attack func() rep
 	if got.header.Get("X-Request-Id") == "" {
 		t.Error("got no request id")
 	}
+	s.audited(t, got)
 	return got
+}
+
+// audited wants one event about a refusal in the trail, without a secret. A169
+func (s *siege) audited(t *testing.T, got reply) {
+	t.Helper()
+	events := s.trail.of(got.header.Get("X-Request-Id"))
+	if len(events) != 1 || events[0].Outcome != audit.Refused || events[0].Status != got.status || !events[0].Address.IsValid() || events[0].Time.IsZero() {
+		t.Errorf("got %+v in the trail, want one refusal", events)
+		return
+	}
+	if e := events[0]; (e.Kind == config.AuditDenied) != (e.Tenant != "") || e.Kind != config.AuditDenied && e.Kind != config.AuditAuthFailed {
+		t.Errorf("got %+v in the trail, want auth_failed for a stranger and denied for a caller", e)
+	}
+	s.clean(t, "the trail", fmt.Sprintf("%+v", events))
 }
 
 // stops makes an attack and wants it stopped under one of these statuses, by

@@ -244,7 +244,7 @@ func TestA125InitializeFlood(t *testing.T) {
 // What a caller holds open is bounded, whoever else is there.
 func TestA125OpenStreams(t *testing.T) {
 	up := newStreaming()
-	s := besiege(t, up, func(g *gateway.Gateway) { g.MaxStreams = 4 })
+	s := besiege(t, up, func(g *gateway.Gateway) { atMost(g, 4) })
 	other, err := s.tenants.Create(t.Context(), "other")
 	if err != nil {
 		t.Fatal(err)
@@ -283,7 +283,7 @@ func TestA125OpenStreams(t *testing.T) {
 
 func TestA125StreamsAtOnce(t *testing.T) {
 	up := newStreaming()
-	s := besiege(t, up, func(g *gateway.Gateway) { g.MaxStreams = 4 })
+	s := besiege(t, up, func(g *gateway.Gateway) { atMost(g, 4) })
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var mu sync.Mutex

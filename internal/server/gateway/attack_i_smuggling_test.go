@@ -212,7 +212,9 @@ func TestA133RequestLines(t *testing.T) {
 	}
 	s.refuses(t, http.StatusBadRequest, "GH-1307", func() reply { // the client has said all that it will
 		_, body, _ := strings.Cut(s.raw(strings.Replace("POST /mcp HTTP/1.1"+rest, "Length: 40", "Length: 41", 1)), "\r\n\r\n")
-		return reply{http.StatusBadRequest, http.Header{"X-Request-Id": {"?"}}, body}
+		_, id, _ := strings.Cut(body, `"request_id":"`)
+		id, _, _ = strings.Cut(id, `"`)
+		return reply{http.StatusBadRequest, http.Header{"X-Request-Id": {id}}, body}
 	})
 	bare := strings.ReplaceAll("POST /mcp HTTP/1.1\r\nConnection: close"+rest, "\r\n", "\n") // RFC 9112 §2.2 lets a recipient take it
 	if got := s.one(t, bare); got.status != http.StatusOK {

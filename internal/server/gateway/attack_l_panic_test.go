@@ -38,10 +38,10 @@ func (m *mined) Verify(ctx context.Context, text string, from netip.Addr) (*apik
 	return m.Keys.Verify(ctx, text, from)
 }
 
-func (m *mined) Watch(ctx context.Context, key *apikey.Active) (context.Context, func()) {
+func (m *mined) Watch(ctx context.Context, key *apikey.Active) (context.Context, func(error)) {
 	m.step("watch")
 	watched, stop := m.Keys.Watch(ctx, key)
-	return watched, func() { stop(); m.step("stop") }
+	return watched, func(cause error) { stop(cause); m.step("stop") }
 }
 
 func (m *mined) Used(key *apikey.Active, from netip.Addr, client, tool string) {
@@ -178,7 +178,8 @@ func (d deaf) Write(p []byte) (int, error) {
 // request by then, nor may the caller's place stay taken.
 func TestA198NothingIsWrittenAfterwards(t *testing.T) {
 	s := besiege(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { tell(w, r, nil) }), func(g *gateway.Gateway) {
-		g.KeepAlive, g.MaxStreams = time.Millisecond, 1
+		g.KeepAlive = time.Millisecond
+		atMost(g, 1)
 	})
 	for range 3 {
 		q := httptest.NewRequest(http.MethodPost, "/mcp", strings.NewReader(call("get_a")))

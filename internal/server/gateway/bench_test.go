@@ -85,7 +85,7 @@ func benchGateway(b *testing.B, tools []string) (*Gateway, string) {
 	if err := g.Open(); err != nil {
 		b.Fatal(err)
 	}
-	g.backend = nowhere{}
+	g.line.backend = nowhere{}
 	return g, key.Reveal()
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -19,11 +20,15 @@ type exchange struct {
 	w       *answer
 	r       *http.Request
 	id      string         // request id, also in the answer's X-Request-Id
+	from    netip.Addr     // where it came from
 	caller  *access.Caller // never nil
 	call    *mcp.Call      // what a POST says; nil for GET and DELETE
 	session string         // the backend's own session id; empty when the request named none
 	placed  bool           // it counts among the caller's open streams
 	g       *Gateway
+
+	end        func(cause error) // ends the request's context
+	prev, next *exchange         // on the line, under its lock
 }
 
 // backend carries admitted exchanges to one MCP server.
@@ -91,7 +96,13 @@ func (x *exchange) accepted() error {
 // call are gone from lists, and a list made for one caller says it is private.
 // A message that cannot be read is an error, never passed on.
 func (x *exchange) filter(message []byte) ([]byte, error) {
-	return mcp.FilterTools(message, x.caller.Tools.Allows)
+	return mcp.FilterTools(message, x.allows)
+}
+
+// allows says whether the caller may see a tool by the rules that hold now: a
+// stream may be older than they are.
+func (x *exchange) allows(tool string) bool {
+	return x.g.guard().Allows(x.caller, tool)
 }
 
 // fit filters what may be a list of tools: the answer to a call for one, what a

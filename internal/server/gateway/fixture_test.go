@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse/internal/access"
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
+	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/gateway"
 	"github.com/gatehouse-mcp/gatehouse/internal/store"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
@@ -62,6 +64,44 @@ type fixture struct {
 	tenant   tenant.ID // the default one
 	verifier *apikey.Verifier
 	log      *logged
+	trail    *trail
+}
+
+// trail keeps what is audited, or refuses to.
+type trail struct {
+	mu     sync.Mutex
+	events []audit.Event
+	broken error
+}
+
+func (l *trail) Durable(_ context.Context, e *audit.Event) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.broken == nil {
+		l.events = append(l.events, *e)
+	}
+	return l.broken
+}
+
+func (l *trail) Write(ctx context.Context, e *audit.Event) error { return l.Durable(ctx, e) }
+
+func (l *trail) Healthy() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.broken
+}
+
+// of returns the events of a request id; of all requests for "".
+func (l *trail) of(request string) []audit.Event {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(l.events), func(e audit.Event) bool { return request != "" && e.Request != request })
+}
+
+func (l *trail) fail(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.broken = err
 }
 
 // logged gathers the log.
@@ -85,7 +125,7 @@ func (l *logged) String() string {
 // protect puts a gateway in front of a server. Edits run before it opens.
 func protect(t *testing.T, server http.Handler, edits ...func(*gateway.Gateway)) *fixture {
 	t.Helper()
-	f := &fixture{t: t, up: &recorder{next: server}, log: &logged{}}
+	f := &fixture{t: t, up: &recorder{next: server}, log: &logged{}, trail: &trail{}}
 	f.storeKeys()
 	origin := httptest.NewServer(f.up)
 	t.Cleanup(origin.Close)
@@ -101,7 +141,7 @@ func protect(t *testing.T, server http.Handler, edits ...func(*gateway.Gateway))
 	f.url = "http://" + f.address + "/mcp"
 	g := &gateway.Gateway{
 		Name: "files", Path: "/mcp", PublicURL: f.url, SessionKey: []byte(strings.Repeat("s", 32)),
-		Guard: &access.Guard{Keys: f.verifier}, Upstream: &upstream.Client{URL: base},
+		Guard: &access.Guard{Keys: f.verifier, Audit: &access.Audit{Trail: f.trail}}, Upstream: &upstream.Client{URL: base},
 		Log: slog.New(slog.NewJSONHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, edit := range edits {
@@ -270,4 +310,9 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	id, _, _ := strings.Cut(rest, ",")
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":`+strings.TrimSuffix(id, "}")+`,"result":{}}`)
+}
+
+// atMost lets every key have so many open streams.
+func atMost(g *gateway.Gateway, streams int) {
+	g.Guard.Limits = &access.Limits{Counters: access.NewCounters(), StreamsPerKey: streams}
 }

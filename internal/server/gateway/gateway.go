@@ -4,17 +4,15 @@
 package gateway
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
-	"sync"
 	"time"
 
-	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/access"
 	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
 	"github.com/gatehouse-mcp/gatehouse/internal/upstream"
@@ -22,56 +20,73 @@ import (
 
 // Gateway protects one MCP server at one path. Fill it in, then Open it.
 type Gateway struct {
-	Name       string           // the server's name, for logs
-	Path       string           // where the server is found, such as "/mcp"; "/mcp/" is the same
-	PublicURL  string           // the URL that people give to their clients
-	Hosts      []string         // names in Host that are ours, without port; empty: loopback's names only
-	Origins    []string         // further origins of browser clients, "https://inspector.example"
-	SessionKey []byte           // at least 32 bytes: MAC of session ids, the same on every replica
-	Guard      *access.Guard    // required: the only one who admits
-	Upstream   *upstream.Client // the server, when it is reached over HTTP
-	Stdio      *Stdio           // the server, when it is a program of ours; one of the two
-	Log        *slog.Logger     // required
-	MaxBody    int64            // bytes of a request's body; zero: 4 MiB
-	MaxStreams int              // open event streams of one caller; zero: 1024
-	BodyWait   time.Duration    // how long a client may take to send a body; zero: 30 s
-	KeepAlive  time.Duration    // silence on a stream after which a comment is sent; zero: 15 s
+	Name       string                         // the server's name, for logs
+	Host       string                         // the one name in Host that is this server's, for Front; empty: any
+	Path       string                         // where the server is found, such as "/mcp"; "/mcp/" is the same
+	PublicURL  string                         // the URL that people give to their clients
+	Hosts      []string                       // names in Host that are ours, without port; empty: loopback's names only
+	Origins    []string                       // further origins of browser clients, "https://inspector.example"
+	SessionKey []byte                         // at least 32 bytes: MAC of session ids, the same on every replica
+	Guard      *access.Guard                  // required: the only one who admits
+	Upstream   *upstream.Client               // the server, when it is reached over HTTP
+	Stdio      *Stdio                         // the server, when it is a program of ours; one of the two
+	Earlier    *Gateway                       // instead of both: the gateway whose server this one takes over; see Activate
+	Forward    *upstream.Forward              // what an upstream over HTTP is told of callers; nil: nothing
+	Log        *slog.Logger                   // required
+	MaxBody    int64                          // bytes of a request's body; zero: 4 MiB
+	BodyWait   time.Duration                  // how long a client may take to send a body; zero: 30 s
+	Address    func(*http.Request) netip.Addr // where a request came from; nil: where its connection does
+	Metrics    Metrics                        // nil: nothing is counted
+	Quiet      bool                           // admitted requests get no line in the log unless it is verbose
+	KeepAlive  time.Duration                  // silence on a stream after which a comment is sent; zero: 15 s
 
-	backend  backend
+	line     *Line
 	sessions sealer
 	origins  origins
-	streams  counter
 	page     []byte
 }
 
 const (
-	defaultMaxBody    = 4 << 20
-	defaultMaxStreams = 1024
-	defaultBodyWait   = 30 * time.Second
-	defaultKeepAlive  = 15 * time.Second
+	defaultMaxBody   = 4 << 20
+	defaultBodyWait  = 30 * time.Second
+	defaultKeepAlive = 15 * time.Second
 
 	maxMessage = 16 << 20 // bytes of one message from the server
 )
 
 // Open makes the gateway ready to serve, and says what is missing.
 func (g *Gateway) Open() error {
+	if err := g.prepare(); err != nil {
+		return err
+	}
+	switch {
+	case g.Earlier != nil && g.Upstream == nil && g.Stdio == nil:
+		g.line = g.Earlier.line
+		g.Earlier = nil // or each gateway would keep all before it
+		return nil
+	case g.Earlier == nil && g.Upstream != nil && g.Stdio == nil:
+		g.line = &Line{backend: &streamable{client: g.Upstream, max: maxMessage}}
+	case g.Earlier == nil && g.Upstream == nil && g.Stdio != nil:
+		g.line = &Line{backend: newStdio(*g.Stdio)}
+	default:
+		return fmt.Errorf("gateway %q: want one upstream: by URL, by command or that of an earlier gateway", g.Name)
+	}
+	g.line.current.Store(g)
+	return nil
+}
+
+// prepare makes all but the way to the server.
+func (g *Gateway) prepare() error {
 	if g.Guard == nil || g.Log == nil || len(g.SessionKey) < 32 || g.Path == "" {
 		return fmt.Errorf("gateway %q: guard, log, path and a session key of 32 bytes are required", g.Name)
 	}
-	switch {
-	case (g.Upstream == nil) == (g.Stdio == nil):
-		return fmt.Errorf("gateway %q: want one upstream, by URL or by command", g.Name)
-	case g.Upstream != nil:
-		g.backend = &streamable{client: g.Upstream, max: maxMessage}
-	default:
-		g.backend = newStdio(*g.Stdio)
+	if g.Forward != nil && g.Stdio != nil {
+		return fmt.Errorf("gateway %q: only an upstream by URL can be told of callers", g.Name)
 	}
 	g.MaxBody = orDefault(g.MaxBody, defaultMaxBody)
-	g.MaxStreams = orDefault(g.MaxStreams, defaultMaxStreams)
 	g.BodyWait = orDefault(g.BodyWait, defaultBodyWait)
 	g.KeepAlive = orDefault(g.KeepAlive, defaultKeepAlive)
 	g.sessions = sealer{key: g.SessionKey, server: g.Name}
-	g.streams = counter{limit: g.MaxStreams}
 	g.page = helperPage(g.PublicURL)
 	return g.origins.init(g.Hosts, g.Origins, g.PublicURL)
 }
@@ -84,18 +99,40 @@ func orDefault[T int | int64 | time.Duration](v, d T) T {
 }
 
 // Close ends every session and child; it returns when they are gone.
-func (g *Gateway) Close() { g.backend.close() }
+func (g *Gateway) Close() { g.line.close() }
 
 // ServeHTTP answers one request and writes one line about it.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a := &answer{ResponseWriter: w, id: rand.Text()[:16]}
 	a.Header().Set("X-Request-Id", a.id)
 	g.hurry(a, r)
-	v := &visit{began: time.Now()}
+	v := &visit{began: time.Now(), from: g.address(r)}
 	defer g.finish(a, r, v)
 	if v.err = g.serve(a, r, v); v.err != nil {
-		a.refuse(v.err, v.call)
+		g.refuse(a, r, v)
 	}
+}
+
+// address is where a request came from; invalid when that is not known.
+func (g *Gateway) address(r *http.Request) netip.Addr {
+	if g.Address != nil {
+		return g.Address(r)
+	}
+	from, _ := netip.ParseAddrPort(r.RemoteAddr)
+	return from.Addr().Unmap()
+}
+
+// refuse answers with an error, and before that has it written down.
+func (g *Gateway) refuse(a *answer, r *http.Request, v *visit) {
+	if status, _, _ := told(v.err); !v.passed || !v.stream && status < http.StatusInternalServerError { // the way to the server may refuse too
+		v.passed = false
+		g.refused(a, r, v)
+	}
+	if v.page && !access.Unwritten(v.err) {
+		a.html(g.page, v.err)
+		return
+	}
+	a.refuse(v.err, v.call)
 }
 
 // finish ends a request, also one that panicked: that costs its caller a 500,
@@ -106,20 +143,15 @@ func (g *Gateway) finish(a *answer, r *http.Request, v *visit) {
 		cut = a.status != 0
 		v.err = fmt.Errorf("panic: %v", p)
 		g.Log.Error("panic", "request", a.id, "panic", printable(fmt.Sprint(p)), "stack", string(debug.Stack()))
-		a.refuse(v.err, v.call)
+		g.refuse(a, r, v)
+	}
+	if v.passed {
+		g.done(a, v)
 	}
 	g.record(a, r, v)
 	if cut {
 		panic(http.ErrAbortHandler) // the client must not take half an answer for a whole one
 	}
-}
-
-// visit gathers what the line in the log says about a request.
-type visit struct {
-	began  time.Time
-	caller *access.Caller
-	call   *mcp.Call
-	err    error
 }
 
 // serve is the life of a request: each step refuses or hands on.
@@ -131,21 +163,23 @@ func (g *Gateway) serve(a *answer, r *http.Request, v *visit) error {
 		return err
 	}
 	if preflight(a, r) {
+		v.asked = true
 		return nil
 	}
-	x := &exchange{w: a, r: r, id: a.id, g: g}
+	x := &exchange{w: a, r: r, id: a.id, g: g, from: v.from}
 	if err := g.admit(x); err != nil {
-		if wantsPage(r, err) {
-			a.html(g.page, err)
-			v.err = err
-			return nil
-		}
+		v.page = wantsPage(r, err)
 		return err
 	}
-	v.caller = x.caller
-	ctx, stop := g.Guard.Watch(r.Context(), x.caller)
-	defer stop()
-	x.r = r.WithContext(ctx)
+	v.caller, v.x = x.caller, x
+	ctx, end := g.guard().Watch(r.Context(), x.caller)
+	defer end(nil)
+	x.r, x.end = r.WithContext(ctx), end
+	g.line.enter(x)
+	defer g.line.leave(x)
+	if err := g.guard().Welcome(x.caller); err != nil { // a change may have come between
+		return err
+	}
 	return g.dispatch(x, v)
 }
 
@@ -160,10 +194,15 @@ func (g *Gateway) dispatch(x *exchange, v *visit) error {
 		if err := g.bind(x); err != nil {
 			return err
 		}
-		if err := g.Guard.Check(x.caller, x.call); err != nil {
+		release, err := x.hold()
+		if err != nil {
 			return err
 		}
-		return g.backend.post(x)
+		defer release()
+		if err := g.check(x, v); err != nil {
+			return err
+		}
+		return g.line.post(x)
 	case http.MethodGet, http.MethodDelete:
 		version, err := mcp.HeaderVersion(x.r.Header)
 		if err != nil {
@@ -175,73 +214,19 @@ func (g *Gateway) dispatch(x *exchange, v *visit) error {
 		if err := g.bind(x); err != nil {
 			return err
 		}
-		if x.r.Method == http.MethodDelete {
-			return g.backend.delete(x)
-		}
-		leave, err := x.place() // before the server hears of it: nothing else can come of it
+		release, err := x.hold() // before the server hears of it: nothing else can come of it
 		if err != nil {
 			return err
 		}
-		defer leave()
-		return g.backend.get(x)
+		defer release()
+		if err := g.check(x, v); err != nil {
+			return err
+		}
+		if x.r.Method == http.MethodDelete {
+			return g.line.delete(x)
+		}
+		return g.line.get(x)
 	default:
 		return notAllowed("GET, POST, DELETE")
 	}
-}
-
-// record writes the request's line: refusals always, the rest when asked for.
-func (g *Gateway) record(a *answer, r *http.Request, v *visit) {
-	level := slog.LevelDebug
-	if v.err != nil || a.dropped > 0 {
-		level = slog.LevelWarn
-	}
-	ctx := context.Background()
-	if !g.Log.Enabled(ctx, level) {
-		return
-	}
-	attrs := []slog.Attr{
-		slog.String("server", g.Name), slog.String("request", a.id), slog.String("address", r.RemoteAddr),
-		slog.String("http", printable(r.Method)), slog.Int("status", a.status), slog.Duration("took", time.Since(v.began)),
-	}
-	if c := v.caller; c != nil {
-		attrs = append(attrs, slog.String("tenant", c.TenantName), slog.String("key", c.KeyID))
-	}
-	if v.call != nil && len(v.call.Messages) > 0 {
-		m := v.call.Messages[0]
-		attrs = append(attrs, slog.String("method", printable(m.Method)), slog.String("name", printable(m.Name)))
-	}
-	if a.dropped > 0 {
-		attrs = append(attrs, slog.Int("dropped", a.dropped))
-	}
-	if v.err != nil {
-		attrs = append(attrs, reason(v.err)...)
-	}
-	g.Log.LogAttrs(ctx, level, "request", attrs...)
-}
-
-// counter bounds how much of something each caller holds at once.
-type counter struct {
-	limit int
-	mu    sync.Mutex
-	held  map[string]int
-}
-
-// take counts one more for the caller, or refuses. release gives it back.
-func (c *counter) take(caller string) (release func(), err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.held == nil {
-		c.held = make(map[string]int)
-	}
-	if c.held[caller] >= c.limit {
-		return nil, &gatehouse.Error{Code: "GH-1503", Status: http.StatusServiceUnavailable, Description: "Too many open streams for this key. Close some, or retry later."}
-	}
-	c.held[caller]++
-	return func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.held[caller]--; c.held[caller] == 0 {
-			delete(c.held, caller)
-		}
-	}, nil
 }

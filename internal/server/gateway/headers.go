@@ -1,10 +1,13 @@
 package gateway
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 
+	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
+	"github.com/gatehouse-mcp/gatehouse/internal/upstream"
 )
 
 // forwarded are the request headers that an upstream gets. It is a list of
@@ -22,8 +25,9 @@ var returned = []string{"Mcp-Protocol-Version", "Retry-After", "Allow"}
 
 const paramPrefix = "Mcp-Param-"
 
-// outbound returns the headers of the request to the upstream.
-func outbound(x *exchange) http.Header {
+// outbound returns the headers of the request to the upstream: what may pass of
+// the client's, and what we say, last.
+func outbound(x *exchange) (http.Header, error) {
 	out := make(http.Header, len(x.r.Header))
 	for name, values := range x.r.Header {
 		switch {
@@ -36,7 +40,34 @@ func outbound(x *exchange) http.Header {
 		out[headerSession] = []string{x.session}
 	}
 	out["X-Request-Id"] = []string{x.id}
-	return out
+	if err := attach(out, x); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// attach has the headers of a request to the upstream say whom it is for, and
+// sign in. Nothing that a client sends can be in its place.
+func attach(h http.Header, x *exchange) error {
+	if x.g.Forward == nil {
+		return nil
+	}
+	c := &upstream.Caller{
+		Subject: x.caller.Subject, Tenant: x.caller.Tenant, TenantName: x.caller.TenantName, KeyID: x.caller.KeyID, RequestID: x.id,
+	}
+	if x.call != nil && !x.call.Batch {
+		m := &x.call.Messages[0]
+		c.Method = m.Method
+		if m.Method == "tools/call" {
+			c.Tool = m.Name
+		}
+	}
+	err := x.g.Forward.Attach(x.ctx(), h, c)
+	var refused *gatehouse.Error
+	if err != nil && !errors.As(err, &refused) {
+		err = &gatehouse.Error{Code: "GH-1901", Status: http.StatusInternalServerError, Description: "Something went wrong here. The request id tells the operator what.", Cause: err}
+	}
+	return err
 }
 
 // ofBody says whether a header tells of a body.

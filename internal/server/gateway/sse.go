@@ -58,13 +58,31 @@ func (s *stream) begin() error {
 	return s.write(nil)
 }
 
+// hold counts the exchange among its caller's calls under way, or among their
+// open streams, or refuses. What it returns gives that back.
+func (x *exchange) hold() (release func(), err error) {
+	if x.lasts() {
+		return x.place()
+	}
+	return x.g.guard().Hold(x.caller, false)
+}
+
+// lasts says whether the exchange is a stream by its nature, not a call that is
+// answered by one.
+func (x *exchange) lasts() bool {
+	if x.call == nil {
+		return x.r.Method == http.MethodGet
+	}
+	return x.call.Messages[0].Method == "subscriptions/listen"
+}
+
 // place counts the exchange among its caller's open streams, or refuses. What
 // it returns gives the place back; an exchange that has one needs no second.
 func (x *exchange) place() (leave func(), err error) {
 	if x.placed {
 		return func() {}, nil
 	}
-	leave, err = x.g.streams.take(x.caller.Tenant + " " + x.caller.Subject)
+	leave, err = x.g.guard().Hold(x.caller, true)
 	x.placed = err == nil
 	return leave, err
 }

@@ -23,7 +23,7 @@ type Description struct {
 // Of a server over HTTP nothing is asked. The error may contain what the child
 // wrote; it is for operators.
 func (g *Gateway) Describe(ctx context.Context) (Description, error) {
-	s, ok := g.backend.(*stdio)
+	s, ok := g.line.backend.(*stdio)
 	if !ok {
 		return Description{}, nil
 	}

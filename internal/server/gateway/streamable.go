@@ -28,7 +28,11 @@ func (s *streamable) close()                   { s.client.Close() }
 
 // send sends the exchange on to a target, its body as it was read.
 func (s *streamable) send(x *exchange, target string) (*http.Response, error) {
-	q := upstream.Request{Method: x.r.Method, Header: outbound(x), Target: target}
+	h, err := outbound(x)
+	if err != nil {
+		return nil, err
+	}
+	q := upstream.Request{Method: x.r.Method, Header: h, Target: target}
 	if x.call != nil {
 		q.Body = x.call.Raw
 	}
@@ -104,6 +108,10 @@ func (s *streamable) answer(x *exchange, resp *http.Response) error {
 func away(x *exchange, err error) error {
 	if cause := ended(x); cause != nil {
 		return cause
+	}
+	var refused *gatehouse.Error
+	if errors.As(err, &refused) { // it was not even asked
+		return refused
 	}
 	e := &gatehouse.Error{Code: "GH-1601", Status: http.StatusBadGateway, Description: "The server behind the gateway cannot be reached.", Cause: err}
 	if errors.Is(err, upstream.ErrTimeout) {

@@ -46,6 +46,10 @@ func Run(t *testing.T, open func(*testing.T) *store.DB) {
 		{"concurrent changes are all seen by following the revision", follow},
 		{"the last use is kept and moves no revision", uses},
 		{"a secret is made once", secret},
+		{"a signing key comes, moves and goes", signingLife},
+		{"a change of signing keys is whole, and refused when it was decided upon another set", signingRefused},
+		{"one of many changes the signing keys", signingRace},
+		{"the seal's check value is made once and exchanged by whoever knows it", sealCheck},
 	} {
 		t.Run(s.name, func(t *testing.T) { s.test(t, open(t)) })
 	}

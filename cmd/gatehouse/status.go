@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
+)
+
+func (a *app) status() *cobra.Command {
+	return &cobra.Command{
+		Use:   "status",
+		Short: "Show what a running server serves, and what is wrong with it",
+		Long: "Show the servers, the configuration in force and every problem. It ends with 1 when there is a problem, and\n" +
+			"with 4 when nothing runs.",
+		Example:               "  gatehouse status\n  gatehouse status -c gatehouse.yaml --json",
+		Args:                  exactly(),
+		DisableFlagsInUseLine: true,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.with(c.Context(), false, func(ctx context.Context, d *door) error {
+				s, err := d.Status(ctx)
+				if err != nil {
+					return err
+				}
+				return a.showStatus(s)
+			})
+		},
+	}
+}
+
+func (a *app) showStatus(s *adminapi.Status) error {
+	if !s.Running {
+		if a.json {
+			if err := a.object(s); err != nil {
+				return err
+			}
+		}
+		return &fault{exitNotFound, "GH-2401", "No server runs over this installation. Start it: gatehouse serve, or gatehouse up."}
+	}
+	if a.json {
+		if err := a.object(s); err != nil {
+			return err
+		}
+	} else {
+		sign := "✓"
+		if len(s.Problems) > 0 {
+			sign = "✗"
+		}
+		a.print("%s running since %s, pid %d, %s, on %s\n", a.mark(a.out, sign), a.ago(s.Since), s.PID, s.Version, strings.Join(s.Listen, ", "))
+		if s.Config != "" {
+			a.print("  configuration %s, loaded %s\n", s.Config, a.ago(s.Loaded))
+		}
+		rows := [][]string{{"SERVER", "URL", "UNDER WAY"}}
+		for _, v := range s.Servers {
+			rows = append(rows, []string{v.Name, v.URL, strconv.Itoa(v.UnderWay)})
+		}
+		if err := a.table(rows); err != nil {
+			return err
+		}
+		for _, w := range s.Weakened {
+			a.warn("%s", w)
+		}
+		for _, p := range s.Problems {
+			a.print("%s %s\n", a.mark(a.out, "✗"), p)
+		}
+	}
+	if n := len(s.Problems); n > 0 {
+		return &fault{exitFailure, "GH-2409", strconv.Itoa(n) + " of its problems need an operator."}
+	}
+	return nil
+}

@@ -1,0 +1,241 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"reflect"
+	"strings"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/access"
+	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
+	"github.com/gatehouse-mcp/gatehouse/internal/config"
+	"github.com/gatehouse-mcp/gatehouse/internal/policy"
+	"github.com/gatehouse-mcp/gatehouse/internal/process"
+	"github.com/gatehouse-mcp/gatehouse/internal/server/gateway"
+	"github.com/gatehouse-mcp/gatehouse/internal/upstream"
+)
+
+// served is a server of the configuration, and the gateway in front of it.
+type served struct {
+	config  config.Upstream
+	gateway *gateway.Gateway
+	client  *upstream.Client // nil: the server is a child
+	fresh   bool             // its way to the server was opened for it
+}
+
+// same says whether a server is still reached in the same way, so that what is
+// open to it may stay.
+func (a *served) same(b *config.Upstream) bool {
+	return a.config.URL == b.URL && a.config.Transport == b.Transport && reflect.DeepEqual(a.config.Stdio, b.Stdio)
+}
+
+// newServed makes the gateway in front of a server. It takes over the way to
+// the server from an earlier one, if that is still the same.
+func (r *Running) newServed(ctx context.Context, c *config.Config, u *config.Upstream, earlier *served) (*served, error) {
+	guard, err := r.newGuard(c, u)
+	if err != nil {
+		return nil, err
+	}
+	forward, err := newForward(ctx, r.Installation, *u, origin(Resource(c, u, r.Address)))
+	if err != nil {
+		return nil, err
+	}
+	v := &served{config: *u, fresh: earlier == nil || !earlier.same(u)}
+	v.gateway = &gateway.Gateway{
+		Name: u.Name, Host: u.Host, Path: u.Path, PublicURL: Resource(c, u, r.Address), Hosts: hosts(r.Address), Origins: c.Server.AllowOrigins,
+		SessionKey: r.sessionKey, Guard: guard, Log: r.server.Options.Log, MaxBody: c.Server.MaxBody,
+		Forward: forward, Address: r.address, Metrics: r.metrics, Quiet: r.server.Quiet,
+	}
+	switch {
+	case !v.fresh:
+		v.gateway.Earlier, v.client = earlier.gateway, earlier.client
+	case u.Stdio != nil:
+		if v.gateway.Stdio, err = r.server.newStdio(u); err != nil {
+			return nil, err
+		}
+	default:
+		target, err := url.Parse(u.URL)
+		if err != nil {
+			return nil, errors.New("the upstream is not a URL") // the parser's error repeats it
+		}
+		v.client = &upstream.Client{URL: target}
+		v.gateway.Upstream = v.client
+	}
+	if err := v.gateway.Open(); err != nil {
+		return nil, fmt.Errorf("open the gateway: %w", err)
+	}
+	return v, nil
+}
+
+// address is where a request came from.
+func (r *Running) address(q *http.Request) netip.Addr {
+	from, _ := r.edge.Address(q)
+	return from
+}
+
+// Resource is the URL by which callers know a server of a configuration, when
+// address is what is listened on.
+func Resource(c *config.Config, u *config.Upstream, address string) string {
+	secure := c.Server.TLS.On() || c.Server.TLS.TerminatedByProxy
+	base := strings.TrimSuffix(c.Server.PublicURL, "/")
+	public, err := url.Parse(base)
+	switch {
+	case base != "" && u.Host != "" && err == nil:
+		public.Host = u.Host + strings.TrimPrefix(public.Host, public.Hostname())
+		base = public.String()
+	case base != "":
+	case u.Host != "":
+		address = u.Host
+		fallthrough
+	case secure:
+		base = map[bool]string{true: "https://", false: "http://"}[secure] + address
+	default:
+		base = "http://" + address
+	}
+	return base + u.Path
+}
+
+// origin is a URL without its path.
+func origin(resource string) string {
+	u, err := url.Parse(resource)
+	if err != nil {
+		return resource
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+// newGuard makes what decides about the callers of a server.
+func (r *Running) newGuard(c *config.Config, u *config.Upstream) (*access.Guard, error) {
+	g := &access.Guard{}
+	if c.Auth.APIKeys != nil {
+		g.Keys = r.Verifier
+	}
+	if len(u.Tenants) > 0 {
+		g.Tenants = map[string]struct{}{}
+		for _, name := range u.Tenants {
+			g.Tenants[name] = struct{}{}
+		}
+	}
+	p := &c.Policy
+	if u.Policy != nil {
+		p = u.Policy
+	}
+	rules, err := newRules(p, u.Name)
+	if err != nil {
+		return nil, err
+	}
+	g.Rules = rules
+	if g.Audit, err = r.newAudit(c); err != nil {
+		return nil, err
+	}
+	g.Limits, err = r.newLimits(c, u)
+	return g, err
+}
+
+// newAudit says what is written down of the callers of a server.
+func (r *Running) newAudit(c *config.Config) (*access.Audit, error) {
+	a := &access.Audit{Trail: r.Trail, Strict: c.Audit.Strict}
+	if c.Audit.Arguments == nil {
+		return a, nil
+	}
+	set, err := policy.Compile(c.Audit.Arguments.Tools)
+	if err != nil {
+		return nil, fmt.Errorf("audit.arguments.tools: %w", err)
+	}
+	a.Args = &set
+	if a.Redact, err = policy.Compile(c.Audit.Arguments.Redact); err != nil {
+		return nil, fmt.Errorf("audit.arguments.redact: %w", err)
+	}
+	return a, nil
+}
+
+// newRules compiles the rules that are about a server.
+func newRules(p *config.Policy, server string) (*policy.Rules, error) {
+	var rules []policy.Rule
+	for i := range p.Rules {
+		from := &p.Rules[i]
+		if !about(from.Servers, server) {
+			continue
+		}
+		to := policy.Rule{Name: from.Name, Tenants: from.Tenants, Deny: from.Effect == config.Deny}
+		if to.Name == "" {
+			to.Name = fmt.Sprintf("policy.rules[%d]", i)
+		}
+		var err error
+		if to.Tools, err = policy.Compile(from.Tools); err != nil {
+			return nil, fmt.Errorf("rule %s: %w", to.Name, err)
+		}
+		if len(from.Keys) > 0 {
+			keys, err := policy.Compile(from.Keys)
+			if err != nil {
+				return nil, fmt.Errorf("rule %s: keys: %w", to.Name, err)
+			}
+			to.Keys = &keys
+		}
+		rules = append(rules, to)
+	}
+	return policy.NewRules(p.Default == config.Allow, rules), nil
+}
+
+func about(servers []string, server string) bool {
+	if len(servers) == 0 {
+		return true
+	}
+	for _, s := range servers {
+		if s == server {
+			return true
+		}
+	}
+	return false
+}
+
+// newLimits compiles the limits of a server; the counters are everybody's.
+func (r *Running) newLimits(c *config.Config, u *config.Upstream) (*access.Limits, error) {
+	l := &access.Limits{
+		Counters: r.counters,
+		PerKey:   c.Limits.PerKey, PerTenant: c.Limits.PerTenant, PerPrincipal: c.Limits.PerPrincipal, PerAddress: c.Limits.PerAddress,
+		CallsPerKey: c.Limits.Concurrent.PerKey, CallsPerTenant: c.Limits.Concurrent.PerTenant,
+		StreamsPerKey: c.Limits.Streams.PerKey, StreamsPerTenant: c.Limits.Streams.PerTenant,
+	}
+	for _, list := range [...][]config.ToolRate{c.Limits.PerTool, u.PerTool} {
+		for _, t := range list {
+			set, err := policy.Compile([]string{t.Tools})
+			if err != nil {
+				return nil, fmt.Errorf("limits.per_tool: %w", err)
+			}
+			l.PerTool = append(l.PerTool, access.ToolRate{Name: u.Name + " " + t.Tools, Tools: set, Rate: t.Rate})
+		}
+	}
+	return l, nil
+}
+
+// newStdio says how the child is started. Its program is looked up now, so that
+// one that appears earlier in PATH later on is not run.
+func (s *Server) newStdio(u *config.Upstream) (*gateway.Stdio, error) {
+	if err := process.Conceal(); err != nil { // a child of the same account could read our environment
+		return nil, fmt.Errorf("hide our memory from children: %w", err)
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		return nil, fmt.Errorf("working directory: %w", err)
+	}
+	path := ""
+	for _, kv := range s.Environ {
+		if v, ok := strings.CutPrefix(kv, "PATH="); ok {
+			path = v
+		}
+	}
+	program, err := process.Resolve(u.Stdio.Command[0], path, orDefault(u.Stdio.Cwd, here))
+	if err != nil {
+		return nil, &adminapi.Error{Status: http.StatusBadRequest, Code: "GH-2302", Message: fmt.Sprintf("The server cannot be started: %v.", err)}
+	}
+	return &gateway.Stdio{Process: process.Spec{
+		Name: u.Name, Command: append([]string{program}, u.Stdio.Command[1:]...), Dir: u.Stdio.Cwd, User: u.Stdio.User,
+		Env: u.Stdio.Env, Environ: s.Environ, Log: s.Options.Log, Grace: childTime,
+	}}, nil
+}

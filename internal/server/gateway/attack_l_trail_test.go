@@ -1,0 +1,107 @@
+package gateway_test
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/access"
+	"github.com/gatehouse-mcp/gatehouse/internal/audit"
+	"github.com/gatehouse-mcp/gatehouse/internal/config"
+	"github.com/gatehouse-mcp/gatehouse/internal/policy"
+	"github.com/gatehouse-mcp/gatehouse/internal/server/gateway"
+)
+
+const callEcho = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"get_a","arguments":{"city":"Rome","api_key":"hunter2-canary"}}}`
+
+// TestA169AdmittedCalls wants one event for each call, with who, what, from where and how it ended.
+func TestA169AdmittedCalls(t *testing.T) {
+	s := besiege(t, http.HandlerFunc(echo))
+	got := s.one(t, s.plain("POST", "/mcp", callEcho, s.bearer()))
+	events := s.trail.of(got.header.Get("X-Request-Id"))
+	if len(events) != 1 {
+		t.Fatalf("got %+v, want one event", events)
+	}
+	e := events[0]
+	if e.Kind != config.AuditToolCall || e.Method != "tools/call" || e.Name != "get_a" || e.Outcome != audit.OK || e.Status != http.StatusOK ||
+		e.Tenant != "default" || e.KeyID != s.id || e.Subject != "key:"+s.id || !e.Address.IsLoopback() || e.Took <= 0 || e.Server != "files" {
+		t.Errorf("got %+v, want the call told in full", e)
+	}
+	if e.Args != nil {
+		t.Errorf("got the arguments %s, which nobody asked for", e.Args)
+	}
+}
+
+func TestA169ArgumentsOnlyWhenAskedForAndRedacted(t *testing.T) {
+	some, err := policy.Compile([]string{"get_*"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	city, err := policy.Compile([]string{"cit*"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := besiege(t, http.HandlerFunc(echo), func(g *gateway.Gateway) { g.Guard.Audit.Args, g.Guard.Audit.Redact = &some, city })
+	got := s.one(t, s.plain("POST", "/mcp", callEcho, s.bearer()))
+	events := s.trail.of(got.header.Get("X-Request-Id"))
+	if len(events) != 1 || events[0].Args == nil {
+		t.Fatalf("got %+v, want one event with arguments", events)
+	}
+	if args := string(events[0].Args); strings.Contains(args, "Rome") || strings.Contains(args, "hunter2") || !strings.Contains(args, "city") {
+		t.Errorf("got %s, want the names of both arguments and the value of neither", args)
+	}
+	other := s.one(t, s.plain("POST", "/mcp", strings.Replace(callEcho, "get_a", "put_a", 1), s.bearer()))
+	if events := s.trail.of(other.header.Get("X-Request-Id")); len(events) != 1 || events[0].Args != nil {
+		t.Errorf("got %+v, want no arguments of another tool", events)
+	}
+}
+
+// TestA171NothingPassesUnwritten breaks the trail: neither calls nor refusals happen in secret.
+func TestA171NothingPassesUnwritten(t *testing.T) {
+	s := besiege(t, http.HandlerFunc(echo))
+	for name, request := range map[string]string{
+		"a call":                s.plain("POST", "/mcp", callEcho, s.bearer()),
+		"a stream":              s.plain("GET", "/mcp", "", s.bearer(), "Accept: text/event-stream"),
+		"a refused credential":  s.plain("POST", "/mcp", ping, "Authorization: Bearer nonsense"),
+		"no credential":         s.plain("POST", "/mcp", ping),
+		"a page for a browser":  s.plain("GET", "/mcp", "", "Accept: text/html"),
+		"a method nobody knows": s.plain("POST", "/mcp", `{"jsonrpc":"2.0","id":1,"method":"x/y"}`, s.bearer()),
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := s.up.count()
+			s.trail.fail(errors.New("no space left on device"))
+			got := s.one(t, request)
+			s.trail.fail(nil)
+			if got.status != http.StatusServiceUnavailable || !strings.Contains(got.body, "GH-1903") || strings.Contains(got.body, "no space") {
+				t.Errorf("got %d %s, want 503 GH-1903", got.status, got.body)
+			}
+			if n := s.up.count() - before; n != 0 {
+				t.Errorf("got %d requests at the server, want none", n)
+			}
+			s.lives(t)
+		})
+	}
+}
+
+// TestA172StrictWritesFirst wants the intent on record when the server hears of a call.
+func TestA172StrictWritesFirst(t *testing.T) {
+	var s *siege
+	seen := make(chan []audit.Event, 1)
+	s = besiege(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case seen <- s.trail.of(r.Header.Get("X-Request-Id")):
+		default:
+		}
+		echo(w, r)
+	}), func(g *gateway.Gateway) {
+		g.Guard.Audit = &access.Audit{Trail: g.Guard.Audit.Trail, Strict: true}
+	})
+	got := s.one(t, s.plain("POST", "/mcp", callEcho, s.bearer()))
+	if at := <-seen; len(at) != 1 || at[0].Phase != audit.Intent || at[0].Name != "get_a" {
+		t.Errorf("got %+v when the call was carried out, want its intent", at)
+	}
+	if events := s.trail.of(got.header.Get("X-Request-Id")); len(events) != 2 || events[1].Phase != audit.Result || events[1].Outcome != audit.OK {
+		t.Errorf("got %+v, want intent and result", events)
+	}
+}

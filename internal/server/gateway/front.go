@@ -1,0 +1,50 @@
+package gateway
+
+import (
+	"net/http"
+	"strings"
+)
+
+// Front stands before the servers of a listener and picks whose a request is,
+// by host and path. It decides nothing else: what is nobody's is refused by a
+// gateway like everything that a gateway refuses.
+type Front struct {
+	Gateways []*Gateway              // at least one, opened
+	Public   map[string]http.Handler // by path: what anybody may fetch, such as /.well-known/jwks.json
+}
+
+// ServeHTTP hands a request on.
+func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	path, _, _ := strings.Cut(r.RequestURI, "?")
+	if h := f.Public[path]; h != nil {
+		h.ServeHTTP(w, r)
+		return
+	}
+	f.pick(hostname(r.Host), path).ServeHTTP(w, r)
+}
+
+// pick returns the gateway of a host and path; else one of the host, which has
+// nothing at the path; else any, by whose name we do not go.
+func (f *Front) pick(host, path string) *Gateway {
+	var near *Gateway
+	for _, g := range f.Gateways {
+		if g.Host != "" && g.Host != host {
+			continue
+		}
+		if g.serves(path) {
+			return g
+		}
+		if near == nil {
+			near = g
+		}
+	}
+	if near == nil {
+		near = f.Gateways[0]
+	}
+	return near
+}
+
+// serves says whether a path is one of this gateway's.
+func (g *Gateway) serves(path string) bool {
+	return path == g.Path || path == g.Path+"/"
+}

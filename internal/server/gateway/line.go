@@ -1,0 +1,134 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"sync/atomic"
+
+	"github.com/gatehouse-mcp/gatehouse"
+	"github.com/gatehouse-mcp/gatehouse/internal/access"
+)
+
+// Line is the way to one MCP server, and the exchanges that are under way on
+// it. It outlives the gateway that opened it: when the configuration changes,
+// the next gateway takes it over, so that no stream ends and no child restarts
+// because a limit was raised.
+type Line struct {
+	backend
+
+	current atomic.Pointer[Gateway] // whose rules hold now
+
+	mu    sync.Mutex
+	first *exchange
+	count int
+	empty chan struct{} // closed when count falls to zero; nil: nobody waits
+}
+
+// enter notes an exchange that is under way; leave is called when it is over.
+func (l *Line) enter(x *exchange) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.count++
+	x.next = l.first
+	if l.first != nil {
+		l.first.prev = x
+	}
+	l.first = x
+}
+
+func (l *Line) leave(x *exchange) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if x.prev != nil {
+		x.prev.next = x.next
+	} else {
+		l.first = x.next
+	}
+	if x.next != nil {
+		x.next.prev = x.prev
+	}
+	x.prev, x.next = nil, nil
+	if l.count--; l.count == 0 && l.empty != nil {
+		close(l.empty)
+		l.empty = nil
+	}
+}
+
+// cut ends the exchanges under way for which why returns a reason.
+func (l *Line) cut(why func(*exchange) *gatehouse.Error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for x := l.first; x != nil; x = x.next {
+		if e := why(x); e != nil {
+			x.end(e)
+		}
+	}
+}
+
+// drain returns when nothing is under way, or ctx has ended.
+func (l *Line) drain(ctx context.Context) {
+	l.mu.Lock()
+	if l.count == 0 {
+		l.mu.Unlock()
+		return
+	}
+	if l.empty == nil {
+		l.empty = make(chan struct{})
+	}
+	empty := l.empty
+	l.mu.Unlock()
+	select {
+	case <-empty:
+	case <-ctx.Done():
+	}
+}
+
+// Activate has the rules of g hold for everything on its line, streams that are
+// open included: callers whom g does not know are cut off. Only a gateway with
+// an Earlier needs it, once everything else that changes with it is sound.
+func (g *Gateway) Activate() { g.govern(g.line) }
+
+// Govern has the rules of g hold for what is still under way at an earlier
+// gateway of the same server, which was reached in another way.
+func (g *Gateway) Govern(earlier *Gateway) { g.govern(earlier.line) }
+
+func (g *Gateway) govern(l *Line) {
+	l.current.Store(g)
+	l.cut(func(x *exchange) *gatehouse.Error { return g.Guard.Welcome(x.caller) })
+}
+
+// guard decides by the rules that hold now: a request may have come in before a change of them.
+func (g *Gateway) guard() *access.Guard { return g.line.current.Load().Guard }
+
+// Shares says whether two gateways have one way to one server.
+func (g *Gateway) Shares(other *Gateway) bool { return g.line == other.line }
+
+// Retire ends a gateway whose server is no longer reached in its way: every
+// exchange under way ends with cause, or with nil goes on until ctx ends; then
+// the way itself.
+func (g *Gateway) Retire(ctx context.Context, cause *gatehouse.Error) {
+	if cause == nil {
+		g.line.drain(ctx)
+		cause = &gatehouse.Error{Code: "GH-1605", Status: http.StatusServiceUnavailable, Description: "This server was taken out of service."}
+	}
+	g.line.cut(func(*exchange) *gatehouse.Error { return cause })
+	g.line.close()
+}
+
+// Cut ends the streams that never end by themselves.
+func (g *Gateway) Cut(cause *gatehouse.Error) {
+	g.line.cut(func(x *exchange) *gatehouse.Error {
+		if x.lasts() {
+			return cause
+		}
+		return nil
+	})
+}
+
+// UnderWay returns how many exchanges are open now.
+func (g *Gateway) UnderWay() int {
+	g.line.mu.Lock()
+	defer g.line.mu.Unlock()
+	return g.line.count
+}

@@ -1,0 +1,195 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/gatehouse-mcp/gatehouse"
+	"github.com/gatehouse-mcp/gatehouse/internal/access"
+	"github.com/gatehouse-mcp/gatehouse/internal/audit"
+	"github.com/gatehouse-mcp/gatehouse/internal/config"
+	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
+)
+
+// visit gathers what is told about a request when it is over: in the log, in
+// the audit trail and in numbers.
+type visit struct {
+	began  time.Time
+	from   netip.Addr
+	caller *access.Caller
+	call   *mcp.Call
+	x      *exchange
+	passed bool // it was admitted: what comes now is an outcome, not a refusal
+	stream bool // it is an open stream
+	page   bool // a browser lost its way, and gets a page
+	asked  bool // a browser only asked whether it may
+	err    error
+
+	event [1]audit.Event // room for the usual one
+}
+
+// check asks whether an admitted caller's request may pass, and has it written
+// down if it may.
+func (g *Gateway) check(x *exchange, v *visit) error {
+	if err := g.guard().Check(x.caller, x.call); err != nil {
+		return err
+	}
+	return v.passes(x)
+}
+
+// passes ends the judging of an admitted request: from here on it is carried
+// out. It is refused if that could not be written down.
+func (v *visit) passes(x *exchange) error {
+	g := x.g
+	v.stream = x.lasts()
+	if a := g.guard().Audit; a == nil || !a.Strict && !v.stream {
+		err := g.guard().Admitted(x.ctx(), nil)
+		v.passed = err == nil
+		return err
+	}
+	events := v.events(x.w, x.r, g)
+	for i := range events {
+		if v.stream {
+			events[i].Action = "open"
+		}
+	}
+	err := g.guard().Admitted(x.ctx(), events)
+	if err == nil && v.stream && !g.guard().Audit.Strict {
+		err = g.guard().Done(x.ctx(), &events[0])
+	}
+	v.passed = err == nil
+	return err
+}
+
+// events are what the trail says: one for each message of a batch.
+func (v *visit) events(a *answer, r *http.Request, g *Gateway) []audit.Event {
+	base := &v.event[0]
+	*base = audit.Event{Time: v.began, Request: a.id, Server: g.Name, Address: v.from}
+	if c := v.caller; c != nil {
+		base.Tenant, base.TenantID, base.Subject, base.KeyID = c.TenantName, c.Tenant, c.Subject, c.KeyID
+	}
+	if v.call == nil {
+		base.Kind, base.Method = config.AuditCall, r.Method
+		if v.stream {
+			base.Kind = config.AuditStream
+		}
+		return v.event[:]
+	}
+	if len(v.call.Messages) == 1 {
+		v.describe(base, &v.call.Messages[0], g)
+		return v.event[:]
+	}
+	all := make([]audit.Event, 0, len(v.call.Messages))
+	for i := range v.call.Messages {
+		if m := &v.call.Messages[i]; m.Kind != mcp.Response {
+			all = append(all, *base)
+			v.describe(&all[len(all)-1], m, g)
+		}
+	}
+	return all
+}
+
+// describe says what one message is about.
+func (v *visit) describe(e *audit.Event, m *mcp.Message, g *Gateway) {
+	e.Method, e.Name, e.Client = m.Method, m.Name, m.Client
+	switch {
+	case v.stream:
+		e.Kind = config.AuditStream
+	case m.Method == "tools/call":
+		e.Kind = config.AuditToolCall
+		e.Args = g.guard().Arguments(m)
+	default:
+		e.Kind = config.AuditCall
+	}
+}
+
+// refused writes down that a request was refused, before the caller learns of
+// it. If that fails, the error becomes that.
+func (g *Gateway) refused(a *answer, r *http.Request, v *visit) {
+	if g.guard().Audit == nil {
+		return
+	}
+	event := v.events(a, r, g)[0]
+	event.Kind, event.Outcome, event.Took = config.AuditDenied, audit.Refused, time.Since(v.began)
+	if v.caller == nil {
+		event.Kind = config.AuditAuthFailed
+		event.KeyID = claimed(r)
+	}
+	event.Status, event.Code, event.Reason = told(v.err)
+	ctx, stop := context.WithTimeout(context.WithoutCancel(r.Context()), auditWait)
+	defer stop()
+	if err := g.guard().Refused(ctx, &event); err != nil {
+		g.Log.Error("a refusal could not be written down", "request", a.id, "code", event.Code, "cause", printable(event.Reason))
+		v.err = err
+	}
+}
+
+// auditWait is how long a request waits for the trail.
+const auditWait = 2 * time.Second
+
+// done writes down what became of an admitted request.
+func (g *Gateway) done(a *answer, v *visit) {
+	if g.guard().Audit == nil {
+		return
+	}
+	ctx, stop := context.WithTimeout(context.WithoutCancel(v.x.ctx()), auditWait)
+	defer stop()
+	events := v.events(a, v.x.r, g)
+	for i := range events {
+		e := &events[i]
+		e.Status, e.Took, e.Outcome = a.status, time.Since(v.began), audit.OK
+		if v.stream {
+			e.Action = "close"
+		}
+		if v.err != nil {
+			e.Outcome = audit.Failed
+			_, e.Code, e.Reason = told(v.err)
+			if v.stream && ended(v.x) != nil {
+				e.Action, e.Outcome = "cut", audit.Cut
+			}
+		} else if a.status >= http.StatusBadRequest {
+			e.Outcome = audit.Failed
+		}
+		if err := g.guard().Done(ctx, e); err != nil {
+			g.Log.Error("audit", "request", a.id, "error", err.Error())
+		}
+	}
+}
+
+// told returns what an error tells the caller and, as a reason, the operator.
+func told(err error) (status int, code, reason string) {
+	var rpc *mcp.Error
+	var e *gatehouse.Error
+	switch {
+	case errors.As(err, &rpc):
+		status, reason = rpc.Status, rpc.Error()
+		if data, ok := rpc.Data.(map[string]string); ok {
+			code = data["code"]
+		}
+		if rpc.Cause != nil {
+			reason = rpc.Cause.Error()
+		}
+	case errors.As(err, &e):
+		status, code, reason = e.Status, e.Code, e.Description
+		if e.Cause != nil {
+			reason = e.Cause.Error()
+		}
+	default:
+		status, code, reason = http.StatusInternalServerError, "GH-1901", err.Error()
+	}
+	return status, code, reason
+}
+
+// claimed is the id of the key that a refused request came with, if it has the
+// form of one. Nobody has proved that it is theirs.
+func claimed(r *http.Request) string {
+	for _, text := range append(r.Header["Authorization"], r.Header[headerAPIKey]...) {
+		if m := ours.FindStringSubmatch(text); m != nil {
+			return m[1]
+		}
+	}
+	return ""
+}
