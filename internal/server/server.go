@@ -48,7 +48,7 @@ type Running struct {
 	Admin   http.RoundTripper
 
 	gateway  *gateway.Gateway
-	upstream *upstream.Client // nil: the server is a child
+	upstream *upstream.Client // of Streamable HTTP; nil: the gateway knows the server by itself
 	public   *http.Server
 	private  *http.Server
 	hangUp   context.CancelFunc // ends every request
@@ -124,6 +124,7 @@ func (s *Server) newGateway(ctx context.Context, r *Running, u config.Upstream, 
 	g := &gateway.Gateway{
 		Name: u.Name, Path: path, PublicURL: r.URL, Hosts: hosts(r.Address), Origins: s.Config.Server.AllowOrigins,
 		SessionKey: key, Guard: &access.Guard{Keys: r.Verifier}, Log: s.Options.Log, MaxBody: s.Config.Server.MaxBody,
+		SSEPath: u.SSE, Events: u.Transport == config.TransportSSE,
 	}
 	if u.Stdio != nil {
 		if g.Stdio, err = s.newStdio(u); err != nil {
@@ -134,8 +135,10 @@ func (s *Server) newGateway(ctx context.Context, r *Running, u config.Upstream, 
 		if err != nil {
 			return nil, errors.New("the upstream is not a URL")
 		}
-		r.upstream = &upstream.Client{URL: target}
-		g.Upstream = r.upstream
+		g.Upstream = &upstream.Client{URL: target}
+		if !g.Events {
+			r.upstream = g.Upstream
+		}
 	}
 	if err := g.Open(); err != nil {
 		return nil, fmt.Errorf("open the gateway: %w", err)

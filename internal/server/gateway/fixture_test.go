@@ -53,15 +53,16 @@ func (r *recorder) requests() []seen {
 
 // fixture is a gateway in front of a server, with a real store behind it.
 type fixture struct {
-	t        *testing.T
-	url      string // of the gateway's MCP endpoint
-	address  string // host:port
-	up       *recorder
-	keys     *apikey.Service
-	tenants  *tenant.Service
-	tenant   tenant.ID // the default one
-	verifier *apikey.Verifier
-	log      *logged
+	t            *testing.T
+	url          string // of the gateway's MCP endpoint
+	address      string // host:port
+	upstreamHost string // host:port of the server under protection
+	up           *recorder
+	keys         *apikey.Service
+	tenants      *tenant.Service
+	tenant       tenant.ID // the default one
+	verifier     *apikey.Verifier
+	log          *logged
 }
 
 // logged gathers the log.
@@ -89,6 +90,7 @@ func protect(t *testing.T, server http.Handler, edits ...func(*gateway.Gateway))
 	f.storeKeys()
 	origin := httptest.NewServer(f.up)
 	t.Cleanup(origin.Close)
+	f.upstreamHost = strings.TrimPrefix(origin.URL, "http://")
 	base, err := url.Parse(origin.URL + "/mcp")
 	if err != nil {
 		t.Fatal(err)

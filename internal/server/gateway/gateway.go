@@ -24,6 +24,7 @@ import (
 type Gateway struct {
 	Name       string           // the server's name, for logs
 	Path       string           // where the server is found, such as "/mcp"; "/mcp/" is the same
+	SSEPath    string           // where clients of HTTP+SSE (2024-11-05) find it, such as "/sse"; empty: nowhere
 	PublicURL  string           // the URL that people give to their clients
 	Hosts      []string         // names in Host that are ours, without port; empty: loopback's names only
 	Origins    []string         // further origins of browser clients, "https://inspector.example"
@@ -31,6 +32,7 @@ type Gateway struct {
 	Guard      *access.Guard    // required: the only one who admits
 	Upstream   *upstream.Client // the server, when it is reached over HTTP
 	Stdio      *Stdio           // the server, when it is a program of ours; one of the two
+	Events     bool             // Upstream speaks HTTP+SSE of 2024-11-05, and its URL is that of the event stream
 	Log        *slog.Logger     // required
 	MaxBody    int64            // bytes of a request's body; zero: 4 MiB
 	MaxStreams int              // open event streams of one caller; zero: 1024
@@ -38,6 +40,7 @@ type Gateway struct {
 	KeepAlive  time.Duration    // silence on a stream after which a comment is sent; zero: 15 s
 
 	backend  backend
+	events   eventDoor
 	sessions sealer
 	origins  origins
 	streams  counter
@@ -61,6 +64,10 @@ func (g *Gateway) Open() error {
 	switch {
 	case (g.Upstream == nil) == (g.Stdio == nil):
 		return fmt.Errorf("gateway %q: want one upstream, by URL or by command", g.Name)
+	case g.Events && g.Upstream == nil:
+		return fmt.Errorf("gateway %q: an event stream has a URL", g.Name)
+	case g.Events:
+		g.backend = newEvents(g)
 	case g.Upstream != nil:
 		g.backend = &streamable{client: g.Upstream, max: maxMessage}
 	default:
@@ -73,6 +80,9 @@ func (g *Gateway) Open() error {
 	g.sessions = sealer{key: g.SessionKey, server: g.Name}
 	g.streams = counter{limit: g.MaxStreams}
 	g.page = helperPage(g.PublicURL)
+	if err := g.events.init(g); err != nil {
+		return err
+	}
 	return g.origins.init(g.Hosts, g.Origins, g.PublicURL)
 }
 
@@ -84,7 +94,10 @@ func orDefault[T int | int64 | time.Duration](v, d T) T {
 }
 
 // Close ends every session and child; it returns when they are gone.
-func (g *Gateway) Close() { g.backend.close() }
+func (g *Gateway) Close() {
+	g.events.close()
+	g.backend.close()
+}
 
 // ServeHTTP answers one request and writes one line about it.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -151,6 +164,9 @@ func (g *Gateway) serve(a *answer, r *http.Request, v *visit) error {
 
 // dispatch reads what is asked for and carries it to the backend.
 func (g *Gateway) dispatch(x *exchange, v *visit) error {
+	if door := g.events.at(x.r.URL.Path); door != nil {
+		return door(x, v)
+	}
 	switch x.r.Method {
 	case http.MethodPost:
 		if err := g.read(x); err != nil {
@@ -160,10 +176,7 @@ func (g *Gateway) dispatch(x *exchange, v *visit) error {
 		if err := g.bind(x); err != nil {
 			return err
 		}
-		if err := g.Guard.Check(x.caller, x.call); err != nil {
-			return err
-		}
-		return g.backend.post(x)
+		return g.forward(x)
 	case http.MethodGet, http.MethodDelete:
 		version, err := mcp.HeaderVersion(x.r.Header)
 		if err != nil {
@@ -187,6 +200,20 @@ func (g *Gateway) dispatch(x *exchange, v *visit) error {
 	default:
 		return notAllowed("GET, POST, DELETE")
 	}
+}
+
+// forward carries what was read to the backend, if it may pass: all that is
+// called comes by here, whichever door it came in by.
+func (g *Gateway) forward(x *exchange) error {
+	if err := g.Guard.Check(x.caller, x.call); err != nil {
+		return err
+	}
+	return g.backend.post(x)
+}
+
+// Serves says whether something is served at a path.
+func (g *Gateway) Serves(path string) bool {
+	return path == g.Path || path == g.Path+"/" || g.events.at(path) != nil
 }
 
 // record writes the request's line: refusals always, the rest when asked for.
