@@ -49,6 +49,7 @@ func (r *Running) newServed(ctx context.Context, c *config.Config, u *config.Ups
 	v.gateway = &gateway.Gateway{
 		Name: u.Name, Host: u.Host, Path: u.Path, PublicURL: Resource(c, u, r.Address), Hosts: hosts(r.Address), Origins: c.Server.AllowOrigins,
 		SessionKey: r.sessionKey, Guard: guard, Log: r.server.Options.Log, MaxBody: c.Server.MaxBody,
+		SSEPath: u.SSE, Events: u.Transport == config.TransportSSE && u.URL != "",
 		Forward: forward, Address: r.address, Metrics: r.metrics, Quiet: r.server.Quiet,
 	}
 	switch {
@@ -63,8 +64,10 @@ func (r *Running) newServed(ctx context.Context, c *config.Config, u *config.Ups
 		if err != nil {
 			return nil, errors.New("the upstream is not a URL") // the parser's error repeats it
 		}
-		v.client = &upstream.Client{URL: target}
-		v.gateway.Upstream = v.client
+		v.gateway.Upstream = &upstream.Client{URL: target}
+		if !v.gateway.Events { // which the gateway asks by itself
+			v.client = v.gateway.Upstream
+		}
 	}
 	if err := v.gateway.Open(); err != nil {
 		return nil, fmt.Errorf("open the gateway: %w", err)

@@ -5,13 +5,11 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
-	"github.com/gatehouse-mcp/gatehouse/internal/server/wellknown"
 	"github.com/gatehouse-mcp/gatehouse/internal/signing"
 	"github.com/gatehouse-mcp/gatehouse/internal/upstream"
 )
@@ -33,18 +31,6 @@ func newForward(ctx context.Context, i *Installation, u config.Upstream, origin 
 		return nil, nil //nolint:nilnil // nothing is told
 	}
 	return f, f.Open()
-}
-
-// withKeys serves our public keys beside what h serves.
-func withKeys(i *Installation, h http.Handler) http.Handler {
-	keys := &wellknown.JWKS{Keys: published{i}, Log: i.log}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if path, _, _ := strings.Cut(r.RequestURI, "?"); path == wellknown.Path {
-			keys.ServeHTTP(w, r)
-			return
-		}
-		h.ServeHTTP(w, r)
-	})
 }
 
 // published are the keys of an installation, once somebody needs them.

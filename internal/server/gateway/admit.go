@@ -27,13 +27,10 @@ func (g *Gateway) route(r *http.Request) error {
 	if !canonical(target) {
 		return &gatehouse.Error{Code: "GH-1007", Status: http.StatusBadRequest, Description: "The path is not in its plain form."}
 	}
-	if target != g.Path && target != g.Path+"/" && target != "/" {
-		return notFound()
+	if g.Serves(target) || target == "/" && r.Method == http.MethodGet {
+		return nil
 	}
-	if target == "/" && g.Path != "/" && r.Method != http.MethodGet {
-		return notFound()
-	}
-	return nil
+	return notFound()
 }
 
 func notFound() error {
@@ -64,7 +61,7 @@ func (g *Gateway) admit(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	if x.r.URL.Path != g.Path && x.r.URL.Path != g.Path+"/" {
+	if !g.Serves(x.r.URL.Path) {
 		return notFound() // "/" is only there for a browser that has lost its way
 	}
 	return nil

@@ -65,6 +65,8 @@ type fixture struct {
 	verifier *apikey.Verifier
 	log      *logged
 	trail    *trail
+
+	upstreamHost string // host:port of the server under protection
 }
 
 // trail keeps what is audited, or refuses to.
@@ -129,6 +131,7 @@ func protect(t *testing.T, server http.Handler, edits ...func(*gateway.Gateway))
 	f.storeKeys()
 	origin := httptest.NewServer(f.up)
 	t.Cleanup(origin.Close)
+	f.upstreamHost = strings.TrimPrefix(origin.URL, "http://")
 	base, err := url.Parse(origin.URL + "/mcp")
 	if err != nil {
 		t.Fatal(err)

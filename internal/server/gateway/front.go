@@ -31,7 +31,7 @@ func (f *Front) pick(host, path string) *Gateway {
 		if g.Host != "" && g.Host != host {
 			continue
 		}
-		if g.serves(path) {
+		if g.Serves(path) {
 			return g
 		}
 		if near == nil {
@@ -44,7 +44,7 @@ func (f *Front) pick(host, path string) *Gateway {
 	return near
 }
 
-// serves says whether a path is one of this gateway's.
-func (g *Gateway) serves(path string) bool {
-	return path == g.Path || path == g.Path+"/"
+// Serves says whether something is served at a path.
+func (g *Gateway) Serves(path string) bool {
+	return path == g.Path || path == g.Path+"/" || g.eventsAt(path) != nil
 }

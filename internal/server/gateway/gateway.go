@@ -22,6 +22,7 @@ import (
 type Gateway struct {
 	Name       string                         // the server's name, for logs
 	Host       string                         // the one name in Host that is this server's, for Front; empty: any
+	SSEPath    string                         // where clients of HTTP+SSE (2024-11-05) find it, such as "/sse"; empty: nowhere
 	Path       string                         // where the server is found, such as "/mcp"; "/mcp/" is the same
 	PublicURL  string                         // the URL that people give to their clients
 	Hosts      []string                       // names in Host that are ours, without port; empty: loopback's names only
@@ -30,6 +31,7 @@ type Gateway struct {
 	Guard      *access.Guard                  // required: the only one who admits
 	Upstream   *upstream.Client               // the server, when it is reached over HTTP
 	Stdio      *Stdio                         // the server, when it is a program of ours; one of the two
+	Events     bool                           // Upstream speaks HTTP+SSE of 2024-11-05, and its URL is that of the event stream
 	Earlier    *Gateway                       // instead of both: the gateway whose server this one takes over; see Activate
 	Forward    *upstream.Forward              // what an upstream over HTTP is told of callers; nil: nothing
 	Log        *slog.Logger                   // required
@@ -41,6 +43,7 @@ type Gateway struct {
 	KeepAlive  time.Duration                  // silence on a stream after which a comment is sent; zero: 15 s
 
 	line     *Line
+	base     string // of the public path, which a proxy in front takes away
 	sessions sealer
 	origins  origins
 	page     []byte
@@ -64,6 +67,8 @@ func (g *Gateway) Open() error {
 		g.line = g.Earlier.line
 		g.Earlier = nil // or each gateway would keep all before it
 		return nil
+	case g.Earlier == nil && g.Upstream != nil && g.Stdio == nil && g.Events:
+		g.line = &Line{backend: newEvents(g)}
 	case g.Earlier == nil && g.Upstream != nil && g.Stdio == nil:
 		g.line = &Line{backend: &streamable{client: g.Upstream, max: maxMessage}}
 	case g.Earlier == nil && g.Upstream == nil && g.Stdio != nil:
@@ -88,6 +93,12 @@ func (g *Gateway) prepare() error {
 	g.KeepAlive = orDefault(g.KeepAlive, defaultKeepAlive)
 	g.sessions = sealer{key: g.SessionKey, server: g.Name}
 	g.page = helperPage(g.PublicURL)
+	if err := g.checkEvents(); err != nil {
+		return err
+	}
+	if g.Events && g.Upstream == nil && g.Earlier == nil {
+		return fmt.Errorf("gateway %q: an event stream has a URL", g.Name)
+	}
 	return g.origins.init(g.Hosts, g.Origins, g.PublicURL)
 }
 
@@ -99,7 +110,7 @@ func orDefault[T int | int64 | time.Duration](v, d T) T {
 }
 
 // Close ends every session and child; it returns when they are gone.
-func (g *Gateway) Close() { g.line.close() }
+func (g *Gateway) Close() { g.line.end() }
 
 // ServeHTTP answers one request and writes one line about it.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -185,6 +196,9 @@ func (g *Gateway) serve(a *answer, r *http.Request, v *visit) error {
 
 // dispatch reads what is asked for and carries it to the backend.
 func (g *Gateway) dispatch(x *exchange, v *visit) error {
+	if door := g.eventsAt(x.r.URL.Path); door != nil {
+		return door(x, v)
+	}
 	switch x.r.Method {
 	case http.MethodPost:
 		if err := g.read(x); err != nil {
@@ -194,15 +208,7 @@ func (g *Gateway) dispatch(x *exchange, v *visit) error {
 		if err := g.bind(x); err != nil {
 			return err
 		}
-		release, err := x.hold()
-		if err != nil {
-			return err
-		}
-		defer release()
-		if err := g.check(x, v); err != nil {
-			return err
-		}
-		return g.line.post(x)
+		return g.forward(x, v)
 	case http.MethodGet, http.MethodDelete:
 		version, err := mcp.HeaderVersion(x.r.Header)
 		if err != nil {
@@ -229,4 +235,18 @@ func (g *Gateway) dispatch(x *exchange, v *visit) error {
 	default:
 		return notAllowed("GET, POST, DELETE")
 	}
+}
+
+// forward carries what was read to the server, if it may pass: all that is
+// called comes by here, whichever door it came in by.
+func (g *Gateway) forward(x *exchange, v *visit) error {
+	release, err := x.hold()
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := g.check(x, v); err != nil {
+		return err
+	}
+	return g.line.post(x)
 }

@@ -16,6 +16,7 @@ import (
 // because a limit was raised.
 type Line struct {
 	backend
+	events eventDoor // clients of HTTP+SSE
 
 	current atomic.Pointer[Gateway] // whose rules hold now
 
@@ -66,6 +67,12 @@ func (l *Line) cut(why func(*exchange) *gatehouse.Error) {
 	}
 }
 
+// end ends every session and child; it returns when they are gone.
+func (l *Line) end() {
+	l.events.close()
+	l.close()
+}
+
 // drain returns when nothing is under way, or ctx has ended.
 func (l *Line) drain(ctx context.Context) {
 	l.mu.Lock()
@@ -113,7 +120,7 @@ func (g *Gateway) Retire(ctx context.Context, cause *gatehouse.Error) {
 		cause = &gatehouse.Error{Code: "GH-1605", Status: http.StatusServiceUnavailable, Description: "This server was taken out of service."}
 	}
 	g.line.cut(func(*exchange) *gatehouse.Error { return cause })
-	g.line.close()
+	g.line.end()
 }
 
 // Cut ends the streams that never end by themselves.

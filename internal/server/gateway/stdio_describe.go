@@ -19,11 +19,12 @@ type Description struct {
 	Versions []string // of the protocol that it speaks, newest first
 }
 
-// Describe starts a server over stdio, if it does not run, and asks what it is.
-// Of a server over HTTP nothing is asked. The error may contain what the child
+// Describe asks a server over stdio or HTTP+SSE what it is; a child is started if
+// none runs. Of a server over Streamable HTTP nothing is asked, nor of one that
+// has a child for each tenant. The error may contain what the child
 // wrote; it is for operators.
 func (g *Gateway) Describe(ctx context.Context) (Description, error) {
-	s, ok := g.line.backend.(*stdio)
+	s, ok := g.line.backend.(*linked)
 	if !ok {
 		return Description{}, nil
 	}
@@ -32,11 +33,14 @@ func (g *Gateway) Describe(ctx context.Context) (Description, error) {
 
 // describe asks a child. One that callers of the newer era can share stays for
 // them.
-func (s *stdio) describe(ctx context.Context) (Description, error) {
-	a, err := s.sharedChild(ctx)
+func (s *linked) describe(ctx context.Context) (Description, error) {
+	if s.perTenant { // there is no child but for a tenant
+		return Description{}, nil
+	}
+	a, err := s.sharedChild(ctx, nil)
 	if err == nil {
 		defer a.lease.give()
-		d := Description{PID: a.link.child.PID(), Versions: slices.Clone(a.versions)}
+		d := Description{PID: a.link.peer.PID(), Versions: slices.Clone(a.versions)}
 		slices.Sort(d.Versions)
 		slices.Reverse(d.Versions)
 		d.Tools, err = countTools(ctx, a.link, mcp.Modern)
@@ -46,7 +50,7 @@ func (s *stdio) describe(ctx context.Context) (Description, error) {
 		return Description{}, err
 	}
 	ignore := func(_ []byte, e *mcp.Envelope) bool { return e.Kind == mcp.Notification }
-	l, err := s.launch(ctx, mcp.Legacy, ignore, func(*link) {})
+	l, err := s.launch(ctx, nil, mcp.Legacy, ignore, func(*link) {})
 	if err != nil {
 		return Description{}, err
 	}
@@ -62,16 +66,16 @@ func why(l *link, err error) error {
 		return nil
 	}
 	select {
-	case <-l.child.Done():
-		return l.child.Err()
+	case <-l.peer.Done():
+		return l.peer.Err()
 	default:
 	}
 	if !errors.Is(err, process.ErrEnded) {
 		return err
 	}
 	select { // it is going: why is known once it is gone
-	case <-l.child.Done():
-		return l.child.Err()
+	case <-l.peer.Done():
+		return l.peer.Err()
 	case <-time.After(time.Second):
 		return err
 	}
@@ -96,11 +100,11 @@ func older(ctx context.Context, l *link) (Description, error) {
 	if e.Error != nil || json.Unmarshal(e.Result, &result) != nil || result.ProtocolVersion == "" {
 		return Description{}, fmt.Errorf("the server refuses to initialize: %s", printable(string(e.Error)))
 	}
-	d := Description{PID: l.child.PID(), Versions: []string{result.ProtocolVersion}}
+	d := Description{PID: l.peer.PID(), Versions: []string{result.ProtocolVersion}}
 	if _, ok := result.Capabilities["tools"]; !ok {
 		return d, nil
 	}
-	if err := l.child.Send(ctx, []byte(initialized)); err != nil {
+	if err := l.peer.Send(ctx, nil, []byte(initialized)); err != nil {
 		return d, err
 	}
 	d.Tools, err = countTools(ctx, l, mcp.Legacy)

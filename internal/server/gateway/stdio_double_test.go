@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"go.uber.org/goleak"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/demo"
@@ -26,6 +27,8 @@ func TestMain(m *testing.M) {
 		goleak.VerifyTestMain(m)
 	case "demo":
 		_ = demo.Server{Step: 10 * time.Millisecond}.Run(context.Background())
+	case "curious":
+		_ = curious().Run(context.Background(), &mcp.StdioTransport{})
 	case "broken":
 		fmt.Fprintln(os.Stderr, "cannot find the secret sauce")
 		os.Exit(1)
@@ -192,7 +195,7 @@ func gatewayOver(t *testing.T, kind string, opened **gateway.Gateway, edits ...f
 		for _, edit := range edits {
 			edit(s)
 		}
-		g.Upstream, g.Stdio = nil, s
+		g.Upstream, g.Stdio, g.SSEPath = nil, s, "/sse"
 	})
 }
 

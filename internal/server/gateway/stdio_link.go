@@ -20,16 +20,17 @@ import (
 // be delivered.
 type router func(message []byte, e *mcp.Envelope) bool
 
-// link is one running child and the calls that wait for it. Towards the child
+// link is one connection to a server, such as a running child, and the calls that wait for it. Towards the server
 // every call has an id that we gave, which is also its progress token: so two
 // callers can never be taken for one another.
 type link struct {
-	child *process.Child
+	peer  peer
 	log   *slog.Logger
 	name  string
+	code  string // of errors that are the server's fault
 	era   mcp.Era
 	route router        // nil: nothing can be delivered
-	up    chan struct{} // closed when child is set
+	up    chan struct{} // closed when peer is set
 	over  chan struct{} // closed when all is cleared away
 
 	stopping atomic.Bool // we ended it
@@ -61,7 +62,8 @@ const (
 // begin sends a request on. What comes back goes to the box: one answer for
 // certain, that the child has ended if need be. An error means that nothing was
 // sent: process.ErrEnded that there is no child to send it to.
-func (l *link) begin(ctx context.Context, owner string, m *mcp.Message, box *inbox) (*pending, error) {
+func (l *link) begin(ctx context.Context, from *exchange, m *mcp.Message, box *inbox) (*pending, error) {
+	owner := box.owner
 	l.mu.Lock()
 	if l.ended {
 		l.mu.Unlock()
@@ -85,7 +87,7 @@ func (l *link) begin(ctx context.Context, owner string, m *mcp.Message, box *inb
 	}
 	line, err := edit.Line(m.Raw)
 	if err == nil {
-		err = l.child.Send(ctx, line)
+		err = l.peer.Send(ctx, from, line)
 	}
 	if err == nil {
 		return p, nil
@@ -122,14 +124,14 @@ func (l *link) forget(p *pending) bool {
 }
 
 // cancel tells the child that nobody waits any more. MCP 2026-07-28 stdio
-func (l *link) cancel(p *pending) {
+func (l *link) cancel(from *exchange, p *pending) {
 	if !l.forget(p) {
 		return
 	}
 	ctx, stop := context.WithTimeout(context.Background(), cancelWait)
 	defer stop()
 	line := append(append([]byte(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":`), p.id...), `,"reason":"the client left"}}`...)
-	if err := l.child.Send(ctx, line); err != nil {
+	if err := l.peer.Send(ctx, from, line); err != nil {
 		l.log.Debug("cancellation not delivered", "server", l.name, "cause", err)
 	}
 }
@@ -211,7 +213,7 @@ func (l *link) answered(message []byte, e *mcp.Envelope) {
 	out, err := edit.Line(message)
 	if err != nil {
 		l.drop("unreadable", err)
-		p.box.put(parcel{message: broken(p.message.ID, textUnreadable).JSON(), final: p, status: http.StatusBadGateway, fault: true})
+		p.box.put(parcel{message: broken(p.message.ID, textUnreadable, l.code).JSON(), final: p, status: http.StatusBadGateway, fault: true})
 		return
 	}
 	p.box.put(parcel{message: out, final: p, status: statusOf(l.era, e), fault: e.Error != nil})
@@ -281,7 +283,7 @@ func (l *link) refuse(id []byte) {
 	ctx, stop := context.WithTimeout(context.Background(), refuseWait)
 	defer stop()
 	answer := &mcp.Error{Code: mcp.CodeMethodNotFound, ID: id, Message: "No client takes requests here."}
-	if err := l.child.Send(ctx, answer.JSON()); err != nil {
+	if err := l.peer.Send(ctx, nil, answer.JSON()); err != nil {
 		l.log.Debug("refusal not delivered", "server", l.name, "cause", err)
 	}
 }
@@ -302,9 +304,9 @@ func (l *link) drop(what string, cause error) {
 
 // watch waits for the child's end, and tells every call that waits for it.
 func (l *link) watch() {
-	<-l.child.Done()
+	<-l.peer.Done()
 	if !l.stopping.Load() {
-		l.log.Error("server ended", "code", "GH-2302", "server", l.name, "cause", l.child.Err())
+		l.log.Error("server ended", "code", l.code, "server", l.name, "cause", l.peer.Err())
 	}
 	l.mu.Lock()
 	l.ended = true
@@ -312,7 +314,7 @@ func (l *link) watch() {
 	l.calls = map[string]*pending{}
 	l.mu.Unlock()
 	for _, p := range calls {
-		e := broken(p.message.ID, textEnded)
+		e := broken(p.message.ID, textEnded, l.code)
 		p.box.put(parcel{message: e.JSON(), final: p, status: e.Status, fault: true})
 	}
 }
@@ -320,6 +322,6 @@ func (l *link) watch() {
 // stop ends the child; it returns when all is cleared away.
 func (l *link) stop() {
 	l.stopping.Store(true)
-	l.child.Stop()
+	l.peer.Stop()
 	<-l.over
 }

@@ -20,11 +20,12 @@ type reply struct {
 	held    []parcel
 	out     *stream
 	failed  bool   // an answer was an error
+	code    string // of an error that is the server's fault
 	opens   string // id of the session that a good answer opens
 }
 
-func newReply(x *exchange, box *inbox, waiting int) *reply {
-	r := &reply{x: x, box: box, waiting: waiting}
+func newReply(x *exchange, box *inbox, waiting int, code string) *reply {
+	r := &reply{x: x, box: box, waiting: waiting, code: code}
 	r.bodies, r.streams = accepts(x.r.Header)
 	box.single = !r.streams
 	return r
@@ -96,7 +97,7 @@ func (r *reply) fit(p parcel) parcel {
 	}
 	out, err := r.x.filter(p.message)
 	if err != nil {
-		e := broken(p.final.message.ID, textUnreadable)
+		e := broken(p.final.message.ID, textUnreadable, r.code)
 		return parcel{message: e.JSON(), final: p.final, status: e.Status, fault: true}
 	}
 	p.message = out

@@ -12,11 +12,12 @@ import (
 
 // session is what one client of the older era has: a child of its own.
 type session struct {
-	s     *stdio
+	s     *linked
 	id    string
 	owner string
 	link  *link
 	lease lease
+	users attendance // one: whose session it is
 
 	mu     sync.Mutex
 	posts  []*inbox            // answers under way, newest last
@@ -32,7 +33,7 @@ const (
 )
 
 // initialize opens a session, with a child of its own.
-func (s *stdio) initialize(x *exchange) error {
+func (s *linked) initialize(x *exchange) error {
 	n, err := s.open(x)
 	if err != nil {
 		return s.unavailable(x, &x.call.Messages[0], err)
@@ -43,7 +44,7 @@ func (s *stdio) initialize(x *exchange) error {
 		return nil
 	}
 	select {
-	case <-n.link.child.Done():
+	case <-n.link.peer.Done():
 		s.failed()
 	default:
 	}
@@ -52,9 +53,10 @@ func (s *stdio) initialize(x *exchange) error {
 }
 
 // open starts a session's child and puts it on the list, held.
-func (s *stdio) open(x *exchange) (*session, error) {
-	n := &session{s: s, id: rand.Text(), owner: owner(x), asked: map[string]struct{}{}, held: newInbox("", -1), used: s.Process.Now()}
-	n.lease.after, n.lease.end, n.lease.held = s.Idle, n.end, 1
+func (s *linked) open(x *exchange) (*session, error) {
+	n := &session{s: s, id: rand.Text(), owner: owner(x), asked: map[string]struct{}{}, held: newInbox("", -1), used: s.now()}
+	n.lease.after, n.lease.end, n.lease.held = s.idle, n.end, 1
+	n.users = attendance{ctx: s.ctx, empty: func() { s.later(n.end) }}
 	if err := s.place(n); err != nil {
 		return nil, err
 	}
@@ -64,14 +66,15 @@ func (s *stdio) open(x *exchange) (*session, error) {
 		return nil, err
 	}
 	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.link, n.used = l, s.Process.Now()
+	n.link, n.used = l, s.now()
+	n.mu.Unlock()
+	n.users.note(x) // not before: what it ends must be there
 	return n, nil
 }
 
-func (s *stdio) start(x *exchange, n *session) (*link, error) {
+func (s *linked) start(x *exchange, n *session) (*link, error) {
 	s.mu.Lock()
-	wait := s.starts.remaining(s.Process.Now())
+	wait := s.starts.remaining(s.now())
 	s.mu.Unlock()
 	if wait > patience {
 		return nil, errBackoff
@@ -85,9 +88,9 @@ func (s *stdio) start(x *exchange, n *session) (*link, error) {
 			return nil, x.ctx().Err()
 		}
 	}
-	l, err := s.launch(x.ctx(), mcp.Legacy, n.route, n.over)
+	l, err := s.launch(x.ctx(), x, mcp.Legacy, n.route, n.over)
 	if err != nil && x.ctx().Err() == nil && !harmless(err) {
-		s.Process.Log.Error("server could not be started", "code", "GH-2302", "server", s.Process.Name, "cause", err)
+		s.log.Error("server could not be started", "code", s.code, "server", s.name, "cause", err)
 		s.failed()
 	}
 	return l, err
@@ -95,21 +98,21 @@ func (s *stdio) start(x *exchange, n *session) (*link, error) {
 
 // failed notes that a session's child did not even begin. One that fails later
 // is its own session's trouble, not that of others.
-func (s *stdio) failed() {
+func (s *linked) failed() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.starts.fail(s.Process.Now(), 0)
+	s.starts.fail(s.now(), 0)
 }
 
 // place puts a session on the list, if its owner may have one more. One that
 // was not used for a while gives way: few clients end theirs.
-func (s *stdio) place(n *session) error {
+func (s *linked) place(n *session) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx.Err() != nil {
 		return errClosing
 	}
-	count, now := 0, s.Process.Now()
+	count, now := 0, s.now()
 	var oldest *session
 	var since time.Time
 	for _, other := range s.sessions {
@@ -122,7 +125,7 @@ func (s *stdio) place(n *session) error {
 			oldest, since = other, used
 		}
 	}
-	if count >= s.MaxPerCaller {
+	if count >= s.maxPerCaller {
 		if oldest == nil {
 			return tooMany("Too many sessions are open for this key. End some, or retry later.")
 		}
@@ -133,7 +136,7 @@ func (s *stdio) place(n *session) error {
 	return nil
 }
 
-func (s *stdio) remove(n *session) {
+func (s *linked) remove(n *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.sessions, n.id)
@@ -141,16 +144,16 @@ func (s *stdio) remove(n *session) {
 
 // session returns the session that a request names, held. The id was sealed to
 // its owner; that the owner is asked for again costs nothing.
-func (s *stdio) session(x *exchange) (*session, error) {
+func (s *linked) session(x *exchange) (*session, error) {
 	s.mu.Lock()
 	n := s.sessions[x.session]
 	s.mu.Unlock()
-	if n == nil || n.owner != owner(x) || !n.lease.take() {
+	if n == nil || n.owner != owner(x) || !n.users.note(x) || !n.lease.take() {
 		return nil, noSession()
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.used = s.Process.Now()
+	n.used = s.now()
 	return n, nil
 }
 
@@ -167,6 +170,7 @@ func (n *session) lastUse() (at time.Time, idle bool) {
 func (n *session) end() {
 	n.s.remove(n)
 	n.lease.cancel()
+	n.users.close()
 	n.link.stop()
 }
 
@@ -174,6 +178,7 @@ func (n *session) end() {
 func (n *session) over(*link) {
 	n.s.remove(n)
 	n.lease.cancel()
+	n.users.close()
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.stream != nil {
@@ -197,7 +202,7 @@ func (n *session) carry(x *exchange, opens string) (good bool, err error) {
 		}
 	}
 	box := newInbox(n.owner, requests)
-	r := newReply(x, box, requests)
+	r := newReply(x, box, requests, n.s.code)
 	r.opens = opens
 	if requests > 0 {
 		n.attend(box)
@@ -225,14 +230,14 @@ func (n *session) forward(x *exchange, m *mcp.Message, box *inbox) error {
 	var edit mcp.Edit
 	switch m.Kind {
 	case mcp.Request:
-		_, err := n.link.begin(x.ctx(), n.owner, m, box)
+		_, err := n.link.begin(x.ctx(), x, m, box)
 		if err == nil {
 			return nil
 		}
 		if err = n.s.gone(x, m, err); !x.call.Batch || x.ctx().Err() != nil {
 			return err
 		}
-		e := broken(m.ID, textEnded)
+		e := broken(m.ID, textEnded, n.s.code)
 		box.put(parcel{message: e.JSON(), final: &pending{message: m, box: box}, status: e.Status, fault: true})
 		return nil
 	case mcp.Response:
@@ -249,7 +254,7 @@ func (n *session) forward(x *exchange, m *mcp.Message, box *inbox) error {
 			edit.RequestID = p.id
 		}
 	}
-	if err := relay(x.ctx(), n.link, edit, m.Raw); err != nil {
+	if err := relay(x, n.link, edit, m.Raw); err != nil {
 		return n.s.gone(x, m, err)
 	}
 	return nil
@@ -279,7 +284,7 @@ func (n *session) leave(box *inbox) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.posts = slices.DeleteFunc(n.posts, func(b *inbox) bool { return b == box })
-	n.used = n.s.Process.Now()
+	n.used = n.s.now()
 	n.redeliver(rest)
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 // modern carries one message of the newer era to the child that all share.
-func (s *stdio) modern(x *exchange) error {
+func (s *linked) modern(x *exchange) error {
 	m := &x.call.Messages[0]
 	switch {
 	case m.Kind == mcp.Notification:
@@ -23,15 +23,15 @@ func (s *stdio) modern(x *exchange) error {
 		return &mcp.Error{Status: http.StatusBadRequest, Code: mcp.CodeInvalidRequest, Message: "Responses have no place here.", ID: m.ID}
 	}
 	box := newInbox(owner(x), 1)
-	r := newReply(x, box, 1)
-	a, p, err := s.begin(x.ctx(), m, box)
+	r := newReply(x, box, 1, s.code)
+	a, p, err := s.begin(x, m, box)
 	if err != nil {
 		return s.unavailable(x, m, err)
 	}
 	defer a.lease.give()
 	if err := r.run(); err != nil {
 		box.fail(err)
-		a.link.cancel(p) // a closed stream is a cancellation. MCP 2026-07-28 transports
+		a.link.cancel(x, p) // a closed stream is a cancellation. MCP 2026-07-28 transports
 		return endOf(x, err)
 	}
 	return nil
@@ -39,13 +39,17 @@ func (s *stdio) modern(x *exchange) error {
 
 // begin sends a request to the shared child. One that ended just before is no
 // reason to refuse: there is another.
-func (s *stdio) begin(ctx context.Context, m *mcp.Message, box *inbox) (*attempt, *pending, error) {
+func (s *linked) begin(x *exchange, m *mcp.Message, box *inbox) (*attempt, *pending, error) {
+	ctx := x.ctx()
 	for again := false; ; again = true {
-		a, err := s.sharedChild(ctx)
+		a, err := s.sharedChild(ctx, x)
 		if err != nil {
 			return nil, nil, err
 		}
-		p, err := a.link.begin(ctx, box.owner, m, box)
+		var p *pending
+		if err = process.ErrEnded; a.users == nil || a.users.note(x) {
+			p, err = a.link.begin(ctx, x, m, box)
+		}
 		if err == nil {
 			return a, p, nil
 		}
@@ -63,10 +67,10 @@ func (s *stdio) begin(ctx context.Context, m *mcp.Message, box *inbox) (*attempt
 
 // notified passes on a cancellation of the caller's own call. Nothing else of
 // this kind means anything to a server that knows no connections.
-func (s *stdio) notified(x *exchange, m *mcp.Message) error {
-	if a := s.shared.running(); a != nil && m.Method == "notifications/cancelled" && m.Target != nil {
+func (s *linked) notified(x *exchange, m *mcp.Message) error {
+	if a := s.home(x).running(); a != nil && m.Method == "notifications/cancelled" && m.Target != nil {
 		if p := a.link.find(owner(x), m.Target); p != nil {
-			if err := relay(x.ctx(), a.link, mcp.Edit{RequestID: p.id}, m.Raw); err != nil {
+			if err := relay(x, a.link, mcp.Edit{RequestID: p.id}, m.Raw); err != nil {
 				return s.unavailable(x, m, err)
 			}
 		}
@@ -75,16 +79,16 @@ func (s *stdio) notified(x *exchange, m *mcp.Message) error {
 }
 
 // relay sends a message that gets no answer.
-func relay(ctx context.Context, l *link, edit mcp.Edit, message []byte) error {
+func relay(x *exchange, l *link, edit mcp.Edit, message []byte) error {
 	line, err := edit.Line(message)
 	if err != nil {
 		return err
 	}
-	return l.child.Send(ctx, line)
+	return l.peer.Send(x.ctx(), x, line)
 }
 
 // unavailable says why there is nobody to answer.
-func (s *stdio) unavailable(x *exchange, m *mcp.Message, err error) error {
+func (s *linked) unavailable(x *exchange, m *mcp.Message, err error) error {
 	if cause := ended(x); cause != nil {
 		return cause
 	}
@@ -92,27 +96,18 @@ func (s *stdio) unavailable(x *exchange, m *mcp.Message, err error) error {
 	var e *gatehouse.Error
 	switch {
 	case errors.Is(err, errOlder):
-		// Every dual-era client takes this for a server of the older era and
-		// initializes a session. MCP 2026-07-28 versioning
-		return &mcp.Error{
-			Status: http.StatusBadRequest, Code: mcp.CodeUnsupportedVersion, ID: m.ID,
-			Message: "The server behind the gateway speaks older versions only.",
-			Data: map[string]any{
-				"supported": []string{mcp.Version20251125, mcp.Version20250618, mcp.Version20250326, mcp.Version20241105},
-				"requested": x.call.Version,
-			},
-		}
+		return olderOnly(m.ID, x.call.Version)
 	case errors.As(err, &rpc), errors.As(err, &e), x.ctx().Err() != nil:
 		return err
 	case errors.Is(err, process.ErrEnded):
-		return broken(m.ID, textEnded)
+		return broken(m.ID, textEnded, s.code)
 	}
-	return broken(m.ID, textNotStarted)
+	return broken(m.ID, textNotStarted, s.code)
 }
 
 // gone says why a message could not be delivered to a session's child. Without
 // the child there is no session.
-func (s *stdio) gone(x *exchange, m *mcp.Message, err error) error {
+func (s *linked) gone(x *exchange, m *mcp.Message, err error) error {
 	if errors.Is(err, process.ErrEnded) && m.Method != "initialize" {
 		return noSession()
 	}
@@ -141,6 +136,7 @@ type attempt struct {
 	versions []string // that the server says it speaks
 	err      error
 	lease    lease
+	users    *attendance // nil: it does not depend on who they are
 }
 
 var (
@@ -155,6 +151,23 @@ const (
 	healthy      = time.Minute // after so long, failures are forgotten
 	patience     = time.Second // for which a caller is kept waiting before a start
 )
+
+// home returns where the child is that an exchange shares with others: within
+// its tenant, or with everybody.
+func (s *linked) home(x *exchange) *shared {
+	name := ""
+	if s.perTenant {
+		name = tenantOf(x)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.shared[name]
+	if h == nil {
+		h = &shared{backoff: backoff{first: s.backoff}}
+		s.shared[name] = h
+	}
+	return h
+}
 
 // running returns the child if there is one, without starting it.
 func (h *shared) running() *attempt {
@@ -174,10 +187,14 @@ func (h *shared) running() *attempt {
 	return nil
 }
 
-// sharedChild returns the shared child, held; it is started if need be.
-func (s *stdio) sharedChild(ctx context.Context) (*attempt, error) {
+// sharedChild returns the child that x shares, held; it is started if need be.
+// Without an exchange it is for ourselves.
+func (s *linked) sharedChild(ctx context.Context, x *exchange) (*attempt, error) {
+	if s.older {
+		return nil, errOlder
+	}
 	for {
-		a, err := s.currentAttempt()
+		a, err := s.currentAttempt(x)
 		if err != nil {
 			return nil, err
 		}
@@ -201,11 +218,11 @@ func (s *stdio) sharedChild(ctx context.Context) (*attempt, error) {
 }
 
 // currentAttempt returns the attempt that is under way or went well, or begins one.
-func (s *stdio) currentAttempt() (*attempt, error) {
-	h := &s.shared
+func (s *linked) currentAttempt(x *exchange) (*attempt, error) {
+	h := s.home(x)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	now := s.Process.Now()
+	now := s.now()
 	if h.attempt != nil {
 		return h.attempt, nil
 	}
@@ -217,7 +234,12 @@ func (s *stdio) currentAttempt() (*attempt, error) {
 		return nil, errBackoff
 	}
 	a := &attempt{done: make(chan struct{})}
-	if !s.later(func() { s.try(a, wait) }) {
+	var from *exchange
+	if s.perTenant {
+		from = &exchange{caller: x.caller, g: x.g} // what else belongs to x ends with it
+		a.users = &attendance{ctx: s.ctx, empty: func() { s.later(a.link.stop) }}
+	}
+	if !s.later(func() { s.try(h, a, from, wait) }) {
 		return nil, errClosing
 	}
 	h.attempt = a
@@ -225,9 +247,8 @@ func (s *stdio) currentAttempt() (*attempt, error) {
 }
 
 // try starts the shared child and asks what it speaks.
-func (s *stdio) try(a *attempt, wait time.Duration) {
+func (s *linked) try(h *shared, a *attempt, from *exchange, wait time.Duration) {
 	defer close(a.done)
-	h := &s.shared
 	if wait > 0 {
 		t := time.NewTimer(wait)
 		defer t.Stop()
@@ -236,15 +257,15 @@ func (s *stdio) try(a *attempt, wait time.Duration) {
 		case <-s.ctx.Done():
 		}
 	}
-	a.lease.after, a.lease.end = s.Idle, func() { a.link.stop() }
-	a.link, a.err = s.launch(s.ctx, mcp.Modern, nil, func(l *link) { s.lost(a, l) })
+	a.lease.after, a.lease.end = s.idle, func() { a.link.stop() }
+	a.link, a.err = s.launch(s.ctx, from, mcp.Modern, nil, func(l *link) { s.lost(h, a, l) })
 	if a.err != nil {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		h.attempt = nil
 		if !harmless(a.err) {
-			s.Process.Log.Error("server could not be started", "code", "GH-2302", "server", s.Process.Name, "cause", a.err)
-			h.backoff.fail(s.Process.Now(), 0)
+			s.log.Error("server could not be started", "code", s.code, "server", s.name, "cause", a.err)
+			h.backoff.fail(s.now(), 0)
 		}
 		return
 	}
@@ -256,30 +277,32 @@ func (s *stdio) try(a *attempt, wait time.Duration) {
 		return
 	case errors.Is(a.err, errOlder):
 		h.mu.Lock()
-		h.older = s.Process.Now().Add(olderKnown)
+		h.older = s.now().Add(olderKnown)
 		h.mu.Unlock()
 	default: // no answer: some older servers end when the first message is not initialize
 		h.mu.Lock()
-		h.older = s.Process.Now().Add(olderGuessed)
+		h.older = s.now().Add(olderGuessed)
 		h.mu.Unlock()
-		s.Process.Log.Info("server did not say what it speaks; it is taken for one of the older era", "server", s.Process.Name, "cause", a.err)
+		s.log.Info("server did not say what it speaks; it is taken for one of the older era", "server", s.name, "cause", a.err)
 		a.err = errOlder
 	}
 	a.link.stop()
 }
 
 // lost is called when the shared child is gone.
-func (s *stdio) lost(a *attempt, l *link) {
+func (s *linked) lost(h *shared, a *attempt, l *link) {
 	a.lease.cancel()
-	h := &s.shared
+	if a.users != nil {
+		a.users.close()
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.attempt == a {
 		h.attempt = nil
 	}
 	if !l.stopping.Load() {
-		now := s.Process.Now()
-		h.backoff.fail(now, now.Sub(l.child.Began()))
+		now := s.now()
+		h.backoff.fail(now, now.Sub(l.peer.Began()))
 	}
 }
 
@@ -312,8 +335,8 @@ const probeMeta = `"io.modelcontextprotocol/protocolVersion":"` + mcp.Version202
 
 // probe asks a child whether it speaks the newer era. It returns the versions
 // that it speaks, errOlder, or why there is no answer.
-func (s *stdio) probe(l *link) ([]string, error) {
-	ctx, stop := context.WithTimeout(s.ctx, s.ProbeWait)
+func (s *linked) probe(l *link) ([]string, error) {
+	ctx, stop := context.WithTimeout(s.ctx, s.probeWait)
 	defer stop()
 	e, err := ask(ctx, l, "server/discover", discover)
 	if err != nil {
@@ -338,7 +361,7 @@ func (s *stdio) probe(l *link) ([]string, error) {
 func ask(ctx context.Context, l *link, method, request string) (*mcp.Envelope, error) {
 	box := newInbox("", 1)
 	m := &mcp.Message{Kind: mcp.Request, ID: []byte("0"), Method: method, Raw: []byte(request)}
-	p, err := l.begin(ctx, "", m, box)
+	p, err := l.begin(ctx, nil, m, box)
 	if err != nil {
 		return nil, err
 	}

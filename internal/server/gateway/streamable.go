@@ -92,6 +92,10 @@ func (s *streamable) answer(x *exchange, resp *http.Response) error {
 	case resp.StatusCode == http.StatusAccepted: // has no body, whatever is sent
 		inbound(x, resp.Header)
 		return x.accepted()
+	case x.r.Method == http.MethodDelete && !failed: // nor has the end of a session, of no type and unknown length
+		inbound(x, resp.Header)
+		x.w.WriteHeader(resp.StatusCode)
+		return nil
 	case x.call == nil && x.r.Method == http.MethodGet && !failed:
 		return nonsense(errors.New("GET is answered by no events"))
 	case kind == "application/json" && !failed && resp.ContentLength != 0 && x.call != nil && x.call.Era == mcp.Legacy:
