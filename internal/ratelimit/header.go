@@ -7,10 +7,13 @@ import (
 )
 
 // Header sets RateLimit-Policy and RateLimit, and Retry-After when the decision
-// is a refusal. Where there is no limit it sets nothing.
+// is a refusal. Where there is no limit it sets no RateLimit fields.
 // draft-ietf-httpapi-ratelimit-headers-11 §3, §4; RFC 9110 §10.2.3
 func (d Decision) Header(h http.Header) {
-	if d.Bucket.Rate.Zero() {
+	if !d.OK {
+		h["Retry-After"] = []string{strconv.FormatInt(seconds(d.RetryAfter), 10)}
+	}
+	if d.Bucket.Rate.Zero() { // a ban has no rate either
 		return
 	}
 	var room [64]byte
@@ -20,9 +23,6 @@ func (d Decision) Header(h http.Header) {
 	text := string(b) // one for both
 	h["Ratelimit-Policy"] = []string{text[:split]}
 	h["Ratelimit"] = []string{text[split:]}
-	if !d.OK {
-		h["Retry-After"] = []string{strconv.FormatInt(seconds(d.RetryAfter), 10)}
-	}
 }
 
 // AppendPolicy appends the value of RateLimit-Policy: "key";q=60;w=60.

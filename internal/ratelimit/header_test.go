@@ -20,6 +20,7 @@ func TestHeadersOfADecision(t *testing.T) {
 		{"nothing spent yet", Decision{OK: true, Bucket: Bucket{Kind: KindTenant, Rate: rate(5, 24*time.Hour)}, Remaining: 5}, `"tenant";q=5;w=86400`, `"tenant";r=5;t=1`, ""},
 		{"a refusal", Decision{Bucket: Bucket{Kind: KindAddress, Rate: rate(10, time.Second)}, Reset: time.Second, RetryAfter: 1}, `"address";q=10;w=1`, `"address";r=0;t=1`, "1"},
 		{"a long wait", Decision{Bucket: Bucket{Kind: KindTool, Rate: rate(1, time.Hour)}, Remaining: 3, Reset: time.Hour, RetryAfter: 59*time.Minute + 1}, `"tool";q=1;w=3600`, `"tool";r=0;t=3541`, "3541"},
+		{"a ban", Decision{RetryAfter: 90*time.Second + 1}, "", "", "91"},
 		{"no limit", Decision{OK: true}, "", "", ""},
 		{"a rate that is none", Decision{Bucket: key("a", unit.Rate{Count: -1}), RetryAfter: time.Second}, `"key";q=0;w=1`, `"key";r=0;t=1`, "1"},
 	}
