@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/internal/unit"
@@ -73,6 +74,9 @@ func (a *app) auditFlags(c *cobra.Command, f *auditFilter) {
 // query reads the flags.
 func (f *auditFilter) query(now time.Time) (q audit.Query, err error) {
 	q = f.q
+	if apikey.Is(q.Key) {
+		return q, exposed(q.Key)
+	}
 	for _, k := range q.Kinds {
 		if !slices.Contains(config.AuditKinds(), k) {
 			return q, usage("--kind %.40q is none of %s", k, strings.Join(config.AuditKinds(), ", "))

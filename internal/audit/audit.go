@@ -34,7 +34,8 @@ const (
 	Result = "result" // what became of it
 )
 
-// Event is one line of the trail. Everything may be left out but Time and Kind.
+// Event is one line of the trail. Everything may be left out but Kind; a zero
+// Time is that of writing.
 // Strings may come from strangers: they are made harmless when they are written.
 type Event struct {
 	Time    time.Time

@@ -167,6 +167,11 @@ func (l *Log) take(ctx context.Context, e *Event, durable bool) error {
 	if counted, err := l.collapse(e); counted || err != nil {
 		return err
 	}
+	if e.Time.IsZero() {
+		now := *e
+		now.Time = l.cfg.Now()
+		e = &now
+	}
 	buffer := buffers.Get().(*[]byte) //nolint:forcetypeassert // nothing else is put there
 	line := appendEvent((*buffer)[:0], e)
 	wait, err := l.put(ctx, line, e.Time, durable)
