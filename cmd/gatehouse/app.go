@@ -56,7 +56,7 @@ func (a *app) root() *cobra.Command {
 			"  gatehouse up -- npx -y @modelcontextprotocol/server-everything\n"+
 			"  gatehouse up http://localhost:3000/mcp\n"+
 			"  gatehouse key create --name laptop\n",
-		a.up(), a.serves(), a.status(), a.init(), a.config(), a.key(), a.tenant(), a.db(), a.version(), a.demoServer())
+		a.up(), a.serves(), a.status(), a.init(), a.config(), a.key(), a.tenant(), a.signingKey(), a.ban(), a.audit(), a.db(), a.version(), a.demoServer())
 	c.SilenceErrors, c.SilenceUsage = true, true
 	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		var wrong *pflag.InvalidValueError

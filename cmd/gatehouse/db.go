@@ -54,7 +54,7 @@ func (a *app) showDatabase(s *adminapi.Database) error {
 func (a *app) dbBackup() *cobra.Command {
 	return &cobra.Command{
 		Use: "backup FILE", Short: "Write a complete copy, while the server runs", Example: "  gatehouse db backup gatehouse-2026-11-23.db\n",
-		Long: "Write a complete, checked copy of the database to a file that does not exist yet, mode 0600. It holds the\nhashes of all keys and the secret that seals sessions: keep it as private as the installation.",
+		Long: "Write a complete, checked copy of the database to a file that does not exist yet, mode 0600. It holds the\nhashes of all keys and the secret that seals sessions: keep it as private as the installation. What is secret in it\nbesides is sealed under store.encryption_key, or under the file seal.key beside the database. Neither is in the copy:\nkeep it too, and in another place.",
 		Args: exactly("the name of a file"), DisableFlagsInUseLine: true,
 		RunE: func(c *cobra.Command, args []string) error {
 			path, err := filepath.Abs(args[0])
@@ -79,7 +79,7 @@ func (a *app) dbBackup() *cobra.Command {
 func (a *app) dbRestore() *cobra.Command {
 	return &cobra.Command{
 		Use: "restore FILE", Short: "Put a backup in the database's place; no server may run", Example: "  gatehouse db restore gatehouse-2026-11-23.db\n",
-		Long: "Put a backup in the database's place. The database that was there is kept beside it. Everything since the\nbackup is undone, revocations included: keys revoked since then are valid again.",
+		Long: "Put a backup in the database's place. The database that was there is kept beside it. Everything since the\nbackup is undone, revocations included: keys revoked since then are valid again, and signing\nkeys retired since then are published again. The key that the backup was sealed under has to be there already:\nstore.encryption_key, or the file seal.key beside the database. Without it no server starts that signs.",
 		Args: exactly("the name of a backup"), DisableFlagsInUseLine: true,
 		RunE: func(c *cobra.Command, args []string) error { return a.restore(c.Context(), args[0]) },
 	}

@@ -77,7 +77,11 @@ func (a *app) openHere(ctx context.Context, state server.State) (*server.Install
 	if err != nil {
 		return nil, err
 	}
-	return state.Open(ctx, o)
+	i, err := state.Open(ctx, o)
+	if err == nil && c != nil {
+		i.SetAPIKeys(c.Auth.APIKeys)
+	}
+	return i, err
 }
 
 // with runs do over the admin door.
@@ -155,7 +159,7 @@ func (a *app) options(c *config.Config, log *slog.Logger) (server.Options, error
 	o := server.Options{Log: log, By: by()}
 	pepper, from := a.getenv(pepperVar), pepperVar
 	if c != nil {
-		o.Audit = c.Audit
+		o.Audit, o.EncryptionKey = c.Audit, c.Store.EncryptionKey
 		if k := c.Auth.APIKeys; k != nil && k.Pepper != "" {
 			pepper, from = k.Pepper.Reveal(), "auth.api_keys.pepper"
 		}

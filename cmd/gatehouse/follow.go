@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/server"
+	"github.com/gatehouse-mcp/gatehouse/internal/server/notify"
 )
 
 const defaultFile = "gatehouse.yaml"
@@ -28,10 +29,13 @@ func (a *app) follow(ctx context.Context, r *server.Running, log *slog.Logger) {
 			by = "SIGHUP"
 		case <-changed:
 		}
+		logged(log, notify.Reloading())
 		wait, stop := context.WithTimeout(ctx, commandWait)
-		if _, err := r.Reload(wait, by); err == nil {
-			log.Debug("reload", "by", by)
+		status := "serving a changed configuration"
+		if _, err := r.Reload(wait, by); err != nil { // Reload has told the log
+			status = "serving the configuration from before a change that was refused"
 		}
 		stop()
+		logged(log, notify.Ready(status))
 	}
 }

@@ -41,6 +41,8 @@ func exposed(key string) error {
 type rights struct {
 	tools, networks []string
 	note, expires   string
+	limit           string
+	certificate     string
 }
 
 func (r *rights) flags(c *cobra.Command, expires string) {
@@ -49,6 +51,9 @@ func (r *rights) flags(c *cobra.Command, expires string) {
 	f.StringSliceVar(&r.networks, "ip", nil, "`NETWORKS` it may be used from: 203.0.113.0/24 (default anywhere)")
 	f.StringVar(&r.note, "note", "", "a `TEXT` for people")
 	f.StringVar(&r.expires, "expires", "", "`WHEN` it ends: 90d, 12h, 2027-02-21, an RFC 3339 time or never"+expires)
+	f.StringVar(&r.limit, "limit", "", "`RATE` of its calls, besides those of the configuration: 60/min, or off (default off)")
+	f.StringVar(&r.certificate, "certificate", "", "client certificate it needs as a second factor: PEM or DER `FILE`, sha256:HEX, or off (default off)")
+	_ = c.MarkFlagFilename("certificate", "pem", "crt", "cer", "der")
 }
 
 // blank refuses a limit that is given and empty, as --tools "$TOOLS" is where
@@ -61,7 +66,9 @@ func (r *rights) blank(c *cobra.Command) error {
 	}{
 		{"tools", len(r.tools) == 0, "all tools"},
 		{"ip", len(r.networks) == 0, "anywhere"},
-		{"expires", r.expires == "", "90d"},
+		{"expires", r.expires == "", "the default"},
+		{"limit", r.limit == "", "no limit of its own"},
+		{"certificate", r.certificate == "", "no certificate"},
 	} {
 		if f.empty && c.Flags().Changed(f.name) {
 			return usage("--%s is empty. Leave it out for %s", f.name, f.means)
@@ -123,6 +130,8 @@ func (a *app) printKey(k *adminapi.Key) error {
 		}
 	}
 	add("networks", orElse(strings.Join(k.Networks, ","), "anywhere"))
+	add("limit", k.Limit)
+	add("certificate", k.Certificate)
 	add("note", k.Note)
 	add("created", moment(k.Created))
 	add("expires", a.until(k.Expires))
@@ -148,6 +157,18 @@ func (a *app) lastUsed(k *adminapi.Key) string {
 		}
 	}
 	return strings.Join(words, " ")
+}
+
+// bounds says what holds a key back besides its tools, for a line of a list.
+func bounds(k *adminapi.Key) string {
+	text := ""
+	if k.Limit != "" {
+		text += " · " + k.Limit
+	}
+	if k.Certificate != "" {
+		text += " · with certificate"
+	}
+	return text
 }
 
 // state says where a key is in its life, and what should be done about it.

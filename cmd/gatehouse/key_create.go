@@ -17,6 +17,7 @@ func (a *app) keyCreate() *cobra.Command {
 		Use: "create --name NAME", Short: "Make a key and show it, once",
 		Example: "  gatehouse key create --name laptop\n" +
 			"  gatehouse key create --tenant acme --name ci --tools 'get_*,list_*' --expires 90d --ip 203.0.113.0/24\n" +
+			"  gatehouse key create --name nightly --limit 60/min --certificate client.pem\n" +
 			"  export GATEHOUSE_KEY=$(gatehouse key create --name script)\n",
 		Args: exactly(), DisableFlagsInUseLine: true,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -26,14 +27,18 @@ func (a *app) keyCreate() *cobra.Command {
 			if err := r.blank(c); err != nil {
 				return err
 			}
-			in.Tools, in.Networks, in.Note, in.Expires = r.tools, r.networks, r.note, r.expires
+			in.Tools, in.Networks, in.Note, in.Expires, in.Limit = r.tools, r.networks, r.note, r.expires, r.limit
+			var err error
+			if in.Certificate, err = a.thumbprint(r.certificate); err != nil {
+				return err
+			}
 			return a.mint(c.Context(), out, true, func(ctx context.Context, d *door) (*adminapi.Key, error) { return d.CreateKey(ctx, in) })
 		},
 	}
 	f := c.Flags()
 	f.StringVar(&in.Name, "name", "", "what the key is called")
 	f.StringVar(&in.Tenant, "tenant", "", "whose it is (default \"default\")")
-	r.flags(c, " (default 90d)")
+	r.flags(c, " (default 90d, unless configured otherwise)")
 	outFlag(c, &out)
 	_ = c.RegisterFlagCompletionFunc("tenant", func(c *cobra.Command, _ []string, s string) ([]string, cobra.ShellCompDirective) {
 		return a.completeTenants(c, nil, s)
@@ -106,6 +111,9 @@ func (a *app) showMinted(k *adminapi.Key, s *sink) error {
 		if s == nil {
 			a.say("  Store gatehouse key create … --out file:PATH | env-file:.env   (0600)\n")
 		}
+	}
+	if k.Certificate != "" {
+		a.say("  It is accepted only over TLS with the client certificate %s (server.tls.client_ca).\n", k.Certificate)
 	}
 	if k.TenantState != "" {
 		a.warn("Tenant %s is %s: the key is refused until gatehouse tenant resume%s %[1]s.", k.Tenant, k.TenantState, a.place())

@@ -21,7 +21,8 @@ func (a *app) keyImport() *cobra.Command {
 	c := &cobra.Command{
 		Use: "import [- | env:NAME | file:PATH]", Short: "Take over keys made elsewhere in the same format",
 		Long: "Take over keys that another installation made: one on each line, as the key itself or as a JSON object with\n" +
-			"\"key\", or \"id\" and \"hash\" (\"sha256:\" and 64 hex digits), and optionally name, tenant, tools, networks, note and expires.\n" +
+			"\"key\", or \"id\" and \"hash\" (\"sha256:\" and 64 hex digits), and optionally name, tenant, tools, networks, note,\n" +
+			"expires, limit and certificate (\"sha256:\" and a thumbprint).\n" +
 			"Flags fill in what a line does not say. A line that cannot be read stops everything before anything is imported;\n" +
 			"after that each key is judged by itself, and exit code 7 says that some were refused.",
 		Example: "  gatehouse key import file:keys.jsonl --tenant acme\n  gatehouse key import --name old-ci < key.txt\n",
@@ -30,7 +31,11 @@ func (a *app) keyImport() *cobra.Command {
 			if err := r.blank(c); err != nil {
 				return err
 			}
-			base.Tools, base.Networks, base.Note, base.Expires = r.tools, r.networks, r.note, r.expires
+			base.Tools, base.Networks, base.Note, base.Expires, base.Limit = r.tools, r.networks, r.note, r.expires, r.limit
+			var err error
+			if base.Certificate, err = a.thumbprint(r.certificate); err != nil {
+				return err
+			}
 			text, err := a.source(args)
 			if err != nil {
 				return err
@@ -44,7 +49,7 @@ func (a *app) keyImport() *cobra.Command {
 	}
 	c.Flags().StringVar(&base.Name, "name", "", "what the keys are called (default \"imported\")")
 	c.Flags().StringVar(&base.Tenant, "tenant", "", "whose they are (default \"default\")")
-	r.flags(c, " (default 90d)")
+	r.flags(c, " (default 90d, unless configured otherwise)")
 	return c
 }
 
@@ -136,5 +141,5 @@ func (a *app) imports(ctx context.Context, keys []adminapi.ImportKey) error {
 
 // status is the HTTP status that a refusal inside an answer would have had.
 func status(e *adminapi.Error) int {
-	return map[string]int{"GH-2401": 404, "GH-2402": 409, "GH-2403": 400, "GH-2405": 409, "GH-1902": 503}[e.Code]
+	return map[string]int{"GH-2401": 404, "GH-2402": 409, "GH-2403": 400, "GH-2405": 409, "GH-2408": 409, "GH-1902": 503}[e.Code]
 }

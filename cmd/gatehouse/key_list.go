@@ -29,7 +29,7 @@ func (a *app) keyList() *cobra.Command {
 						ended++
 						continue
 					}
-					rows = append(rows, []string{k.ID, k.Name, k.Tenant, tools(k.Tools), a.ago(k.Created), a.until(k.Expires), a.lastUsed(k), state(a, k)})
+					rows = append(rows, []string{k.ID, k.Name, k.Tenant, tools(k.Tools), a.ago(k.Created), a.until(k.Expires), a.lastUsed(k), state(a, k) + bounds(k)})
 				}
 				if err := a.table(rows); err != nil {
 					return err

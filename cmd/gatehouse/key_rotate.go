@@ -38,7 +38,7 @@ func (a *app) keyRotate() *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().StringVar(&overlap, "overlap", "", "how `LONG` the old key keeps working: 24h, 7d, 0s (default 24h)")
+	c.Flags().StringVar(&overlap, "overlap", "", "how `LONG` the old key keeps working: 24h, 7d, 0s (default 24h, unless configured otherwise)")
 	c.Flags().BoolVar(&cancel, "cancel", false, "undo a rotation: the new key is revoked, the old one stays")
 	outFlag(c, &out)
 	return c

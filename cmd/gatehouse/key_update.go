@@ -13,8 +13,9 @@ func (a *app) keyUpdate() *cobra.Command {
 	var name string
 	c := &cobra.Command{
 		Use: "update ID", Short: "Change what a key may do, at once",
-		Example: "  gatehouse key update 7Qm2Vx9KtB4c --tools 'get_*' --expires 30d\n  gatehouse key update 7Qm2Vx9KtB4c --ip ''          from anywhere again\n",
-		Args:    keyID, ValidArgsFunction: a.completeKeys, DisableFlagsInUseLine: true,
+		Example: "  gatehouse key update 7Qm2Vx9KtB4c --tools 'get_*' --expires 30d\n  gatehouse key update 7Qm2Vx9KtB4c --ip ''          from anywhere again\n" +
+			"  gatehouse key update 7Qm2Vx9KtB4c --limit 60/min --certificate off\n",
+		Args: keyID, ValidArgsFunction: a.completeKeys, DisableFlagsInUseLine: true,
 		RunE: func(c *cobra.Command, args []string) error {
 			changed := c.Flags().Changed
 			var in adminapi.KeyChange
@@ -32,6 +33,16 @@ func (a *app) keyUpdate() *cobra.Command {
 			}
 			if changed("expires") {
 				in.Expires = &r.expires
+			}
+			if changed("limit") {
+				in.Limit = &r.limit
+			}
+			if changed("certificate") {
+				p, err := a.thumbprint(r.certificate)
+				if err != nil {
+					return err
+				}
+				in.Certificate = &p
 			}
 			if in == (adminapi.KeyChange{}) {
 				return usage("Nothing to change was named. See: gatehouse key update --help")

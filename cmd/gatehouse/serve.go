@@ -6,11 +6,14 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/internal/server"
+	"github.com/gatehouse-mcp/gatehouse/internal/server/edge"
+	"github.com/gatehouse-mcp/gatehouse/internal/server/notify"
 )
 
 func (a *app) serves() *cobra.Command {
@@ -34,6 +37,7 @@ func (a *app) serves() *cobra.Command {
 type serving struct {
 	Servers []servingAt `json:"servers"`
 	Listen  string      `json:"listen"`
+	Plain   string      `json:"plain_listen,omitempty"`
 	Admin   string      `json:"admin,omitempty"`
 	Config  string      `json:"config"`
 	State   string      `json:"state"`
@@ -71,8 +75,9 @@ func (a *app) runServe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	o.Stdout = a.out
 	s := &server.Server{
-		Config: c, State: state, Options: o, Version: version(), Environ: a.environ,
+		Config: c, State: state, Options: o, Version: version(), Environ: a.environ, Inherited: edge.Passed(),
 		Load: func(context.Context) (*config.Config, error) { return a.load() },
 	}
 	r, err := s.Start(ctx)
@@ -83,10 +88,15 @@ func (a *app) runServe(ctx context.Context) error {
 		_ = r.Close()
 		return err
 	}
-	watched, stop := context.WithCancel(ctx)
-	go a.follow(watched, r, o.Log)
+	background, stop := context.WithCancel(ctx)
+	var work sync.WaitGroup
+	work.Go(func() { a.follow(background, r, o.Log) })
+	work.Go(func() { logged(o.Log, notify.Watch(background, r.Alive)) })
+	logged(o.Log, notify.Ready(fmt.Sprintf("serving %d MCP servers", len(c.Servers))))
 	err = r.Wait(ctx)
 	stop()
+	work.Wait()
+	logged(o.Log, notify.Stopping())
 	a.say("stopping; calls under way have %s\n", c.Server.ShutdownGrace)
 	if closeErr := r.Close(); err == nil {
 		err = closeErr
@@ -94,11 +104,18 @@ func (a *app) runServe(ctx context.Context) error {
 	return err
 }
 
+// logged notes an error that changes nothing: that a service manager did not hear us.
+func logged(log *slog.Logger, err error) {
+	if err != nil {
+		log.Warn("service manager", "error", err.Error())
+	}
+}
+
 // announceServe says what is served, or with a dry run (r nil) would be.
 func (a *app) announceServe(c *config.Config, r *server.Running, state server.State) error {
-	out := serving{Listen: c.Server.Listen, Admin: c.Admin.Listen, Config: c.Hash(), State: state.Dir, DryRun: r == nil, Weak: c.Weakened()}
+	out := serving{Listen: c.Server.Listen, Plain: c.Server.PlainListen, Admin: c.Admin.Listen, Config: c.Hash(), State: state.Dir, DryRun: r == nil, Weak: c.Weakened()}
 	if r != nil {
-		out.Listen, out.PID = r.Address, os.Getpid()
+		out.Listen, out.Plain, out.Admin, out.PID = r.Address, r.Plain, r.Operators, os.Getpid()
 	}
 	for i := range c.Servers {
 		u := &c.Servers[i]

@@ -68,7 +68,7 @@ func (a *app) showStatus(s *adminapi.Status) error {
 		}
 	}
 	if n := len(s.Problems); n > 0 {
-		return &fault{exitFailure, "GH-2409", strconv.Itoa(n) + " of its problems need an operator."}
+		return &fault{exitFailure, "GH-2410", strconv.Itoa(n) + " of its problems need an operator."}
 	}
 	return nil
 }

@@ -20,7 +20,7 @@ type Keys interface {
 	// Verify returns what a key stands for at this moment, as it was presented;
 	// gatehouse.ErrNotMine when the text is no key of ours, and an
 	// error of *gatehouse.Error when it is refused.
-	Verify(ctx context.Context, text string, from netip.Addr) (*apikey.Active, error)
+	Verify(ctx context.Context, p apikey.Presented) (*apikey.Active, error)
 	// Watch returns a context that ends, with a *gatehouse.Error as its cause,
 	// when the key stops being good for what it was. end(nil) releases it;
 	// end with an error ends it for that reason.
@@ -47,16 +47,16 @@ type Caller struct {
 
 // Admit says who a credential stands for. Every refusal is a *gatehouse.Error;
 // a refusal returns no caller.
-func (g *Guard) Admit(ctx context.Context, credential string, from netip.Addr) (*Caller, error) {
+func (g *Guard) Admit(ctx context.Context, p apikey.Presented) (*Caller, error) {
 	if g.Keys == nil {
 		return nil, g.Welcome(nil)
 	}
-	if err := g.Limits.knock(from); err != nil {
+	if err := g.Limits.knock(p.From); err != nil {
 		return nil, err
 	}
-	c, err := g.identify(ctx, credential, from)
+	c, err := g.identify(ctx, p)
 	if err != nil {
-		return nil, g.Limits.failed(from, err)
+		return nil, g.Limits.failed(p.From, err)
 	}
 	if err := g.Welcome(c); err != nil {
 		return nil, err
@@ -65,15 +65,15 @@ func (g *Guard) Admit(ctx context.Context, credential string, from netip.Addr) (
 }
 
 // identify says who a credential stands for.
-func (g *Guard) identify(ctx context.Context, credential string, from netip.Addr) (*Caller, error) {
-	key, err := g.Keys.Verify(ctx, credential, from)
+func (g *Guard) identify(ctx context.Context, p apikey.Presented) (*Caller, error) {
+	key, err := g.Keys.Verify(ctx, p)
 	switch {
 	case errors.Is(err, gatehouse.ErrNotMine):
 		return nil, gatehouse.Refuse("GH-1011", "Key not accepted.", errors.New("not a gatehouse key"))
 	case err != nil:
 		return nil, err
 	}
-	return &Caller{Active: key, From: from}, nil
+	return &Caller{Active: key, From: p.From}, nil
 }
 
 // Welcome says why a caller who was let in may not be at this server; nil: they may.

@@ -20,6 +20,8 @@ type Key struct {
 	Tools           []string   `json:"tools"`
 	Networks        []string   `json:"networks"` // none: anywhere
 	Note            string     `json:"note,omitempty"`
+	Limit           string     `json:"limit,omitempty"`       // of its calls, such as 60/min; absent: none of its own
+	Certificate     string     `json:"certificate,omitempty"` // "sha256:" and the thumbprint of the client certificate it needs
 	Created         time.Time  `json:"created"`
 	Expires         *time.Time `json:"expires"` // null: never
 	Replaces        string     `json:"replaces,omitempty"`
@@ -35,7 +37,8 @@ type Key struct {
 	DryRun          bool       `json:"dry_run,omitempty"` // nothing was changed
 }
 
-// NewKey asks for a key. Expires is as [ParseExpiry] reads it; empty: [DefaultLifetime].
+// NewKey asks for a key. Expires is as [ParseExpiry] reads it; empty: as the
+// installation is configured, else [DefaultLifetime].
 type NewKey struct {
 	Name     string   `json:"name"`
 	Tenant   string   `json:"tenant,omitempty"` // name or id; empty: the default tenant
@@ -43,6 +46,9 @@ type NewKey struct {
 	Networks []string `json:"networks,omitempty"`
 	Note     string   `json:"note,omitempty"`
 	Expires  string   `json:"expires,omitempty"`
+
+	Limit       string `json:"limit,omitempty"`       // such as 60/min; empty: none of its own
+	Certificate string `json:"certificate,omitempty"` // "sha256:" and a thumbprint; empty: none is needed
 }
 
 // KeyChange names what to change; what is absent stays.
@@ -52,9 +58,13 @@ type KeyChange struct {
 	Networks *[]string `json:"networks,omitempty"`
 	Note     *string   `json:"note,omitempty"`
 	Expires  *string   `json:"expires,omitempty"` // as NewKey's
+
+	Limit       *string `json:"limit,omitempty"`       // "off": none of its own
+	Certificate *string `json:"certificate,omitempty"` // "off": none is needed
 }
 
-// Rotate asks for a successor. Overlap is a Go duration or days ("7d"); empty: [DefaultOverlap].
+// Rotate asks for a successor. Overlap is a Go duration or days ("7d"); empty:
+// as the installation is configured, else [DefaultOverlap].
 type Rotate struct {
 	Overlap string `json:"overlap,omitempty"`
 }
@@ -162,6 +172,30 @@ type Database struct {
 // Backup asks for a copy of the store at a path that does not exist yet.
 type Backup struct {
 	Path string `json:"path"`
+}
+
+// SigningKey is a key that we sign with, its private half excepted.
+type SigningKey struct {
+	ID      string     `json:"kid"`
+	Alg     string     `json:"alg"`
+	State   string     `json:"state"`           // next, current, retiring or retired
+	Created time.Time  `json:"created"`         // published since
+	Signs   time.Time  `json:"signs"`           // signs from then on
+	Stops   *time.Time `json:"stops,omitempty"` // signs no longer from then on, as things stand
+	Gone    *time.Time `json:"gone,omitempty"`  // is published no longer
+	DryRun  bool       `json:"dry_run,omitempty"`
+}
+
+// RotateSigning asks for the next signing key.
+type RotateSigning struct {
+	Now bool `json:"now,omitempty"` // it signs at once
+}
+
+// RetiredSigning answers a retirement.
+type RetiredSigning struct {
+	Retired SigningKey  `json:"retired"`
+	Signs   *SigningKey `json:"signs,omitempty"` // the key that signs in its place, if it signed
+	DryRun  bool        `json:"dry_run,omitempty"`
 }
 
 // Error is a refusal.

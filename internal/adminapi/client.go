@@ -123,6 +123,35 @@ func (c *Client) Backup(ctx context.Context, b Backup) (*Database, error) {
 	return call[Database](ctx, c, http.MethodPost, "/v1/db/backup", b)
 }
 
+// SigningKeys lists the keys that we sign with: those that are gone, then the
+// others in the order in which they sign.
+func (c *Client) SigningKeys(ctx context.Context) ([]SigningKey, error) {
+	list, err := call[[]SigningKey](ctx, c, http.MethodGet, "/v1/signing-keys", nil)
+	if err != nil {
+		return nil, err
+	}
+	return *list, nil
+}
+
+// RotateSigningKey publishes the next key, or has it sign at once.
+func (c *Client) RotateSigningKey(ctx context.Context, r RotateSigning) (*SigningKey, error) {
+	return call[SigningKey](ctx, c, http.MethodPost, "/v1/signing-keys/rotate", r)
+}
+
+// RetireSigningKey takes a key away, at once.
+func (c *Client) RetireSigningKey(ctx context.Context, kid string) (*RetiredSigning, error) {
+	return call[RetiredSigning](ctx, c, http.MethodPost, "/v1/signing-keys/"+url.PathEscape(kid)+"/retire", nil)
+}
+
+// AbandonSigningKeys takes all away, when what they are sealed under is lost.
+func (c *Client) AbandonSigningKeys(ctx context.Context) ([]SigningKey, error) {
+	list, err := call[[]SigningKey](ctx, c, http.MethodDelete, "/v1/signing-keys", nil)
+	if err != nil {
+		return nil, err
+	}
+	return *list, nil
+}
+
 // call sends one request and reads one answer of type T.
 func call[T any](ctx context.Context, c *Client, method, path string, in any) (*T, error) {
 	var body io.Reader = http.NoBody

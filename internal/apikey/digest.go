@@ -19,7 +19,15 @@ type hasher struct {
 	fingerprint string // names the pepper in a record without telling it; empty: no pepper
 
 	mu   sync.Mutex
-	free []hash.Hash // HMACs with their key already worked in
+	free []*mac // with their key already worked in
+}
+
+// mac is an HMAC and what it reads and writes: what is handed to an interface
+// would have to be allocated for each key.
+type mac struct {
+	hash.Hash
+	text [textLen]byte
+	sum  [sha256.Size]byte
 }
 
 func newHasher(pepper []byte) (*hasher, error) {
@@ -41,13 +49,13 @@ func (h *hasher) digest(text []byte) [sha256.Size]byte {
 	if h.fingerprint == "" {
 		return plain(text)
 	}
-	mac := h.take()
-	defer h.give(mac)
-	mac.Reset()
-	mac.Write(text)
-	var sum [sha256.Size]byte
-	mac.Sum(sum[:0])
-	return sum
+	m := h.take()
+	defer h.give(m)
+	m.Reset()
+	m.Write(append(m.text[:0], text...))
+	m.Sum(m.sum[:0])
+	clear(m.text[:])
+	return m.sum
 }
 
 // under returns the digest that a record made under that pepper has; ok is
@@ -64,21 +72,21 @@ func (h *hasher) under(pepper string, text []byte) (sum [sha256.Size]byte, ok bo
 
 func plain(text []byte) [sha256.Size]byte { return sha256.Sum256(text) }
 
-func (h *hasher) take() hash.Hash {
+func (h *hasher) take() *mac {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if n := len(h.free); n > 0 {
-		mac := h.free[n-1]
+		m := h.free[n-1]
 		h.free = h.free[:n-1]
-		return mac
+		return m
 	}
-	return hmac.New(sha256.New, h.pepper)
+	return &mac{Hash: hmac.New(sha256.New, h.pepper)}
 }
 
-func (h *hasher) give(mac hash.Hash) {
+func (h *hasher) give(m *mac) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.free) < 64 {
-		h.free = append(h.free, mac)
+		h.free = append(h.free, m)
 	}
 }

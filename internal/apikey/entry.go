@@ -50,16 +50,17 @@ func newEntry(id cacheKey, r *Record, epoch uint64) (*entry, error) {
 		Identity: gatehouse.Identity{
 			Tenant: string(k.Tenant), Subject: "key:" + k.Family, KeyID: k.ID, Name: k.Name, Expires: k.Ends(),
 		},
-		Tools: tools, TenantName: r.TenantName, entry: e,
+		Tools: tools, TenantName: r.TenantName, Limit: k.Limit, Certificate: k.Certificate, entry: e,
 	}
 	return e, nil
 }
 
 // sameRights reports whether b allows what a does. Times are not compared: they
-// are judged whenever they matter.
+// are judged whenever they matter. Nor is the limit: it is counted by for each
+// call, and a stream has made its call already.
 func sameRights(a, b *Record) bool {
 	return a.Digest == b.Digest && a.Pepper == b.Pepper && a.Key.Tenant == b.Key.Tenant &&
-		slices.Equal(a.Key.Tools, b.Key.Tools) && slices.Equal(a.Key.Networks, b.Key.Networks)
+		a.Key.Certificate == b.Key.Certificate && slices.Equal(a.Key.Tools, b.Key.Tools) && slices.Equal(a.Key.Networks, b.Key.Networks)
 }
 
 // within reports whether an address is in one of the networks.

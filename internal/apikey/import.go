@@ -56,7 +56,7 @@ func (s *Service) judge(f Foreign, r *Record) (id string, err error) {
 	if err != nil {
 		return "", err
 	}
-	r.Digest, r.Pepper = h.digest(raw), h.fingerprint
+	r.Digest, r.Pepper = h.digest(raw[:]), h.fingerprint
 	return f.Text[len(prefix) : secretAt-1], nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
+	"github.com/gatehouse-mcp/gatehouse/internal/unit"
 )
 
 // Key is what is known of an API key, its secret excepted.
@@ -26,6 +27,9 @@ type Key struct {
 	Networks []netip.Prefix // where calls may come from; none: anywhere
 	Created  time.Time
 	Expires  time.Time // zero: never
+
+	Limit       unit.Rate  // of its calls; zero: no limit of its own
+	Certificate Thumbprint // the client certificate that it needs as a second factor; zero: none
 
 	Replaces   string    // the key this one was rotated from; empty: none
 	ReplacedBy string    // the key this one was rotated to; empty: none
@@ -124,4 +128,5 @@ var (
 	ErrMalformed  = errors.New("not a key's text")
 	ErrWeak       = errors.New("too weak a secret")
 	ErrInvalid    = errors.New("invalid key attribute")
+	ErrFull       = errors.New("the tenant has as many keys as it may have")
 )

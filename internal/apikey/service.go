@@ -58,7 +58,7 @@ func (s *Service) add(ctx context.Context, r *Record) (*Key, error) {
 func (s Spec) key(id string, t tenant.ID, at time.Time) Key {
 	return Key{
 		ID: id, Family: id, Tenant: t, Name: s.Name, Note: s.Note, Tools: s.Tools, Networks: s.Networks,
-		Created: at, Expires: stored(s.Expires),
+		Created: at, Expires: stored(s.Expires), Limit: s.Limit, Certificate: s.Certificate,
 	}
 }
 
@@ -174,7 +174,7 @@ func (s *Service) changed() {
 // could not do it, which the caller may try again.
 func known(err error) error {
 	for _, k := range [...]error{
-		ErrNotFound, ErrExists, ErrReplaced, ErrRevoked, ErrExpired, ErrNotRotated, tenant.ErrNotFound,
+		ErrNotFound, ErrExists, ErrReplaced, ErrRevoked, ErrExpired, ErrNotRotated, ErrFull, tenant.ErrNotFound,
 	} {
 		if errors.Is(err, k) {
 			return err

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/policy"
+	"github.com/gatehouse-mcp/gatehouse/internal/unit"
 )
 
 // Bounds of a key's attributes, in characters where they are texts.
@@ -26,6 +27,9 @@ type Spec struct {
 	Tools    []string       // patterns for policy.Compile; none: no tool
 	Networks []netip.Prefix // where calls may come from; none: anywhere
 	Expires  time.Time      // zero: never; else in the future
+
+	Limit       unit.Rate  // zero: no limit of its own
+	Certificate Thumbprint // of the client certificate that it needs; zero: none
 }
 
 // Validate returns what is wrong with s at now, wrapped in [ErrInvalid].
@@ -33,7 +37,7 @@ func (s Spec) Validate(now time.Time) error {
 	if !s.Expires.IsZero() && !s.Expires.After(now) {
 		return fmt.Errorf("%w: expiry %s is not in the future", ErrInvalid, s.Expires.UTC().Format(time.RFC3339))
 	}
-	return Change{Name: &s.Name, Note: &s.Note, Tools: &s.Tools, Networks: &s.Networks}.Validate()
+	return Change{Name: &s.Name, Note: &s.Note, Tools: &s.Tools, Networks: &s.Networks, Limit: &s.Limit}.Validate()
 }
 
 // Change names the attributes of a key to change; nil leaves one as it is.
@@ -42,6 +46,9 @@ type Change struct {
 	Tools      *[]string
 	Networks   *[]netip.Prefix
 	Expires    *time.Time // to the zero time: never. To a past one: at once
+
+	Limit       *unit.Rate  // to the zero rate: none of its own
+	Certificate *Thumbprint // to the zero one: none is needed
 }
 
 // Validate returns what is wrong with c, wrapped in [ErrInvalid].
@@ -61,6 +68,11 @@ func (c Change) Validate() error {
 			return fmt.Errorf("%w: %w", ErrInvalid, err)
 		}
 	}
+	if c.Limit != nil {
+		if r, err := unit.ParseRate(c.Limit.String()); err != nil || r != *c.Limit {
+			return fmt.Errorf("%w: limit %s is no rate like 10/s, 60/min, 1000/h or 5/d", ErrInvalid, c.Limit)
+		}
+	}
 	if c.Networks == nil {
 		return nil
 	}
@@ -74,6 +86,8 @@ func (c Change) Apply(k *Key) {
 	set(&k.Tools, c.Tools)
 	set(&k.Networks, c.Networks)
 	set(&k.Expires, c.Expires)
+	set(&k.Limit, c.Limit)
+	set(&k.Certificate, c.Certificate)
 }
 
 // set assigns what is given.

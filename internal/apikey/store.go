@@ -31,6 +31,10 @@ type Minted struct {
 type Store interface {
 	// Create adds a key. It returns ErrExists when the id was ever taken, and
 	// tenant.ErrNotFound when the tenant does not exist or is deleted.
+	//
+	// A store may be told how many keys of a tenant may be honoured at once, a
+	// key and its successor counting as one. Create, and an Update or Rotate
+	// that brings an expired key back, then return ErrFull rather than exceed it.
 	Create(ctx context.Context, t tenant.ID, r *Record) error
 	// Get returns a key in any state, or ErrNotFound.
 	Get(ctx context.Context, t tenant.ID, id string) (*Key, error)

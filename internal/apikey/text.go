@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/big"
 	"strings"
+	"sync"
 )
 
 // The parts of gthk_<12 id>_<43 secret><6 checksum>, all of them base62.
@@ -54,25 +55,33 @@ func Parse(text string) (id string, err error) {
 	return text[len(prefix) : secretAt-1], nil
 }
 
-// parse checks a key's text and returns its bytes, so that whoever goes on to
-// hash them has no need to copy again.
-func parse(text string) (raw []byte, err error) {
+// bodies are lent to the checksum, which would move a key that is on the stack
+// to the heap for each call.
+var bodies = sync.Pool{New: func() any { return new([checksumAt]byte) }}
+
+// parse checks a key's text and returns its bytes, for whoever goes on to hash them.
+func parse(text string) (raw [textLen]byte, err error) {
 	switch {
 	case !Is(text):
-		return nil, fmt.Errorf("%w: it does not begin with %s", ErrMalformed, prefix)
+		return raw, fmt.Errorf("%w: it does not begin with %s", ErrMalformed, prefix)
 	case len(text) != textLen:
-		return nil, fmt.Errorf("%w: %d characters expected, got %d", ErrMalformed, textLen, len(text))
+		return raw, fmt.Errorf("%w: %d characters expected, got %d", ErrMalformed, textLen, len(text))
 	case text[secretAt-1] != '_':
-		return nil, fmt.Errorf("%w: no _ after the id", ErrMalformed)
+		return raw, fmt.Errorf("%w: no _ after the id", ErrMalformed)
 	}
 	for i := len(prefix); i < textLen; i++ {
 		if !alphanumeric(text[i]) && i != secretAt-1 {
-			return nil, fmt.Errorf("%w: character %d is none that a key has", ErrMalformed, i+1)
+			return raw, fmt.Errorf("%w: character %d is none that a key has", ErrMalformed, i+1)
 		}
 	}
-	raw = []byte(text)
-	if checksum(raw[:checksumAt]) != [checksumLen]byte(raw[checksumAt:]) {
-		return nil, fmt.Errorf("%w: its checksum is wrong", ErrMalformed)
+	copy(raw[:], text)
+	body := bodies.Get().(*[checksumAt]byte) //nolint:forcetypeassert // nothing else is in there
+	copy(body[:], text)
+	sum := checksum(body[:])
+	clear(body[:])
+	bodies.Put(body)
+	if string(sum[:]) != text[checksumAt:] {
+		return raw, fmt.Errorf("%w: its checksum is wrong", ErrMalformed)
 	}
 	return raw, nil
 }

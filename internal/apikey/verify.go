@@ -58,32 +58,48 @@ type Verifier struct {
 // Active is a key that was accepted, and what it may do. It is shared by every
 // request of the key: nobody may change it.
 type Active struct {
-	Limit unit.Rate // TEMP
 	gatehouse.Identity
-	Tools      policy.Tools
-	TenantName string
+	Tools       policy.Tools
+	TenantName  string
+	Limit       unit.Rate  // of its calls; zero: no limit of its own
+	Certificate Thumbprint // of the client certificate that came with it and that it needs; zero: it needs none
 
 	entry *entry
 }
 
-// Verify judges the text of a key presented from an address. It returns
-// gatehouse.ErrNotMine for what is no key of ours, and a *gatehouse.Error for a
+// Presented is a credential as it came in.
+type Presented struct {
+	Text        string
+	From        netip.Addr // of the caller
+	Certificate []byte     // DER of the connection's client certificate, if it was verified; nil: there is none
+}
+
+// Verify judges a key. It returns gatehouse.ErrNotMine for what is no key of ours, and a *gatehouse.Error for a
 // refusal: 401 GH-1010 (damaged), GH-1011 (not accepted), GH-1012 (replaced),
 // GH-1013 (tenant suspended), or 503 GH-1902 when the store has been away.
 //
 // Whether an id exists cannot be told from the answer, nor from the work done
 // on a wrong secret. Damaged keys are told apart: that takes no secret to see.
-func (v *Verifier) Verify(ctx context.Context, text string, from netip.Addr) (*Active, error) {
+func (v *Verifier) Verify(ctx context.Context, p Presented) (*Active, error) {
 	now := v.now()
-	e, err := v.find(ctx, text, now)
+	e, err := v.find(ctx, p.Text, now)
 	if err != nil {
 		return nil, err
 	}
 	if err := judge(e.record, now); err != nil {
 		return nil, err
 	}
-	if len(e.record.Key.Networks) > 0 && !within(e.record.Key.Networks, from) {
-		return nil, notAccepted("key id %s was used from %s, which is in none of its networks", e.record.Key.ID, from)
+	k := &e.record.Key
+	if len(k.Networks) > 0 && !within(k.Networks, p.From) {
+		return nil, notAccepted("key id %s was used from %s, which is in none of its networks", k.ID, p.From)
+	}
+	if !k.Certificate.Zero() {
+		if p.Certificate == nil {
+			return nil, notAccepted("key id %s needs its client certificate, and the connection has none that was verified", k.ID)
+		}
+		if got := ThumbprintOf(p.Certificate); got != k.Certificate { // public both: no need for constant time
+			return nil, notAccepted("key id %s needs its client certificate; it came with %s", k.ID, got)
+		}
 	}
 	return &e.active, nil
 }
@@ -117,11 +133,11 @@ func (v *Verifier) find(ctx context.Context, text string, now time.Time) (*entry
 		return nil, err
 	}
 	if e.record == nil { // the same work as for a wrong secret
-		sum := v.hash.digest(raw)
+		sum := v.hash.digest(raw[:])
 		subtle.ConstantTimeCompare(sum[:], e.nothing[:])
 		return nil, notAccepted("no key has the id %s", id)
 	}
-	sum, ok := v.hash.under(e.record.Pepper, raw)
+	sum, ok := v.hash.under(e.record.Pepper, raw[:])
 	if !ok {
 		return nil, notAccepted("key id %s was made under the pepper with fingerprint %s; this server has %s",
 			id, e.record.Pepper, orNone(v.hash.fingerprint))

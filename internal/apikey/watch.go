@@ -22,7 +22,7 @@ type watch struct {
 // Watch returns a context that ends when ctx does or when the right that a
 // stands for does, with a *gatehouse.Error as its cause: the key is revoked,
 // expired, at the end of its overlap, its tenant suspended (codes as Verify's),
-// its tools or networks changed (GH-1014), or the store away for too long.
+// its tools, networks or certificate changed (GH-1014), or the store away for too long.
 // Call end with nil when done, or earlier with a cause to end it; it is safe to
 // call it twice.
 func (v *Verifier) Watch(ctx context.Context, a *Active) (watched context.Context, end func(cause error)) {

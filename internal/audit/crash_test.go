@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -87,79 +86,6 @@ func TestA172AcknowledgedEventsSurviveKill(t *testing.T) {
 	t.Logf("%d acknowledged, %d in the trail", len(acked), len(got))
 }
 
-// smallDisk mounts a file system of a few pages.
-func smallDisk(t *testing.T) string {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("CI has to run this as root")
-		}
-		t.Skip("only root can mount a small disk")
-	}
-	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64k,mode=0700"); err != nil {
-		t.Fatalf("mount: %v", err)
-	}
-	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
-	return dir
-}
-
-func TestA171A211FullDiskIsSaidAndMends(t *testing.T) {
-	dir := smallDisk(t)
-	path := filepath.Join(dir, "audit.jsonl")
-	l, err := Open(Config{Path: path, Patience: time.Minute})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	acked := 0
-	for ; ; acked++ {
-		e := call(fmt.Sprint(acked))
-		e.Reason = strings.Repeat("x", 700)
-		if err = l.Durable(t.Context(), e); err != nil {
-			break
-		}
-	}
-	if !errors.Is(err, ErrUnwritable) || !errors.Is(err, syscall.ENOSPC) || acked < 20 {
-		t.Fatalf("after %d events: got %v, want no space left", acked, err)
-	}
-	if err := l.Write(t.Context(), call("refused")); !errors.Is(err, syscall.ENOSPC) {
-		t.Errorf("Write: got %v", err)
-	}
-	if err := l.Healthy(); !errors.Is(err, ErrUnwritable) {
-		t.Errorf("Healthy: got %v", err)
-	}
-	for range 40 {
-		_ = l.Durable(t.Context(), call("refused"))
-	}
-	if err := syscall.Mount("", dir, "", syscall.MS_REMOUNT, "size=1m"); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, func() bool { return l.Healthy() == nil })
-	if err := l.Durable(t.Context(), call("again")); err != nil {
-		t.Fatal(err)
-	}
-	got := events(t, path)
-	n := named(got)
-	for i := range acked {
-		if n[fmt.Sprint(i)] != 1 {
-			t.Errorf("%d was acknowledged and is there %d times", i, n[fmt.Sprint(i)])
-		}
-	}
-	gap := Event{}
-	for _, e := range got {
-		if e.Action == "audit.gap" {
-			gap = *e
-		}
-	}
-	if gap.Detail["events"] != "41" || !strings.Contains(gap.Reason, "no space left") || gap.Since.IsZero() || n["again"] != 1 || n["refused"] != 0 {
-		t.Errorf("got gap %+v, names %v", gap, n)
-	}
-	if text, _ := os.ReadFile(path); strings.Count(string(text), "\n") != len(got) {
-		t.Errorf("there are damaged lines:\n%s", text)
-	}
-}
-
 // faulty is a disk with errors.
 type faulty struct {
 	sink
@@ -232,6 +158,41 @@ func TestA211WhatWasWrittenBeforeAFailedSyncIsOwnedUpTo(t *testing.T) {
 	}
 	if actions["audit.doubtful"] != "1" || actions["audit.gap"] != "1" {
 		t.Errorf("got %v", actions)
+	}
+}
+
+// slow is a disk whose syncs end when they are let.
+type slow struct {
+	sink
+	gate chan struct{}
+}
+
+func (s *slow) sync(again bool) error {
+	<-s.gate
+	return s.sink.sync(again)
+}
+
+func TestA207DurableMeansSynced(t *testing.T) {
+	l, err := prepare(Config{Path: filepath.Join(t.TempDir(), "audit.jsonl"), Patience: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk := &slow{sink: l.sink, gate: make(chan struct{})}
+	l.sink = disk
+	go l.run()
+	done := make(chan error)
+	go func() { done <- l.Durable(t.Context(), call("x")) }()
+	select {
+	case err := <-done:
+		t.Errorf("returned %v before the sync", err)
+	case <-time.After(200 * time.Millisecond):
+	}
+	close(disk.gate)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

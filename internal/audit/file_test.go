@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -85,6 +86,37 @@ func TestMovedFileIsNoticed(t *testing.T) {
 	text, _ := os.ReadFile(path)
 	if !strings.Contains(string(text), "after") || named(events(t, path))["before"] != 1 {
 		t.Errorf("got %s", text)
+	}
+}
+
+func TestFileMovedUnderLoadLosesNothing(t *testing.T) {
+	l, path := start(t, nil)
+	ctx, stop := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	var wrote [2]int
+	for w := range wrote {
+		all.Go(func() {
+			for ; ctx.Err() == nil; wrote[w]++ {
+				if err := l.Write(t.Context(), call(fmt.Sprint(w, ".", wrote[w]))); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for i := range 3 {
+		if err := os.Rename(path, fmt.Sprint(path, ".", 3-i)); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, func() bool { _, err := os.Stat(path); return err == nil })
+	}
+	stop()
+	all.Wait()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := events(t, path); len(got) != wrote[0]+wrote[1] || len(named(got)) != len(got) {
+		t.Errorf("got %d events, %d different ones, want %d", len(got), len(named(got)), wrote[0]+wrote[1])
 	}
 }
 

@@ -22,7 +22,8 @@ type Query struct {
 	Server       string
 	Request      string
 	Outcome      string
-	Limit        int // the newest so many; 0: all
+	Limit        int  // the first so many that are found; 0: all
+	Oldest       bool // comes first; else the newest does
 }
 
 // sieve is a query over bytes: it lets every line pass that the query wants,

@@ -39,7 +39,9 @@ func (l *Log) run() {
 			l.end = s.last()
 			return
 		}
-		s.turn()
+		if s.turn() {
+			signal(l.wake)
+		}
 	}
 }
 
@@ -61,27 +63,39 @@ func (s *scribe) gather(pause *time.Timer) {
 	}
 }
 
-// turn writes all there is.
-func (s *scribe) turn() {
-	for {
-		s.mu.Lock()
-		if len(s.hand.lines) == 0 {
-			if len(s.next.lines) == 0 {
-				s.mu.Unlock()
-				return
-			}
-			s.hand, s.next = s.next, batch{lines: s.spare}
-			s.spare = nil
+// turn writes what is there, once: whoever adds lines without end must not keep
+// care from its work. It returns whether there is more; after an error there is
+// not, and care tries again.
+func (s *scribe) turn() (more bool) {
+	s.mu.Lock()
+	if len(s.hand.lines) == 0 {
+		if len(s.next.lines) == 0 {
+			s.mu.Unlock()
+			return false
 		}
-		s.began = time.Now() // for the watch below, not for the records
-		s.mu.Unlock()
-		s.watch.Reset(s.cfg.Patience)
-		err := s.write()
-		s.watch.Stop()
-		if s.settle(err); err != nil {
-			return // care tries again
-		}
+		s.hand, s.next = s.next, batch{lines: s.spare}
+		s.spare = nil
 	}
+	s.mu.Unlock()
+	err := s.watched(s.write)
+	s.settle(err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return err == nil && len(s.next.lines) > 0
+}
+
+// watched is how the sink is called: others learn when it takes too long.
+func (s *scribe) watched(do func() error) error {
+	s.mu.Lock()
+	s.began = time.Now() // for the watch, not for the records
+	s.mu.Unlock()
+	s.watch.Reset(s.cfg.Patience)
+	err := do()
+	s.watch.Stop()
+	s.mu.Lock()
+	s.began = time.Time{}
+	s.mu.Unlock()
+	return err
 }
 
 // write puts the batch in hand into the sink.
@@ -128,7 +142,6 @@ func (s *scribe) doubt(err error) {
 func (s *scribe) settle(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.began = time.Time{}
 	s.stats.Turned = s.sink.turned()
 	if err != nil {
 		s.fail(err)
@@ -201,10 +214,13 @@ func (l *Log) hung() {
 // care is done now and then: the file may have been moved, lines may not be on
 // disk yet, refusals may have to be summed up, and what is broken may be whole again.
 func (s *scribe) care(sync bool) {
-	err := s.sink.look()
-	if err == nil && sync && s.dirty > 0 && len(s.hand.lines) == 0 {
-		err = s.sync(false)
-	}
+	err := s.watched(func() error {
+		err := s.sink.look()
+		if err == nil && sync && s.dirty > 0 && len(s.hand.lines) == 0 {
+			err = s.sync(false)
+		}
+		return err
+	})
 	if err != nil {
 		s.doubt(err)
 	}
@@ -229,7 +245,8 @@ func (s *scribe) last() error {
 	s.mu.Lock()
 	s.sums(true)
 	s.mu.Unlock()
-	s.turn()
+	for s.turn() {
+	}
 	var err error
 	if s.dirty > 0 {
 		err = s.sink.sync(false)

@@ -46,8 +46,8 @@ const maxDamage = 10
 // ErrNoTrail says that there is no file to read.
 var ErrNoTrail = errors.New("there is no audit trail")
 
-// Search looks through a trail and its full files, the newest event first, and
-// hands each match to found until that returns an error, which it returns.
+// Search looks through a trail and its full files, the newest event first unless
+// the query says otherwise, and hands each match to found until that returns an error, which it returns.
 // It needs no server, and does not mind one that writes meanwhile.
 func Search(ctx context.Context, path string, q Query, found func(Match) error) (Report, error) {
 	return search(ctx, path, q, blockSize, found)
@@ -71,6 +71,9 @@ func search(ctx context.Context, path string, q Query, size int64, found func(Ma
 	defer stop()
 	s := searcher{q: q, sieve: q.sieve()}
 	n := 0
+	if q.Oldest {
+		slices.Reverse(blocks)
+	}
 	for r := range s.all(ctx, blocks) {
 		if r.err != nil {
 			return report, r.err
@@ -183,7 +186,7 @@ func cut(files []*os.File, each int64) ([]block, Report, error) {
 	return blocks, r, nil
 }
 
-// result is what was found in a block, the last first.
+// result is what was found in a block, in the order that the query asks for.
 type result struct {
 	matches []Match
 	damaged int
@@ -276,7 +279,28 @@ func (s *searcher) block(b block, buffer []byte) (result, []byte) {
 			return r, buffer // the middle of something that is no line
 		}
 	}
-	var lines []span // that may be wanted
+	lines := s.lines(&r, b, text, start, pos)
+	if !s.q.Oldest {
+		slices.Reverse(lines)
+	}
+	for _, l := range lines {
+		if s.q.Limit > 0 && len(r.matches) > s.q.Limit {
+			break
+		}
+		line := text[l.start:l.end]
+		switch e, err := Parse(line); {
+		case err != nil:
+			r.damages(b, start+int64(l.start))
+		case s.q.wants(e):
+			r.matches = append(r.matches, Match{e, bytes.Clone(line)})
+		}
+	}
+	return r, buffer
+}
+
+// lines returns those from pos on that may be wanted. start is where text is in the file.
+func (s *searcher) lines(r *result, b block, text []byte, start int64, pos int) []span {
+	var lines []span
 	for pos < len(text) && start+int64(pos) < b.to {
 		n := bytes.IndexByte(text[pos:], '\n')
 		if n < 0 && start+int64(len(text)) == b.size {
@@ -297,19 +321,7 @@ func (s *searcher) block(b block, buffer []byte) (result, []byte) {
 			lines = append(lines, l)
 		}
 	}
-	for _, l := range slices.Backward(lines) {
-		if s.q.Limit > 0 && len(r.matches) > s.q.Limit {
-			break
-		}
-		line := text[l.start:l.end]
-		switch e, err := Parse(line); {
-		case err != nil:
-			r.damages(b, start+int64(l.start))
-		case s.q.wants(e):
-			r.matches = append(r.matches, Match{e, bytes.Clone(line)})
-		}
-	}
-	return r, buffer
+	return lines
 }
 
 // span is where a line is.

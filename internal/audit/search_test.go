@@ -101,6 +101,12 @@ func TestSearchFindsWhatReadingEverythingFinds(t *testing.T) {
 			if !slices.Equal(got, want) || r.Damaged != 0 {
 				t.Errorf("%s, blocks of %d: got %d events, want %d (%+v)", name, size, len(got), len(want), r)
 			}
+			tt.q.Oldest = true
+			got, _ = requests(t, path, tt.q, size)
+			if slices.Reverse(got); !slices.Equal(got, want) {
+				t.Errorf("%s, the oldest first: got %d events, want %d", name, len(got), len(want))
+			}
+			tt.q.Oldest = false
 			tt.q.Limit = 3
 			got, r = requests(t, path, tt.q, size)
 			if n := min(3, len(want)); !slices.Equal(got, want[:n]) || r.Cut != (len(want) > 3) {
@@ -140,6 +146,16 @@ func TestDamagedLinesAreCountedAndNamed(t *testing.T) {
 func TestSearchWithoutATrail(t *testing.T) {
 	if _, err := Search(t.Context(), filepath.Join(t.TempDir(), "x"), Query{}, nil); !errors.Is(err, ErrNoTrail) {
 		t.Errorf("got %v, want ErrNoTrail", err)
+	}
+}
+
+func TestFileThatIsTurnedOverMeanwhileIsReadOnce(t *testing.T) {
+	path := varied(t, 3)
+	if err := os.Link(path, path+".20261127T031209.000"); err != nil { // as if it was renamed between two looks
+		t.Fatal(err)
+	}
+	if got, r := requests(t, path, Query{}, blockSize); len(got) != 3 || r.Files != 1 {
+		t.Errorf("got %v %+v", got, r)
 	}
 }
 

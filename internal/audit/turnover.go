@@ -121,3 +121,24 @@ func (s *file) prune() {
 		ours = ours[1:]
 	}
 }
+
+// Files returns everything that belongs to a trail and exists, full files that
+// somebody else numbered excepted.
+func Files(path string) ([]string, error) {
+	all, err := fullFiles(path)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, f := range all {
+		if f.at != "" {
+			out = append(out, f.path)
+		}
+	}
+	for _, p := range [...]string{path, path + lockSuffix, path + newSuffix} {
+		if _, err := os.Lstat(p); err == nil {
+			out = append(out, p)
+		}
+	}
+	return out, nil
+}

@@ -80,7 +80,7 @@ func (c *checker) checkServer() {
 		c.wrongf("server.plain_listen", "needs HOST:PORT, as in 0.0.0.0:80")
 	case !s.TLS.On():
 		c.wrongf("server.plain_listen", "has a meaning only beside tls.files or tls.acme")
-	case s.PlainListen == listen:
+	case s.PlainListen == listen && !strings.HasSuffix(listen, ":0"):
 		c.wrongf("server.plain_listen", "is the address of server.listen")
 	default:
 		c.wrong("server.plain_listen", CheckAddress(s.PlainListen))

@@ -37,7 +37,7 @@ func TestCommandReference(t *testing.T) {
 	}
 }
 
-var subcommand = regexp.MustCompile(`(?m)^  ([a-z]+) +\S`)
+var subcommand = regexp.MustCompile(`(?m)^  ([a-z-]+) +\S`)
 
 // describe writes the help of a command and of all below it.
 func describe(t *testing.T, b *strings.Builder, path []string) {

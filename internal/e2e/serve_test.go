@@ -28,6 +28,7 @@ import (
 type production struct {
 	*program
 	Listen  string `json:"listen"`
+	Plain   string `json:"plain_listen"`
 	Admin   string `json:"admin"`
 	Config  string `json:"config"`
 	PID     int    `json:"pid"`
@@ -90,29 +91,22 @@ func write(t testing.TB, path, text string) {
 
 // serve starts `gatehouse serve` over a configuration. In it, DIR stands for a
 // directory of its own, which has cert.pem and key.pem for mcp.test and
-// b.mcp.test. When the test ends it must end well, without a race or panic.
+// b.mcp.test, and GATEHOUSE for the program. When the test ends it must end well, without a race or panic.
 func serve(t testing.TB, yaml string, env ...string) *production {
 	t.Helper()
 	p := &production{dir: stateDir(t)}
 	p.file = filepath.Join(p.dir, "gatehouse.yaml")
 	p.pool = certificate(t, p.dir, "mcp.test", "b.mcp.test", "127.0.0.1", "localhost")
-	p.configure(yaml)
+	p.configure(t, yaml)
 	p.launch(t, env...)
 	return p
 }
 
-// configure writes the configuration.
-func (p *production) configure(yaml string) {
-	t := p.t
-	if p.program == nil {
-		t = nil
-	}
-	text := strings.ReplaceAll(yaml, "DIR", p.dir)
-	if t == nil {
-		_ = os.WriteFile(p.file, []byte(text), 0o600)
-		return
-	}
-	write(t, p.file, text)
+// configure writes the configuration; while the program runs, it takes effect by itself.
+func (p *production) configure(t testing.TB, yaml string) {
+	t.Helper()
+	yaml = strings.ReplaceAll(yaml, "GATEHOUSE", gatehouseBinary(t))
+	write(t, p.file, strings.ReplaceAll(yaml, "DIR", p.dir))
 }
 
 // launch starts the program; after it was stopped, again.
@@ -200,13 +194,34 @@ func (p *production) ask(c *http.Client, method, url, body string, headers ...st
 func (p *production) run(args ...string) string {
 	p.t.Helper()
 	cmd := exec.Command(gatehouseBinary(p.t), append(args, "-c", p.file)...)
-	cmd.Env = append(os.Environ(), "HOME="+p.dir)
+	cmd.Env = p.cmd.Env
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
 		p.t.Fatalf("gatehouse %s: %v\n%s%s", strings.Join(args, " "), err, &out, &errs)
 	}
 	return out.String()
+}
+
+// fails runs a command that has to fail, and returns what it said.
+func (p *production) fails(t testing.TB, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(gatehouseBinary(t), args...)
+	cmd.Env = p.cmd.Env
+	out, err := cmd.CombinedOutput()
+	if err == nil {
+		t.Errorf("gatehouse %s ended with 0", strings.Join(args, " "))
+	}
+	return string(out)
+}
+
+// plainClient reaches the listener for plain HTTP.
+func (p *production) plainClient() *http.Client {
+	return p.client(func(way *http.Transport) {
+		way.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "tcp", p.Plain)
+		}
+	})
 }
 
 // key makes a key and returns its id and text.

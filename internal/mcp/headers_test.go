@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
 )
@@ -189,4 +190,19 @@ func TestHeaderVersion(t *testing.T) {
 			t.Errorf("%q: got %q, %v, want %q", tt.values, got, err, tt.want)
 		}
 	}
+}
+
+func FuzzHeaderValue(f *testing.F) {
+	for _, s := range []string{"", "plain", " a", "a ", "=?base64?", "=?base64?eA==?=", "a\r\nb", "ü", "\x00", "\xff", "\t"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		v := mcp.EncodeHeaderValue(text)
+		if strings.ContainsFunc(v, func(c rune) bool { return c < ' ' || c > '~' }) || strings.Trim(v, " ") != v {
+			t.Errorf("%q: got %q, want what a header holds", text, v)
+		}
+		if back, err := mcp.DecodeHeaderValue(v); utf8.ValidString(text) && (err != nil || back != text) {
+			t.Errorf("%q: got %q, %v back", text, back, err)
+		}
+	})
 }

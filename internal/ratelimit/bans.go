@@ -105,7 +105,7 @@ func (b *Bans) init() {
 // of its address when there is one now. began is true for the one that began it.
 func (b *Bans) Failed(a netip.Addr, code string) (ban *Ban, began bool) {
 	b.once.Do(b.init)
-	p := counted(a)
+	p := Counted(a)
 	if !p.IsValid() {
 		return nil, false
 	}
@@ -270,8 +270,8 @@ func (b *Bans) List() []Ban {
 // ErrPrefix or ErrFull when it cannot be.
 func (b *Bans) Add(p netip.Prefix, long time.Duration, reason string) (*Ban, error) {
 	b.once.Do(b.init)
-	p = plain(p)
-	if !p.IsValid() || p.Addr().Is4() && p.Bits() < leastV4 || p.Addr().Is6() && p.Bits() < leastV6 || long <= 0 {
+	p, err := Network(p)
+	if err != nil || long <= 0 {
 		return nil, ErrPrefix
 	}
 	b.mu.Lock()
@@ -292,7 +292,7 @@ func (b *Bans) Add(p netip.Prefix, long time.Duration, reason string) (*Ban, err
 // An address starts anew: its failures are forgotten.
 func (b *Bans) Remove(p netip.Prefix) bool {
 	b.once.Do(b.init)
-	p = plain(p)
+	p, _ = Network(p)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	one := b.all[p]
@@ -304,13 +304,22 @@ func (b *Bans) Remove(p netip.Prefix) bool {
 	return true
 }
 
-// plain is a network as it is kept: masked, without a zone, IPv4 as such.
-func plain(p netip.Prefix) netip.Prefix {
+// Network returns a network as bans keep it: masked, without a zone, IPv4 as
+// such. ErrPrefix: it is none, or so wide that a slip would ban everybody.
+func Network(p netip.Prefix) (netip.Prefix, error) {
 	a, n := p.Addr().WithZone(""), p.Bits()
 	if a.Is4In6() && n >= 96 {
 		a, n = a.Unmap(), n-96
 	}
-	return netip.PrefixFrom(a, n).Masked()
+	p = netip.PrefixFrom(a, n).Masked()
+	least := leastV6
+	if a.Is4() {
+		least = leastV4
+	}
+	if !p.IsValid() || n < least {
+		return netip.Prefix{}, ErrPrefix
+	}
+	return p, nil
 }
 
 func family(a netip.Addr) int {

@@ -196,7 +196,7 @@ func (l *Limiter) refuse(buckets []Bucket, list []charge, first int, now int64) 
 func (l *Limiter) charge(b *Bucket, at int) charge {
 	c := charge{at: at, kind: b.Kind}
 	if b.Addr.IsValid() {
-		a := counted(b.Addr).Addr().As16()
+		a := Counted(b.Addr).Addr().As16()
 		c.hash = maphash.Bytes(l.seeds[b.Kind], a[:])
 	} else {
 		c.hash = maphash.String(l.seeds[b.Kind], b.Key)
@@ -246,9 +246,9 @@ func (l *Limiter) init() {
 	}
 }
 
-// counted is what an address is counted and banned by: anybody has as many
+// Counted is what an address is counted and banned by: anybody has as many
 // addresses of one IPv6 /64 as they like. RFC 6177 §2
-func counted(a netip.Addr) netip.Prefix {
+func Counted(a netip.Addr) netip.Prefix {
 	a = a.Unmap().WithZone("")
 	n := a.BitLen()
 	if a.Is6() {

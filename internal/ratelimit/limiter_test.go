@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -166,8 +167,12 @@ func TestA162ParallelCallersGetExactlyTheBurst(t *testing.T) {
 				if l.Take(key("one", rate(100, time.Minute)), Bucket{Kind: KindTenant, Key: "many", Rate: rate(1_000_000, time.Minute)}).OK {
 					passed.Add(1)
 				}
-				name := strconv.Itoa((i + j) % 7) // in another order each time
-				if l.Take(Bucket{Kind: KindTenant, Key: "acme", Rate: rate(333, time.Minute)}, key(name, rate(100, time.Minute)), Bucket{Kind: KindAddress, Key: name, Rate: rate(90, time.Minute)}).OK {
+				name := strconv.Itoa((i + j) % 7)
+				list := []Bucket{{Kind: KindTenant, Key: "acme", Rate: rate(333, time.Minute)}, key(name, rate(100, time.Minute)), {Kind: KindAddress, Key: name, Rate: rate(90, time.Minute)}}
+				if (i+j)%2 == 0 { // who names them the other way round must not wait for ever
+					slices.Reverse(list)
+				}
+				if l.Take(list...).OK {
 					inTenant.Add(1)
 				}
 			}
@@ -392,5 +397,32 @@ func TestTakeAllocatesNothing(t *testing.T) {
 		l.Take(key("a", r), Bucket{Kind: KindTenant, Key: "b", Rate: r}, Bucket{Kind: KindTool, Key: "c", Rate: r}, Bucket{Kind: KindAddress, Addr: from, Rate: r})
 	}); n != 0 {
 		t.Errorf("got %v allocations, want 0", n)
+	}
+}
+
+func TestTakesOfTheSameBucketsInAnyOrderGoOn(t *testing.T) {
+	var l Limiter
+	a, b := key("a", rate(1_000_000, time.Second)), key("b", rate(1_000_000, time.Second))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		var wg sync.WaitGroup
+		for i := range 8 {
+			wg.Go(func() {
+				for range 50_000 {
+					if i%2 == 0 {
+						l.Take(a, b)
+					} else {
+						l.Take(b, a)
+					}
+				}
+			})
+		}
+		wg.Wait()
+	}()
+	select {
+	case <-done:
+	case <-time.After(time.Minute):
+		t.Fatal("they wait for each other")
 	}
 }

@@ -11,8 +11,12 @@ import (
 	"path/filepath"
 )
 
-// File is the name of the key file beside a database.
-const File = "seal.key"
+// File is the name of the key file beside a database. Unfinished is the pattern
+// of what a crash may leave of making one.
+const (
+	File       = "seal.key"
+	Unfinished = "." + File + ".*.fresh"
+)
 
 // ErrFile says that a key file is not fit to be trusted.
 var ErrFile = errors.New("the key file cannot be used")
@@ -67,8 +71,8 @@ func trusted(path string, info fs.FileInfo) error {
 func MakeFile(path string) (string, error) {
 	dir := filepath.Dir(path)
 	key := make([]byte, 32)
-	rand.Read(key)                                    // never fails: the program ends instead
-	f, err := os.CreateTemp(dir, "."+File+".*.fresh") // O_EXCL, mode 0600
+	rand.Read(key)                           // never fails: the program ends instead
+	f, err := os.CreateTemp(dir, Unfinished) // O_EXCL, mode 0600
 	if err != nil {
 		return "", fmt.Errorf("make the key file: %w", err)
 	}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -35,16 +36,20 @@ func (a *served) same(b *config.Upstream) bool {
 
 // newServed makes the gateway in front of a server. It takes over the way to
 // the server from an earlier one, if that is still the same.
-func (r *Running) newServed(c *config.Config, u *config.Upstream, earlier *served) (*served, error) {
+func (r *Running) newServed(ctx context.Context, c *config.Config, u *config.Upstream, earlier *served) (*served, error) {
 	guard, err := r.newGuard(c, u)
 	if err != nil {
-		return nil, fmt.Errorf("server %s: %w", u.Name, err)
+		return nil, err
+	}
+	forward, err := newForward(ctx, r.Installation, *u, origin(Resource(c, u, r.Address)))
+	if err != nil {
+		return nil, err
 	}
 	v := &served{config: *u, fresh: earlier == nil || !earlier.same(u)}
 	v.gateway = &gateway.Gateway{
 		Name: u.Name, Host: u.Host, Path: u.Path, PublicURL: Resource(c, u, r.Address), Hosts: hosts(r.Address), Origins: c.Server.AllowOrigins,
 		SessionKey: r.sessionKey, Guard: guard, Log: r.server.Options.Log, MaxBody: c.Server.MaxBody,
-		Address: r.address, Metrics: r.metrics, Quiet: r.server.Quiet,
+		Forward: forward, Address: r.address, Metrics: r.metrics, Quiet: r.server.Quiet,
 	}
 	switch {
 	case !v.fresh:
@@ -93,6 +98,15 @@ func Resource(c *config.Config, u *config.Upstream, address string) string {
 		base = "http://" + address
 	}
 	return base + u.Path
+}
+
+// origin is a URL without its path.
+func origin(resource string) string {
+	u, err := url.Parse(resource)
+	if err != nil {
+		return resource
+	}
+	return u.Scheme + "://" + u.Host
 }
 
 // newGuard makes what decides about the callers of a server.

@@ -10,6 +10,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/ops"
+	"github.com/gatehouse-mcp/gatehouse/internal/server/wellknown"
 )
 
 // health says why no work should be sent here, and what else is wrong.
@@ -34,6 +35,13 @@ func (r *Running) health() (blocking, warnings []string) {
 		}
 	}
 	return blocking, warnings
+}
+
+// Alive says that the parts which every request needs still answer. A full disk
+// or a broken file is no reason to start anew.
+func (r *Running) Alive(ctx context.Context) bool {
+	_, err := r.DB.Secret(ctx, "session")
+	return err == nil
 }
 
 // publish offers what is known of this process as metrics.
@@ -82,4 +90,6 @@ func (r *Running) burnt(q *http.Request, from netip.Addr, keys []string) {
 }
 
 // public is what anybody may fetch, by path.
-func (r *Running) public() map[string]http.Handler { return nil }
+func (r *Running) public() map[string]http.Handler {
+	return map[string]http.Handler{wellknown.Path: &wellknown.JWKS{Keys: published{r.Installation}, Log: r.server.Options.Log}}
+}

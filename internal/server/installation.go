@@ -10,7 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
@@ -30,10 +30,15 @@ type Installation struct {
 	Keys     *apikey.Service
 	Tenants  *tenant.Service
 	Verifier *apikey.Verifier
-	Trail    *audit.Log
+	Trail    *Trail
+
+	defaults atomic.Pointer[admin.Defaults] // see SetAPIKeys
 
 	log *slog.Logger
 	by  string
+
+	material config.Secret // what is secret in the database is sealed under it; empty: the key file
+	signing  signingKeys
 }
 
 // Options are what opening an installation needs beside its place.
@@ -42,6 +47,9 @@ type Options struct {
 	Log    *slog.Logger // required
 	By     string       // who is written down as the author of changes
 	Audit  config.Audit // where the trail is and what goes into it
+	Stdout io.Writer    // where the trail goes when Audit says so; nil: to the file all the same, as a command's does
+
+	EncryptionKey config.Secret // what is secret in the database is sealed under it; empty: under a key file beside it
 }
 
 // Open opens the state, making it if there is none.
@@ -53,27 +61,17 @@ func (s State) Open(ctx context.Context, o Options) (*Installation, error) {
 	if err != nil {
 		return nil, storeError(err)
 	}
-	i := &Installation{State: s, DB: db, log: o.Log, by: o.By}
+	i := &Installation{State: s, DB: db, log: o.Log, by: o.By, material: o.EncryptionKey}
 	i.Verifier = &apikey.Verifier{Source: db.Source(), Pepper: o.Pepper, Log: o.Log}
+	i.Trail = &Trail{Config: audit.Config{
+		Path: s.AuditPath(o.Audit), MaxSize: o.Audit.MaxSize, Keep: o.Audit.Keep, Include: o.Audit.Include, Strict: o.Audit.Strict, Log: o.Log,
+	}}
+	if o.Audit.Stdout {
+		i.Trail.Stdout = o.Stdout
+	}
 	i.Keys = &apikey.Service{Store: db.Keys(), Pepper: o.Pepper, Changed: i.Verifier.Changed}
 	i.Tenants = &tenant.Service{Store: db.Tenants(), Changed: i.Verifier.Changed}
-	if i.Trail, err = s.trail(o); err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
 	return i, nil
-}
-
-// trail opens the audit trail.
-func (s State) trail(o Options) (*audit.Log, error) {
-	c := audit.Config{Path: orDefault(o.Audit.File, filepath.Join(s.Dir, config.AuditFile)), MaxSize: o.Audit.MaxSize, Keep: o.Audit.Keep, Include: o.Audit.Include, Log: o.Log}
-	if o.Audit.Stdout {
-		c.Path, c.Stdout = "", os.Stdout
-	}
-	l, err := audit.Open(c)
-	if err != nil {
-		return nil, stateError("The audit trail cannot be opened: %v.", err)
-	}
-	return l, nil
 }
 
 // storeError says what is wrong with a database in words of the command line.
@@ -86,15 +84,22 @@ func storeError(err error) error {
 	return fmt.Errorf("open the store: %w", err)
 }
 
-// Close closes the store.
-func (i *Installation) Close() error { return errors.Join(i.DB.Close(), i.Trail.Close()) }
+// Close ends what runs over the store, and closes it and the trail.
+func (i *Installation) Close() error {
+	i.signing.close()
+	return errors.Join(i.DB.Close(), i.Trail.Close())
+}
 
-// Admin returns the admin door's handler; c is nil when no server runs.
-func (i *Installation) Admin(status func() adminapi.Status, c admin.Configuration) http.Handler {
-	return (&admin.Admin{
-		Keys: i.Keys, Judge: i.Verifier, Tenants: i.Tenants, Database: database{i.DB},
-		Config: c, Status: status, By: i.by, Now: time.Now, Log: i.log,
-	}).Handler()
+// Admin returns the admin door's handler; r is nil when no server runs.
+func (i *Installation) Admin(status func() adminapi.Status, r *Running) http.Handler {
+	a := &admin.Admin{
+		Keys: i.Keys, Judge: i.Verifier, Tenants: i.Tenants, Database: database{i.DB}, Signing: signingDoor{i}, Defaults: i.keyDefaults,
+		Status: status, Audit: i.Trail, By: i.by, Now: time.Now, Log: i.log,
+	}
+	if r != nil {
+		a.Config, a.Bans = r, r.counters.Bans
+	}
+	return a.Handler()
 }
 
 // Local is a way to a door in this very process.

@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,9 +26,10 @@ const (
 // the server: nothing is opened at the gateway for it.
 type prober struct {
 	client  *upstream.Client
-	version string // protocol revision spoken
-	session string // Mcp-Session-Id; empty: none
-	last    int    // id of the last request
+	forward *upstream.Forward // how we sign in; nil: not at all
+	version string            // protocol revision spoken
+	session string            // Mcp-Session-Id; empty: none
+	last    int               // id of the last request
 }
 
 // page is what is read of the results of initialize and tools/list.
@@ -55,8 +57,8 @@ func (s said) Error() string {
 var ErrCredential = errors.New("it wants a credential of its own")
 
 // probe asks for the tools in the newer era or else in the older.
-func probe(ctx context.Context, client *upstream.Client) (gateway.Description, error) {
-	p := &prober{client: client, version: mcp.Version20260728}
+func probe(ctx context.Context, client *upstream.Client, forward *upstream.Forward) (gateway.Description, error) {
+	p := &prober{client: client, forward: forward, version: mcp.Version20260728}
 	n, first := p.tools(ctx)
 	if first == nil {
 		return gateway.Description{Versions: []string{p.version}, Tools: n}, nil
@@ -150,10 +152,14 @@ func (p *prober) send(ctx context.Context, message map[string]any, id string) ([
 	if err != nil {
 		return nil, fmt.Errorf("encode: %w", err)
 	}
-	h := p.headers()
+	method, _ := message["method"].(string)
+	h, err := p.headers(ctx, method)
+	if err != nil {
+		return nil, err
+	}
 	h.Set("Content-Type", "application/json")
 	h.Set("Accept", "application/json, text/event-stream")
-	if method, ok := message["method"].(string); ok && p.version == mcp.Version20260728 {
+	if p.version == mcp.Version20260728 {
 		h.Set("Mcp-Method", method)
 	}
 	res, err := p.client.Do(ctx, &upstream.Request{Method: http.MethodPost, Header: h, Body: body})
@@ -173,12 +179,13 @@ func (p *prober) send(ctx context.Context, message map[string]any, id string) ([
 	return answer(res, id)
 }
 
-func (p *prober) headers() http.Header {
+// headers are those of every request; they sign us in as ourselves.
+func (p *prober) headers(ctx context.Context, method string) (http.Header, error) {
 	h := http.Header{"Mcp-Protocol-Version": {p.version}, "User-Agent": {"gatehouse"}}
 	if p.session != "" {
 		h.Set("Mcp-Session-Id", p.session)
 	}
-	return h
+	return h, p.forward.Attach(ctx, h, &upstream.Caller{Subject: upstream.Ourselves, Method: method, RequestID: rand.Text()[:16]})
 }
 
 // leave ends a session; a server that cannot will forget it by itself.
@@ -186,7 +193,11 @@ func (p *prober) leave(ctx context.Context) {
 	if p.session == "" {
 		return
 	}
-	if res, err := p.client.Do(ctx, &upstream.Request{Method: http.MethodDelete, Header: p.headers()}); err == nil {
+	h, err := p.headers(ctx, "")
+	if err != nil {
+		return
+	}
+	if res, err := p.client.Do(ctx, &upstream.Request{Method: http.MethodDelete, Header: h}); err == nil {
 		_ = res.Body.Close()
 	}
 }

@@ -46,7 +46,7 @@ func TestProbeMeetsServersOfBothEras(t *testing.T) {
 			}
 			c := &upstream.Client{URL: target}
 			defer c.Close()
-			got, err := probe(t.Context(), c)
+			got, err := probe(t.Context(), c, nil)
 			if tt.fails != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.fails) {
 					t.Errorf("got %+v, %v, want an error with %q", got, err, tt.fails)

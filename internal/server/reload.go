@@ -23,9 +23,13 @@ func (r *Running) Reload(ctx context.Context, by string) (*adminapi.Reload, erro
 	r.reloading.Lock()
 	defer r.reloading.Unlock()
 	before := r.current.Load()
-	after, err := r.reload(ctx, before)
 	result := &adminapi.Reload{Before: before.config.Hash(), After: before.config.Hash()}
-	event := &audit.Event{Time: time.Now(), Kind: config.AuditAdmin, Action: "config.reload", Phase: audit.Result, By: by, Outcome: audit.OK}
+	event := &audit.Event{Time: time.Now(), Kind: config.AuditAdmin, Action: "config.reload", Phase: audit.Intent, By: by}
+	if err := r.Trail.Durable(ctx, event); err != nil {
+		return nil, &adminapi.Error{Status: http.StatusServiceUnavailable, Code: "GH-1903", Message: fmt.Sprintf("Nothing was reloaded: %v.", err)}
+	}
+	after, err := r.reload(ctx, before)
+	event.Time, event.Phase, event.Outcome = time.Now(), audit.Result, audit.OK
 	if err != nil {
 		text := err.Error()
 		r.broken.Store(&text)
@@ -55,7 +59,7 @@ func (r *Running) reload(ctx context.Context, before *current) (*current, error)
 	if err := errors.Join(c.Check(), fixed(before.config, c)); err != nil {
 		return nil, err
 	}
-	next, err := r.build(c)
+	next, err := r.build(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -67,22 +71,20 @@ func (r *Running) reload(ctx context.Context, before *current) (*current, error)
 	return next, nil
 }
 
-// fixed names what cannot change while the server runs.
+// fixed names what cannot change while the server runs, beside what the edge knows of.
 func fixed(before, after *config.Config) error {
 	var all config.Mistakes
 	for _, f := range []struct {
 		name string
 		a, b any
 	}{
-		{"server.listen", before.Server.Listen, after.Server.Listen},
-		{"server.plain_listen", before.Server.PlainListen, after.Server.PlainListen},
 		{"store", before.Store, after.Store},
 		{"audit.file", before.Audit.File, after.Audit.File},
 		{"audit.stdout", before.Audit.Stdout, after.Audit.Stdout},
 		{"admin", before.Admin, after.Admin},
 	} {
 		if !reflect.DeepEqual(f.a, f.b) {
-			all = append(all, config.Mistake{Code: "GH-2006", Text: f.name + " cannot change while the server runs: restart it"})
+			all = append(all, config.Mistake{Code: "GH-2033", Text: f.name + " cannot change while the server runs. Restart it for that"})
 		}
 	}
 	if len(all) == 0 {
@@ -93,16 +95,16 @@ func fixed(before, after *config.Config) error {
 
 // build makes everything that a configuration asks for beside what is there.
 // Nothing of it is in force until put. On an error nothing is left of it.
-func (r *Running) build(c *config.Config) (_ *current, err error) {
+func (r *Running) build(ctx context.Context, c *config.Config) (_ *current, err error) {
 	next := &current{config: c, loaded: time.Now(), front: &gateway.Front{Public: r.public()}}
 	defer func() {
 		if err != nil {
-			next.discard(context.Background())
+			next.discard(ctx)
 		}
 	}()
 	for i := range c.Servers {
 		u := &c.Servers[i]
-		v, err := r.newServed(c, u, r.named(u.Name))
+		v, err := r.newServed(ctx, c, u, r.named(u.Name))
 		if err != nil {
 			return nil, fmt.Errorf("server %s: %w", u.Name, err)
 		}
@@ -138,6 +140,7 @@ func (r *Running) named(name string) *served {
 func (r *Running) put(next *current) {
 	before := r.current.Swap(next)
 	r.counters.Bans.Set(next.config.Limits.FailedAuth.PerAddress, next.config.Limits.FailedAuth.Ban)
+	r.SetAPIKeys(next.config.Auth.APIKeys)
 	for _, v := range next.served {
 		v.gateway.Activate()
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse/internal/access"
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
+	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/edge"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/gateway"
@@ -45,6 +46,9 @@ type Running struct {
 	URL     string // where callers find the first MCP server
 	Address string // host:port that is listened on, or unix:/path
 	Admin   http.RoundTripper
+
+	Plain     string // where plain HTTP is refused; empty: nowhere
+	Operators string // where operators ask; empty: nowhere
 
 	server     *Server
 	edge       *edge.Edge
@@ -96,8 +100,19 @@ func (s *Server) Start(ctx context.Context) (_ *Running, err error) {
 	if r.release, err = s.State.Lock(); err != nil {
 		return nil, err
 	}
+	if s.Options.EncryptionKey == "" {
+		s.Options.EncryptionKey = s.Config.Store.EncryptionKey
+	}
 	if r.Installation, err = s.State.Open(ctx, s.Options); err != nil {
 		return nil, err
+	}
+	if s.Options.EncryptionKey != "" { // a wrong one is to be noticed now
+		if _, _, err := r.sealKey(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.Trail.Open(); err != nil {
+		return nil, stateError("%v.", err)
 	}
 	if r.sessionKey, err = r.DB.Secret(ctx, "session"); err != nil {
 		return nil, err
@@ -107,14 +122,26 @@ func (s *Server) Start(ctx context.Context) (_ *Running, err error) {
 	if err := r.listen(background); err != nil {
 		return nil, err
 	}
-	next, err := r.build(s.Config)
+	next, err := r.build(ctx, s.Config)
 	if err != nil {
 		return nil, err
 	}
 	r.put(next)
 	r.URL = next.served[0].gateway.PublicURL
 	r.publish()
+	if err := r.told(ctx, "server.start"); err != nil {
+		return nil, err
+	}
 	return r, r.open(background)
+}
+
+// told writes down what becomes of this process.
+func (r *Running) told(ctx context.Context, action string) error {
+	now := r.current.Load()
+	return r.Trail.Durable(ctx, &audit.Event{
+		Time: time.Now(), Kind: config.AuditAdmin, Action: action, Outcome: audit.OK, By: r.by,
+		Detail: map[string]string{"config": now.config.Hash(), "version": r.server.Version, "listen": r.Address},
+	})
 }
 
 // listen opens the side of callers. Nobody is answered yet.
@@ -128,6 +155,9 @@ func (r *Running) listen(ctx context.Context) error {
 		return err
 	}
 	r.edge, r.Address = e, e.Addresses()[0]
+	if plain := e.PlainAddresses(); len(plain) > 0 {
+		r.Plain = plain[0]
+	}
 	return nil
 }
 
@@ -162,6 +192,7 @@ func (r *Running) open(background context.Context) error {
 		d := &ops.Door{Health: r.health, Metrics: r.metrics, Log: r.server.Options.Log}
 		r.ops = newHTTP(requests, d.Handler(), r.server.Options.Log)
 		for _, l := range all {
+			r.Operators = l.Addr().String()
 			r.serve(r.ops, l)
 		}
 	}
@@ -248,7 +279,7 @@ func (v *served) describe(ctx context.Context) (gateway.Description, error) {
 	if v.client == nil {
 		return v.gateway.Describe(ctx)
 	}
-	return probe(ctx, v.client)
+	return probe(ctx, v.client, v.gateway.Forward)
 }
 
 // Status describes this process to commands.

@@ -12,7 +12,9 @@ import (
 	"syscall"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
+	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
+	"github.com/gatehouse-mcp/gatehouse/internal/seal"
 )
 
 // State is where an installation keeps what must outlive it.
@@ -33,6 +35,10 @@ func (s State) DatabasePath() string {
 
 // acme is where certificates are kept that were got by ourselves.
 func (s State) acme() string { return filepath.Join(s.Dir, "acme") }
+
+// keyPath returns where the key is that the database's secrets are sealed under,
+// unless the operator has one.
+func (s State) keyPath() string { return filepath.Join(filepath.Dir(s.DatabasePath()), seal.File) }
 
 // Exists says whether there is anything in the state.
 func (s State) Exists() bool {
@@ -128,7 +134,15 @@ func (s State) Forget() ([]string, error) {
 	defer release()
 	var removed []string
 	db := s.DatabasePath()
-	for _, path := range []string{db, db + "-wal", db + "-shm", filepath.Join(s.Dir, adminapi.Socket), filepath.Join(s.Dir, lockFile)} {
+	trail, err := audit.Files(s.AuditPath(config.Audit{}))
+	if err != nil {
+		return nil, fmt.Errorf("remove the state: %w", err)
+	}
+	// The key goes after what it opens: without it the rest would be of no use, and refused.
+	half, _ := filepath.Glob(filepath.Join(filepath.Dir(db), seal.Unfinished)) // the pattern is ours
+	paths := append(trail, db, db+"-wal", db+"-shm", s.keyPath())
+	paths = append(append(paths, half...), filepath.Join(s.Dir, adminapi.Socket), filepath.Join(s.Dir, lockFile))
+	for _, path := range paths {
 		switch err := os.Remove(path); {
 		case err == nil:
 			removed = append(removed, path)

@@ -44,6 +44,9 @@ func (r *Running) close() error {
 	}
 	r.work.Wait()
 	if r.Installation != nil {
+		if r.current.Load() != nil {
+			errs = append(errs, r.told(context.Background(), "server.stop"))
+		}
 		errs = append(errs, r.Installation.Close())
 	}
 	if r.release != nil {

@@ -183,6 +183,21 @@ func (k *Keys) Retire(ctx context.Context, id string, dry bool) (gone, successor
 	return &before, successor, nil
 }
 
+// Abandon removes every key, for good, when what they are sealed under is lost.
+// It needs no Seal, and makes no other key.
+func (k *Keys) Abandon(ctx context.Context, dry bool) (gone []Key, err error) {
+	_, err = k.change(ctx, dry, func(t timeline, now time.Time) (*Change, error) {
+		gone = nil
+		c := &Change{At: now}
+		for i := range t {
+			gone = append(gone, Key{ID: t[i].ID, Alg: t[i].Alg, State: Retired, Created: t[i].Created, Signs: t[i].Signs, Gone: now})
+			c.Remove = append(c.Remove, t[i].ID)
+		}
+		return c, nil
+	})
+	return gone, err
+}
+
 // absent says why there is no key of this id that could be retired.
 func (k *Keys) absent(ctx context.Context, id string) error {
 	all, err := k.List(ctx)

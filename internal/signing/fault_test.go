@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -198,5 +199,35 @@ func BenchmarkSign(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// overtaken lets somebody else be faster, once.
+type overtaken struct {
+	signing.Store
+	once sync.Once
+	by   func()
+}
+
+func (o *overtaken) Load(ctx context.Context) (*signing.Set, error) {
+	set, err := o.Store.Load(ctx)
+	o.once.Do(o.by)
+	return set, err
+}
+
+func TestA063RotationsThatMeetMakeOneKey(t *testing.T) {
+	i := install(t)
+	other := i.opened()
+	k := i.replica()
+	k.Store = &overtaken{Store: i.db.Signing(), by: func() {
+		if _, err := other.Rotate(t.Context(), signing.Rotation{}); err != nil {
+			t.Error(err)
+		}
+	}}
+	if _, err := k.Rotate(t.Context(), signing.Rotation{}); !errors.Is(err, signing.ErrRotating) {
+		t.Errorf("got %v, want ErrRotating", err)
+	}
+	if all := list(t, other); len(all[signing.Next]) != 1 {
+		t.Errorf("got %+v, want one next key", all)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
+	"github.com/gatehouse-mcp/gatehouse/internal/unit"
 )
 
 // Keys returns the keys' store.
@@ -21,7 +22,7 @@ type keys struct{ *DB }
 
 const (
 	keyColumns = `k.id, k.family, k.tenant, k.name, k.note, k.tools, k.networks, k.created, k.expires,
-		k.replaces, k.replaced_by, k.retire_at, k.revoked_at, k.revoked_by, k.reason, u.at, u.address, u.client, u.tool`
+		k.rate, k.certificate, k.replaces, k.replaced_by, k.retire_at, k.revoked_at, k.revoked_by, k.reason, u.at, u.address, u.client, u.tool`
 	selectKeys = `SELECT ` + keyColumns + ` FROM api_key k LEFT JOIN key_use u ON u.key = k.id`
 	oneKey     = ` WHERE k.id = $1 AND ($2 = '' OR k.tenant = $2)`
 )
@@ -29,7 +30,7 @@ const (
 // keyRow is a row of keyColumns on its way to a key.
 type keyRow struct {
 	k                                                  apikey.Key
-	tools, networks                                    string
+	tools, networks, rate, certificate                 string
 	created, expires, retireAt, revokedAt, at          sql.NullInt64
 	replaces, replacedBy, address, usedClient, useTool sql.NullString
 }
@@ -38,7 +39,7 @@ type keyRow struct {
 func (r *keyRow) dest() []any {
 	return []any{
 		&r.k.ID, &r.k.Family, &r.k.Tenant, &r.k.Name, &r.k.Note, &r.tools, &r.networks, &r.created, &r.expires,
-		&r.replaces, &r.replacedBy, &r.retireAt, &r.revokedAt, &r.k.RevokedBy, &r.k.Reason,
+		&r.rate, &r.certificate, &r.replaces, &r.replacedBy, &r.retireAt, &r.revokedAt, &r.k.RevokedBy, &r.k.Reason,
 		&r.at, &r.address, &r.usedClient, &r.useTool,
 	}
 }
@@ -49,6 +50,7 @@ func (r *keyRow) key() (*apikey.Key, error) {
 	k := &r.k
 	if err := errors.Join(
 		json.Unmarshal([]byte(r.tools), &k.Tools), json.Unmarshal([]byte(r.networks), &k.Networks),
+		readRate(&k.Limit, r.rate), unhex(k.Certificate[:], r.certificate),
 	); err != nil {
 		return nil, fmt.Errorf("read key %s: %w", k.ID, err)
 	}
@@ -102,14 +104,53 @@ func (d keys) Create(ctx context.Context, t tenant.ID, r *apikey.Record) error {
 			return fmt.Errorf("read tenant: %w", err)
 		}
 		rows, err := tx.exec(`INSERT INTO api_key (id, family, tenant, name, note, tools, networks, digest, pepper,
-			created, expires, revision) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING`,
+			created, expires, rate, certificate, revision)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING`,
 			k.ID, k.Family, string(t), k.Name, k.Note, tools, networks, hex.EncodeToString(r.Digest[:]), r.Pepper,
-			micros(k.Created), micros(k.Expires), revision)
-		if err == nil && rows == 0 {
-			err = apikey.ErrExists
+			micros(k.Created), micros(k.Expires), rateText(k.Limit), thumbText(k.Certificate), revision)
+		switch {
+		case err != nil:
+			return err
+		case rows == 0:
+			return apikey.ErrExists
 		}
-		return err
+		return d.bounded(tx, t, k.Created)
 	})
+}
+
+// unhex reads a hash that is there or empty.
+func unhex(dest []byte, digits string) error {
+	if digits == "" {
+		return nil
+	}
+	if n, err := hex.Decode(dest, []byte(digits)); err != nil || n != len(dest) {
+		return errors.New("a thumbprint is not 64 hexadecimal digits")
+	}
+	return nil
+}
+
+// readRate reads a rate that is there or empty.
+func readRate(dest *unit.Rate, text string) (err error) {
+	if text != "" {
+		*dest, err = unit.ParseRate(text)
+	}
+	return err
+}
+
+// rateText is a rate as it is stored; none is empty.
+func rateText(r unit.Rate) string {
+	if r.Zero() {
+		return ""
+	}
+	return r.String()
+}
+
+// thumbText is a thumbprint as it is stored; none is empty.
+func thumbText(p apikey.Thumbprint) string {
+	if p.Zero() {
+		return ""
+	}
+	return hex.EncodeToString(p[:])
 }
 
 // lists writes a key's lists as JSON; none is an empty list.
@@ -134,16 +175,21 @@ func (d keys) Update(ctx context.Context, t tenant.ID, id string, c apikey.Chang
 		case !k.RevokedAt.IsZero():
 			return apikey.ErrRevoked
 		}
+		over := k.State(d.now()) == apikey.StateExpired
 		c.Apply(k)
 		tools, networks, err := lists(k.Tools, k.Networks)
 		if err != nil {
 			return err
 		}
 		if _, err := tx.exec(`UPDATE api_key SET name = $2, note = $3, tools = $4, networks = $5, expires = $6,
-			revision = $7 WHERE id = $1`, id, k.Name, k.Note, tools, networks, micros(k.Expires), revision); err != nil {
+			rate = $7, certificate = $8, revision = $9 WHERE id = $1`, id, k.Name, k.Note, tools, networks,
+			micros(k.Expires), rateText(k.Limit), thumbText(k.Certificate), revision); err != nil {
 			return fmt.Errorf("update key: %w", err)
 		}
 		now = k
+		if over { // it may be honoured again
+			return d.bounded(tx, k.Tenant, d.now())
+		}
 		return nil
 	})
 	return orNil(now, err)

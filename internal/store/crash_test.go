@@ -179,7 +179,7 @@ func TestA211FullDisk(t *testing.T) {
 	if _, err := s.Revoke(ctx, def, live.ID, "", ""); refusal(err) == nil {
 		t.Errorf("revoke: got %v, want GH-1902", err)
 	}
-	if _, err := v.Verify(ctx, text.Reveal(), live.LastUsed.Address); err != nil {
+	if _, err := v.Verify(ctx, apikey.Presented{Text: text.Reveal(), From: live.LastUsed.Address}); err != nil {
 		t.Errorf("verify while the disk is full: %v", err)
 	}
 	all, err := d.Keys().List(ctx, def)

@@ -32,10 +32,13 @@ func (d keys) Rotate(ctx context.Context, t tenant.ID, id string, next apikey.Mi
 		case rows == 0:
 			return apikey.ErrReplaced
 		}
+		wasOver := old.State(next.At) == apikey.StateExpired
 		if old, err = tx.key(t, id); err != nil {
 			return err
 		}
-		successor, err = tx.key(t, next.ID)
+		if successor, err = tx.key(t, next.ID); err == nil && wasOver {
+			err = d.bounded(tx, old.Tenant, next.At)
+		}
 		return err
 	})
 	if err != nil {
@@ -48,8 +51,8 @@ func (d keys) Rotate(ctx context.Context, t tenant.ID, id string, next apikey.Mi
 // digest and its times; its lifetime is as long as old's was.
 func (t tx) insertSuccessor(old *apikey.Key, next apikey.Minted, revision int64) error {
 	rows, err := t.exec(`INSERT INTO api_key (id, family, tenant, name, note, tools, networks, digest, pepper,
-		created, expires, replaces, revision)
-		SELECT $2, family, tenant, name, note, tools, networks, $3, $4, $5, $5 + (expires - created), id, $6
+		created, expires, rate, certificate, replaces, revision)
+		SELECT $2, family, tenant, name, note, tools, networks, $3, $4, $5, $5 + (expires - created), rate, certificate, id, $6
 		FROM api_key WHERE id = $1 ON CONFLICT DO NOTHING`,
 		old.ID, next.ID, hex.EncodeToString(next.Digest[:]), next.Pepper, micros(next.At), revision)
 	switch {

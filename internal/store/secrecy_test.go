@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,11 +45,11 @@ func TestA168KeysAreNowhere(t *testing.T) {
 			}
 		}
 		whole := text.Reveal()
-		if _, err := v.Verify(ctx, next.Reveal(), netip.Addr{}); err != nil {
+		if _, err := v.Verify(ctx, apikey.Presented{Text: next.Reveal()}); err != nil {
 			t.Fatal(err)
 		}
 		for _, wrong := range []string{whole, whole[:66], whole + "x", strings.ToLower(whole), whole + whole} {
-			a, err := v.Verify(ctx, wrong, netip.Addr{})
+			a, err := v.Verify(ctx, apikey.Presented{Text: wrong})
 			if a != nil || err == nil {
 				t.Errorf("got %v, %v, want a refusal", a, err)
 			}

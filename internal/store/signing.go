@@ -99,13 +99,16 @@ func (d *DB) SealCheck(ctx context.Context) (value string, err error) {
 	return value, nil
 }
 
-// SetSealCheck exchanges the check value, the empty one being none, and returns
+// SetSealCheck exchanges the check value, the empty one being none on either side, and returns
 // the one that is there now: another one when somebody else was faster.
 func (d *DB) SetSealCheck(ctx context.Context, old, fresh string) (string, error) {
 	err := d.writes(ctx, func(t tx) (err error) {
-		if old == "" {
+		switch {
+		case old == "":
 			_, err = t.exec(`INSERT INTO seal_check (one, value, created) VALUES (1, $1, $2) ON CONFLICT DO NOTHING`, fresh, micros(d.now()))
-		} else {
+		case fresh == "":
+			_, err = t.exec(`DELETE FROM seal_check WHERE one = 1 AND value = $1`, old)
+		default:
 			_, err = t.exec(`UPDATE seal_check SET value = $2 WHERE one = 1 AND value = $1`, old, fresh)
 		}
 		return err

@@ -41,6 +41,8 @@ type DB struct {
 	// pages it could not write and call the next fsync a success, so nothing
 	// may be reported as durable until the file was read again from scratch.
 	broken atomic.Bool
+
+	mostKeys atomic.Int64 // see BoundKeys
 }
 
 // Open connects, brings the schema up to date, and makes the default tenant.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse"
@@ -102,19 +101,46 @@ func (f *Forward) Attach(ctx context.Context, h http.Header, c *Caller) error {
 	if len(c.Tool) > maxTold && f.Forward.Identity != "" && f.Forward.Identity != config.IdentityNone {
 		return &gatehouse.Error{Code: "GH-1313", Status: http.StatusBadRequest, Description: "The tool's name is too long."}
 	}
-	told := make(map[string]string, 10)
+	told, err := f.tell(ctx, c)
+	if err != nil {
+		return err
+	}
+	for _, t := range told {
+		if !isFieldValue(t.value) {
+			return errors.New("what an upstream is to be told does not fit into a header") // never with the value
+		}
+	}
+	for name := range h {
+		if f.ours(name) {
+			delete(h, name)
+		}
+	}
+	values := make([]string, len(told)) // one allocation for all
+	for i, t := range told {
+		values[i] = t.value
+		h[t.name] = values[i : i+1 : i+1]
+	}
+	return nil
+}
+
+// line is a header with its one value.
+type line struct{ name, value string }
+
+// tell returns what the upstream is told; what is empty is not said.
+func (f *Forward) tell(ctx context.Context, c *Caller) ([]line, error) {
+	told := make([]line, 0, 10)
 	add := func(name, value string) {
 		if value != "" {
-			told[name] = mcp.EncodeHeaderValue(value)
+			told = append(told, line{name, mcp.EncodeHeaderValue(value)})
 		}
 	}
 	switch f.Forward.Identity {
 	case config.IdentityJWT:
 		token, err := f.Signer.Sign(ctx, IdentityType, f.identity(c))
 		if err != nil {
-			return err
+			return nil, err
 		}
-		told[f.header] = token
+		told = append(told, line{f.header, token})
 	case config.IdentityHeaders:
 		add(headerSubject, c.Subject)
 		add(headerTenant, c.Tenant)
@@ -129,25 +155,14 @@ func (f *Forward) Attach(ctx context.Context, h http.Header, c *Caller) error {
 		add(f.tenantHeader, c.TenantName)
 	}
 	if f.Authorization != "" {
-		told[headerAuthorization] = f.Authorization.Reveal()
+		told = append(told, line{headerAuthorization, f.Authorization.Reveal()})
 	}
-	for name := range h {
-		if f.ours(name) {
-			delete(h, name)
-		}
-	}
-	for name, value := range told {
-		if !isToken(name) || !isFieldValue(value) {
-			return errors.New("what an upstream is to be told does not fit into a header") // never with the value
-		}
-		h[name] = []string{value}
-	}
-	return nil
+	return told, nil
 }
 
 // The headers of plain identities.
 const (
-	headerPrefix        = "x-gatehouse-" // folded; no other header of ours begins so
+	headerPrefix        = "X-Gatehouse-" // nobody else's header begins so
 	headerSubject       = "X-Gatehouse-Subject"
 	headerTenant        = "X-Gatehouse-Tenant"
 	headerTenantName    = "X-Gatehouse-Tenant-Name"
@@ -159,11 +174,35 @@ const (
 	headerAuthorization = "Authorization"
 )
 
-// ours says whether a header reads as one that only we fill, whoever reads it.
+// ours says whether a header reads as one that only we fill, whoever reads it:
+// without case, and with '_' for '-', as [config.Folded] has it.
 func (f *Forward) ours(name string) bool {
-	folded := config.Folded(name)
-	return strings.HasPrefix(folded, headerPrefix) || folded == "authorization" ||
-		folded == config.Folded(f.header) || f.tenantHeader != "" && folded == config.Folded(f.tenantHeader)
+	return len(name) >= len(headerPrefix) && folds(name[:len(headerPrefix)], headerPrefix) ||
+		folds(name, headerAuthorization) || folds(name, f.header) || f.tenantHeader != "" && folds(name, f.tenantHeader)
+}
+
+// folds says whether two names are one. It allocates nothing: each request asks
+// it about each of its headers.
+func folds(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range len(a) {
+		if folded(a[i]) != folded(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func folded(c byte) byte {
+	switch {
+	case c == '_':
+		return '-'
+	case 'A' <= c && c <= 'Z':
+		return c | 0x20
+	}
+	return c
 }
 
 func (f *Forward) identity(c *Caller) *Identity {

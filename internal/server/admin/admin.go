@@ -18,14 +18,19 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 )
 
-// Admin manages keys, tenants and the store. Every field but Config is required.
+// Admin manages keys, tenants and the store. Every field is required unless
+// it says otherwise: without Audit every change is refused.
 type Admin struct {
 	Keys     *apikey.Service
 	Judge    Judge
 	Tenants  *tenant.Service
 	Database Database
+	Signing  SigningKeys
 	Config   Configuration          // nil: no server runs
+	Bans     Bans                   // of the running server; nil: none runs
+	Defaults func() Defaults        // as configured at the moment; nil: nothing is
 	Status   func() adminapi.Status // of this process
+	Audit    Trail                  // where it is written down
 	By       string                 // who is written down as the author of a change
 	Now      func() time.Time
 	Log      *slog.Logger
@@ -64,31 +69,40 @@ func (a *Admin) Handler() http.Handler {
 	k := &keys{a}
 	t := &tenants{a}
 	d := &database{a}
+	s := &signingKeys{a}
 	c := &configuration{a}
+	b := &bans{a}
 	mux := http.NewServeMux()
 	for pattern, do := range map[string]endpoint{
-		"GET /v1/status":                  func(*http.Request) (reply, error) { return reply{body: a.Status()}, nil },
-		"GET /v1/keys":                    k.list,
-		"POST /v1/keys":                   k.create,
-		"POST /v1/keys/verify":            k.verify,
-		"POST /v1/keys/import":            k.imports,
-		"GET /v1/keys/{id}":               k.show,
-		"PATCH /v1/keys/{id}":             k.update,
-		"POST /v1/keys/{id}/rotate":       k.rotate,
-		"DELETE /v1/keys/{id}/rotate":     k.cancel,
-		"POST /v1/keys/{id}/revoke":       k.revoke,
-		"GET /v1/tenants":                 t.list,
-		"POST /v1/tenants":                t.create,
-		"GET /v1/tenants/{name}":          t.show,
-		"POST /v1/tenants/{name}/suspend": t.suspend,
-		"POST /v1/tenants/{name}/resume":  t.resume,
-		"DELETE /v1/tenants/{name}":       t.remove,
-		"GET /v1/db":                      d.status,
-		"POST /v1/db/backup":              d.backup,
-		"GET /v1/config":                  c.show,
-		"POST /v1/config/reload":          c.reload,
+		"GET /v1/status":                    func(*http.Request) (reply, error) { return reply{body: a.Status()}, nil },
+		"GET /v1/keys":                      k.list,
+		"POST /v1/keys":                     k.create,
+		"POST /v1/keys/verify":              k.verify,
+		"POST /v1/keys/import":              k.imports,
+		"GET /v1/keys/{id}":                 k.show,
+		"PATCH /v1/keys/{id}":               k.update,
+		"POST /v1/keys/{id}/rotate":         k.rotate,
+		"DELETE /v1/keys/{id}/rotate":       k.cancel,
+		"POST /v1/keys/{id}/revoke":         k.revoke,
+		"GET /v1/tenants":                   t.list,
+		"POST /v1/tenants":                  t.create,
+		"GET /v1/tenants/{name}":            t.show,
+		"POST /v1/tenants/{name}/suspend":   t.suspend,
+		"POST /v1/tenants/{name}/resume":    t.resume,
+		"DELETE /v1/tenants/{name}":         t.remove,
+		"GET /v1/db":                        d.status,
+		"POST /v1/db/backup":                d.backup,
+		"GET /v1/signing-keys":              s.list,
+		"POST /v1/signing-keys/rotate":      s.rotate,
+		"POST /v1/signing-keys/{id}/retire": s.retire,
+		"GET /v1/config":                    c.show,
+		"POST /v1/config/reload":            c.reload,
+		"GET /v1/bans":                      b.list,
+		"POST /v1/bans":                     b.add,
+		"POST /v1/bans/lift":                b.lift,
+		"DELETE /v1/signing-keys":           s.abandon,
 	} {
-		mux.Handle(pattern, a.writes(do))
+		mux.Handle(pattern, a.writes(a.recorded(pattern, do)))
 	}
 	mux.Handle("/", a.writes(func(r *http.Request) (reply, error) {
 		return reply{}, &adminapi.Error{Status: http.StatusNotFound, Code: "GH-2401", Message: "The admin door has no " + r.Method + " " + r.URL.Path + "."}
@@ -127,9 +141,13 @@ func read(r *http.Request, into any) error {
 		}
 	}
 	if err != nil {
-		return bad("The request is not what this door expects: " + err.Error() + ".")
+		return unreadable(err)
 	}
 	return nil
+}
+
+func unreadable(err error) error {
+	return bad("The request is not what this door expects: " + err.Error() + ".")
 }
 
 // dryRun says whether only a preview is wanted.

@@ -16,9 +16,11 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
+	"github.com/gatehouse-mcp/gatehouse/internal/ratelimit"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/admin"
 	"github.com/gatehouse-mcp/gatehouse/internal/store"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
+	"github.com/gatehouse-mcp/gatehouse/internal/unit"
 )
 
 // file is a database that counts backups and does none.
@@ -44,6 +46,10 @@ type fixture struct {
 	now  time.Time
 	log  *bytes.Buffer
 	file *file
+	*trail
+	db   *store.DB
+	bans *ratelimit.Bans
+	made admin.Defaults // as configured
 }
 
 type direct struct{ h http.Handler }
@@ -62,12 +68,15 @@ func newFixture(t *testing.T) *fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	f := &fixture{t: t, now: time.Now().UTC(), log: &bytes.Buffer{}, file: &file{}}
+	f := &fixture{t: t, now: time.Now().UTC(), log: &bytes.Buffer{}, file: &file{}, trail: &trail{}, db: db}
 	clock := func() time.Time { return f.now }
 	v := &apikey.Verifier{Source: db.Source(), Now: clock}
+	f.bans = &ratelimit.Bans{Rate: unit.Rate{Count: 1, Per: time.Minute}, Now: clock}
 	f.door = (&admin.Admin{
+		Bans: f.bans, Defaults: func() admin.Defaults { return f.made },
 		Keys:  &apikey.Service{Store: db.Keys(), Now: clock, Changed: v.Changed},
 		Judge: v, Tenants: &tenant.Service{Store: db.Tenants(), Now: clock, Changed: v.Changed},
+		Audit:    f.trail,
 		Database: f.file, Status: func() adminapi.Status { return adminapi.Status{PID: 7} }, By: "ada", Now: clock, Log: slog.New(slog.NewTextHandler(f.log, nil)),
 	}).Handler()
 	f.Client = &adminapi.Client{Transport: direct{f.door}}

@@ -11,6 +11,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
+	"github.com/gatehouse-mcp/gatehouse/internal/unit"
 )
 
 // keys are the endpoints about API keys that make or show them; those that
@@ -62,7 +63,7 @@ func (k *keys) create(r *http.Request) (reply, error) {
 	}
 	key, secret, err := k.service(r).Create(r.Context(), t.ID, spec)
 	if err != nil {
-		return reply{}, err
+		return reply{}, k.full(t.Name, err)
 	}
 	if dryRun(r) {
 		key.ID = ""
@@ -86,15 +87,52 @@ func (k *keys) service(r *http.Request) *apikey.Service {
 type rehearsal struct{ apikey.Store }
 
 // Create says what would become of the key.
-func (s rehearsal) Create(ctx context.Context, _ tenant.ID, rec *apikey.Record) error {
+func (s rehearsal) Create(ctx context.Context, t tenant.ID, rec *apikey.Record) error {
 	_, err := s.Get(ctx, "", rec.Key.ID)
 	switch {
 	case err == nil:
 		return apikey.ErrExists
-	case errors.Is(err, apikey.ErrNotFound):
+	case !errors.Is(err, apikey.ErrNotFound):
+		return err
+	}
+	most := bound(s.Store)
+	if most == 0 {
 		return nil
 	}
-	return err
+	list, err := s.List(ctx, t)
+	if err != nil {
+		return err
+	}
+	families := map[string]bool{}
+	for i := range list {
+		if state := list[i].State(rec.Key.Created); state == apikey.StateActive || state == apikey.StateRetiring {
+			families[list[i].Family] = true
+		}
+	}
+	if len(families) >= most {
+		return apikey.ErrFull
+	}
+	return nil
+}
+
+// bound is how many keys of a tenant the store lets be honoured; zero: any number.
+func bound(s apikey.Store) int {
+	if b, ok := s.(interface{ KeysBound() int }); ok {
+		return b.KeysBound()
+	}
+	return 0
+}
+
+// full says what to do about a tenant that has all the keys it may have.
+func (k *keys) full(tenant string, err error) error {
+	if !errors.Is(err, apikey.ErrFull) {
+		return err
+	}
+	return &adminapi.Error{
+		Status: http.StatusConflict, Code: codeFull,
+		Message: fmt.Sprintf("Tenant %s may have %d keys at once (auth.api_keys.max_per_tenant), and has them. "+
+			"Revoke one that is not needed: gatehouse key list --tenant %[1]s; or raise the number.", tenant, bound(k.Keys.Store)),
+	}
 }
 
 // spec reads what a new key should be.
@@ -113,14 +151,61 @@ func (k *keys) spec(ctx context.Context, in adminapi.NewKey) (*tenant.Tenant, ap
 		in.Tools = []string{"*"}
 	}
 	if in.Expires == "" {
-		in.Expires = k.Now().UTC().Add(adminapi.DefaultLifetime).Format(time.RFC3339)
+		in.Expires = k.Now().UTC().Add(k.defaults().TTL).Format(time.RFC3339)
 	}
 	spec := apikey.Spec{Name: in.Name, Note: in.Note, Tools: in.Tools}
+	if spec.Limit, err = limit(in.Limit); err != nil {
+		return nil, apikey.Spec{}, err
+	}
+	if spec.Certificate, err = certificate(in.Certificate); err != nil {
+		return nil, apikey.Spec{}, err
+	}
 	if spec.Expires, err = adminapi.ParseExpiry(in.Expires, k.Now()); err != nil {
 		return nil, apikey.Spec{}, bad(err.Error())
 	}
 	spec.Networks, err = networks(in.Networks)
 	return t, spec, err
+}
+
+// Defaults are what a request for a key leaves out.
+type Defaults struct {
+	TTL     time.Duration // life of a new key; zero: adminapi.DefaultLifetime
+	Overlap time.Duration // of a rotation; zero: adminapi.DefaultOverlap
+}
+
+// defaults are those of the configuration, completed.
+func (a *Admin) defaults() Defaults {
+	var d Defaults
+	if a.Defaults != nil {
+		d = a.Defaults()
+	}
+	if d.TTL <= 0 {
+		d.TTL = adminapi.DefaultLifetime
+	}
+	if d.Overlap <= 0 {
+		d.Overlap = adminapi.DefaultOverlap
+	}
+	return d
+}
+
+// limit reads a key's own rate; empty or "off": none.
+func limit(text string) (unit.Rate, error) {
+	if text == "" {
+		return unit.Rate{}, nil
+	}
+	r, err := unit.ParseRate(text)
+	if err != nil {
+		return r, bad("Limit: " + err.Error() + ".")
+	}
+	return r, nil
+}
+
+// certificate reads a thumbprint; empty or "off": none.
+func certificate(text string) (apikey.Thumbprint, error) {
+	if text == "" {
+		return apikey.Thumbprint{}, nil
+	}
+	return apikey.ParseThumbprint(text)
 }
 
 // networks reads "203.0.113.0/24" and plain addresses.

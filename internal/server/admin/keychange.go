@@ -34,7 +34,7 @@ func (k *keys) update(r *http.Request) (reply, error) {
 	}
 	changed, err := k.Keys.Update(r.Context(), "", key.ID, change)
 	if err != nil {
-		return reply{}, settled(key, err)
+		return reply{}, settled(key, k.full(string(key.Tenant), err))
 	}
 	k.Log.Info("key updated", "key", changed.ID, "by", k.By)
 	return k.answer(r.Context(), changed)
@@ -56,6 +56,24 @@ func (k *keys) change(in adminapi.KeyChange) (apikey.Change, error) {
 		}
 		out.Expires = &end
 	}
+	// A variable that was not set must not take a limit away.
+	if in.Limit != nil && *in.Limit == "" || in.Certificate != nil && *in.Certificate == "" {
+		return out, bad("An empty limit or certificate says nothing. To remove one, say off.")
+	}
+	if in.Limit != nil {
+		r, err := limit(*in.Limit)
+		if err != nil {
+			return out, err
+		}
+		out.Limit = &r
+	}
+	if in.Certificate != nil {
+		p, err := certificate(*in.Certificate)
+		if err != nil {
+			return out, err
+		}
+		out.Certificate = &p
+	}
 	if out == (apikey.Change{}) {
 		return out, bad("Nothing to change was named.")
 	}
@@ -67,7 +85,7 @@ func (k *keys) rotate(r *http.Request) (reply, error) {
 	if err := read(r, &in); err != nil {
 		return reply{}, err
 	}
-	overlap := adminapi.DefaultOverlap
+	overlap := k.defaults().Overlap
 	if in.Overlap != "" {
 		var err error
 		if overlap, err = adminapi.ParseDuration(in.Overlap); err != nil {
@@ -87,7 +105,7 @@ func (k *keys) rotate(r *http.Request) (reply, error) {
 	}
 	old, next, secret, err := k.Keys.Rotate(r.Context(), "", key.ID, overlap)
 	if err != nil {
-		return reply{}, settled(key, err)
+		return reply{}, settled(key, k.full(string(key.Tenant), err))
 	}
 	k.Log.Info("key rotated", "key", old.ID, "to", next.ID, "overlap", overlap, "by", k.By)
 	return k.answer(r.Context(), next, reveal(secret), retires(old), created)
@@ -195,7 +213,7 @@ func (k *keys) importOne(r *http.Request, in adminapi.ImportKey) (*adminapi.Key,
 	f := apikey.Foreign{Text: in.Key, ID: in.ID, Hash: in.Hash}
 	key, err := k.service(r).Import(r.Context(), t.ID, f, spec)
 	if err != nil {
-		return nil, err
+		return nil, k.full(t.Name, err)
 	}
 	w, err := k.wire(r.Context(), key, &tenantNames{Tenants: k.Tenants})
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
+	"github.com/gatehouse-mcp/gatehouse/internal/signing"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 )
 
@@ -17,6 +18,9 @@ const (
 	codeExists   = "GH-2402"
 	codeArgument = "GH-2403"
 	codeConflict = "GH-2405"
+
+	codeUnrecorded = "GH-1903"
+	codeFull       = "GH-2408"
 )
 
 func bad(message string) error {
@@ -46,6 +50,8 @@ var facts = []struct {
 	{apikey.ErrRevoked, http.StatusConflict, codeConflict},
 	{apikey.ErrExpired, http.StatusConflict, codeConflict},
 	{apikey.ErrNotRotated, http.StatusConflict, codeConflict},
+	{signing.ErrRotating, http.StatusConflict, codeConflict},
+	{signing.ErrRaced, http.StatusConflict, codeConflict},
 }
 
 // settled says in words of the operator why a key cannot be changed: what became

@@ -47,6 +47,12 @@ func (k *keys) wire(ctx context.Context, key *apikey.Key, names *tenantNames) (*
 		RevokedAt: pointer(key.RevokedAt), RevokedBy: key.RevokedBy, Reason: key.Reason,
 		LastUsed: pointer(key.LastUsed.At),
 	}
+	if !key.Limit.Zero() {
+		w.Limit = key.Limit.String()
+	}
+	if !key.Certificate.Zero() {
+		w.Certificate = key.Certificate.String()
+	}
 	if t.State != tenant.Active {
 		w.TenantState = string(t.State)
 	}

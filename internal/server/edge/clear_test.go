@@ -1,11 +1,16 @@
 package edge
 
 import (
+	"bufio"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -205,6 +210,7 @@ func TestA194SlowReader(t *testing.T) {
 		t.Run(protocol, func(t *testing.T) {
 			f, _ := secured(t, config.Server{}, endless, func(e *Edge) { e.WriteWait = 300 * time.Millisecond })
 			c := f.via(f.address)
+			c.Timeout = 0 // it never leaves by itself
 			if protocol == "HTTP/1.1" {
 				c.Transport.(*http.Transport).ForceAttemptHTTP2 = false
 			}
@@ -225,31 +231,70 @@ func TestA194SlowReader(t *testing.T) {
 	}
 }
 
-// One that reads slowly, but does, gets the whole of a long answer.
+// One that reads slowly, but does, gets the whole of a long answer, though the
+// answer as a whole takes longer than a reader may rest.
 func TestSlowReaderThatReads(t *testing.T) {
-	const size = 3 << 20
-	f, _ := secured(t, config.Server{}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.WriteString(w, strings.Repeat("x", size))
-	}), func(e *Edge) { e.WriteWait = 2 * time.Second })
-	for _, h2 := range []bool{false, true} {
-		c := f.via(f.address)
-		c.Transport.(*http.Transport).ForceAttemptHTTP2 = h2
-		res, err := c.Get("https://gate.test/")
-		if err != nil {
-			t.Fatal(err)
-		}
-		n, buf := 0, make([]byte, 128<<10)
-		for {
-			m, err := res.Body.Read(buf)
-			n += m
-			if err != nil {
-				break
+	const size = 24 << 20 // more than what the kernel holds by far
+	whole := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write(make([]byte, size)) })
+	patience := func(e *Edge) { e.WriteWait = 2 * time.Second }
+	for _, protocol := range []string{"http", "https"} {
+		t.Run(protocol, func(t *testing.T) {
+			t.Parallel()
+			f := served(t, config.Server{}, whole, patience)
+			if protocol == "https" {
+				f, _ = secured(t, config.Server{}, whole, patience)
 			}
-			time.Sleep(20 * time.Millisecond)
-		}
-		res.Body.Close()
-		if n != size {
-			t.Errorf("HTTP/2 %v: got %d bytes, want %d", h2, n, size)
-		}
+			c := f.via(f.address)
+			c.Timeout = 0
+			res, err := c.Get(protocol + "://gate.test/")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			n, buf := 0, make([]byte, 256<<10)
+			for {
+				m, err := io.ReadFull(res.Body, buf)
+				n += m
+				if err != nil {
+					break
+				}
+				time.Sleep(60 * time.Millisecond)
+			}
+			if n != size {
+				t.Errorf("%s: got %d bytes, want %d", res.Proto, n, size)
+			}
+		})
 	}
+}
+
+// Nobody is sent anywhere but to us, and no credential is sent on.
+func FuzzPlainHTTP(f *testing.F) {
+	for _, seed := range []string{
+		plainRequest("GET", "/mcp?a=b"), plainRequest("GET", "//evil.test"), plainRequest("GET", "/", "Host: evil.test"),
+		plainRequest("HEAD", "/\\evil.test", "Host: gate.test:80"), plainRequest("GET", "/", "Host: [::1]:80"), plainRequest("GET", "http://gate.test/x"),
+		plainRequest("GET", "/?token=x"), plainRequest("GET", "/", "Authorization: x"), plainRequest("GET", "/#@evil.test"),
+	} {
+		f.Add(seed)
+	}
+	e := &Edge{Log: slog.New(slog.DiscardHandler)}
+	e.settings.Store(settingsOf(config.Server{PublicURL: "https://mcp.test"}, []string{"gate.test", "::1"}))
+	f.Fuzz(func(t *testing.T, text string) {
+		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(text)))
+		if err != nil {
+			return
+		}
+		w := httptest.NewRecorder()
+		e.refuseClear(w, r)
+		to := w.Header().Get("Location")
+		if w.Code == http.StatusForbidden && to == "" {
+			return
+		}
+		at, err := url.Parse(to)
+		if err != nil || w.Code != http.StatusPermanentRedirect || at.Scheme != "https" || at.User != nil || !slices.Contains([]string{"mcp.test", "gate.test", "::1"}, at.Hostname()) {
+			t.Fatalf("got %d to %q for %q", w.Code, to, text)
+		}
+		if _, found := credentials(r); found || len(r.Header["Authorization"]) > 0 {
+			t.Fatalf("got a credential sent on for %q", text)
+		}
+	})
 }

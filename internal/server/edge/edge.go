@@ -38,6 +38,8 @@ type Edge struct {
 	WriteWait     time.Duration // how long a caller may take nothing of an answer; zero: 30 s
 	PollFiles     time.Duration // how often certificate files are looked at; zero: 1 s
 
+	renewEvery time.Duration // how often ACME's certificates are looked at; zero: certmagic's default
+
 	settings  atomic.Pointer[settings]
 	reloading sync.Mutex // one Reload at a time
 	files     files      // certificates from files
@@ -56,6 +58,9 @@ type Edge struct {
 	stop        context.CancelFunc // ends what runs in the background
 	background  context.Context
 	work        sync.WaitGroup
+	once        sync.Once
+	state       sync.Mutex
+	closed      bool
 }
 
 const (
@@ -185,9 +190,14 @@ func (e *Edge) addresses(refuse bool) []string {
 // Serve answers callers until Shutdown or Close, and then returns nil; or until
 // a listener fails. Requests live no longer than ctx.
 func (e *Edge) Serve(ctx context.Context, h http.Handler) error {
+	failed := make(chan error, len(e.gates)+3)
+	e.state.Lock() // Close waits for what is begun here
+	if e.closed {
+		e.state.Unlock()
+		return nil
+	}
 	e.public.Handler = e.front(h)
 	e.public.BaseContext = func(net.Listener) context.Context { return ctx }
-	failed := make(chan error, len(e.gates)+3)
 	for _, g := range e.gates {
 		e.work.Go(func() { failed <- g.run() })
 	}
@@ -204,6 +214,7 @@ func (e *Edge) Serve(ctx context.Context, h http.Handler) error {
 	}
 	e.work.Go(func() { e.watch(e.background) })
 	e.startACME()
+	e.state.Unlock()
 	go func() { serving.Wait(); failed <- nil }()
 	return <-failed
 }
@@ -222,7 +233,18 @@ func (e *Edge) Shutdown(ctx context.Context) error {
 }
 
 // Close ends every listener and connection.
-func (e *Edge) Close() error {
+func (e *Edge) Close() (err error) {
+	e.once.Do(func() { err = e.close() })
+	return err
+}
+
+func (e *Edge) close() error {
+	e.state.Lock()
+	e.closed = true
+	e.state.Unlock()
+	if e.stop == nil {
+		return nil // it has never listened
+	}
 	var errs []error
 	for _, g := range e.gates {
 		errs = append(errs, g.close())

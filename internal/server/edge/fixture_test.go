@@ -202,6 +202,14 @@ func (f *fixture) burns() []burnt {
 // served runs an edge until the test ends. handler nil: hello.
 func served(t testing.TB, c config.Server, handler http.Handler, edits ...func(*Edge)) *fixture {
 	t.Helper()
+	f := opened(t, c, edits...)
+	f.start(handler)
+	return f
+}
+
+// opened is an edge that listens, and does not serve yet.
+func opened(t testing.TB, c config.Server, edits ...func(*Edge)) *fixture {
+	t.Helper()
 	f := &fixture{t: t, log: &logged{}}
 	if c.Listen == "" {
 		c.Listen = "127.0.0.1:0"
@@ -221,24 +229,28 @@ func served(t testing.TB, c config.Server, handler http.Handler, edits ...func(*
 	if err := f.Listen(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if handler == nil {
-		handler = http.HandlerFunc(f.hello)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- f.Serve(context.WithoutCancel(t.Context()), handler) }()
-	t.Cleanup(func() {
-		if err := f.Close(); err != nil {
-			t.Errorf("close: %v", err)
-		}
-		if err := <-ended; err != nil {
-			t.Errorf("serve: %v", err)
-		}
-	})
 	f.address = f.Addresses()[0]
 	if all := f.PlainAddresses(); len(all) > 0 {
 		f.plain = all[0]
 	}
 	return f
+}
+
+// start serves until the test ends.
+func (f *fixture) start(handler http.Handler) {
+	if handler == nil {
+		handler = http.HandlerFunc(f.hello)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- f.Serve(context.WithoutCancel(f.t.Context()), handler) }()
+	f.t.Cleanup(func() {
+		if err := f.Close(); err != nil {
+			f.t.Errorf("close: %v", err)
+		}
+		if err := <-ended; err != nil {
+			f.t.Errorf("serve: %v", err)
+		}
+	})
 }
 
 // secured is an edge with TLS, for gate.test and 127.0.0.1.

@@ -98,7 +98,8 @@ func (g *gate) admit(raw net.Conn) {
 		_ = c.Close()
 		return
 	}
-	if !proxy && !g.site(c, hop) {
+	// Who comes from this machine without TLS is a proxy that ends it, or nobody's stranger.
+	if !proxy && (g.secure || !hop.IsLoopback()) && !g.site(c, hop) {
 		return
 	}
 	if !g.secure && !s.proxyProtocol {

@@ -75,6 +75,11 @@ func (e *Edge) front(next http.Handler) http.Handler {
 		if s.hsts != "" && (r.TLS != nil || s.byProxy) { // RFC 6797 §7.2: never in the clear
 			w.Header().Set("Strict-Transport-Security", s.hsts)
 		}
+		if r.Method == "PRI" { // net/http lets HTTP/2's preface through to those who would speak it in HTTP/1.1
+			w.Header().Set("Connection", "close")
+			w.WriteHeader(http.StatusHTTPVersionNotSupported)
+			return
+		}
 		if !e.vetters.still(p, r.TLS) {
 			e.refuseVetted(w, r)
 			return

@@ -178,7 +178,7 @@ func TestSystemdSockets(t *testing.T) {
 }
 
 func TestTooManyFromOneAddress(t *testing.T) {
-	f := served(t, config.Server{}, nil, func(e *Edge) { e.MaxPerAddress = 3 })
+	f, _ := secured(t, config.Server{}, nil, func(e *Edge) { e.MaxPerAddress = 3 })
 	var held []net.Conn
 	for range 3 {
 		c, err := net.Dial("tcp", f.address)
@@ -188,18 +188,34 @@ func TestTooManyFromOneAddress(t *testing.T) {
 		held = append(held, c)
 	}
 	eventually(t, "three connections are held", func() bool { return f.Counts().Open == 3 })
-	if got := raw(t, f.address, "GET / HTTP/1.1\r\nHost: gate.test\r\nConnection: close\r\n\r\n"); got != "" {
-		t.Errorf("got %q on the fourth, want it closed", got)
+	if _, _, err := tryAsk(t, f.via(f.address), "GET", "https://gate.test/"); err == nil {
+		t.Error("got an answer on the fourth, want it closed before TLS")
 	}
-	if n := f.Counts().CrowdedAddress; n != 1 {
-		t.Errorf("got %d counted, want 1", n)
+	if n := f.Counts().CrowdedAddress; n == 0 {
+		t.Error("got nothing counted")
 	}
 	for _, c := range held {
 		_ = c.Close()
 	}
 	eventually(t, "all places are given back", func() bool { return f.Counts().Open == 0 })
-	if got := raw(t, f.address, "GET / HTTP/1.1\r\nHost: gate.test\r\nConnection: close\r\n\r\n"); !strings.Contains(got, "200 OK") {
-		t.Errorf("got %q afterwards, want 200", got)
+	if res, _ := ask(t, f.via(f.address), "GET", "https://gate.test/"); res.StatusCode != http.StatusOK {
+		t.Errorf("got %d afterwards, want 200", res.StatusCode)
+	}
+}
+
+// A proxy on this machine, which ends TLS, brings everybody's connections.
+func TestProxyOnThisMachineHasNoPlaces(t *testing.T) {
+	f := served(t, config.Server{TLS: config.TLS{TerminatedByProxy: true}}, nil, func(e *Edge) { e.MaxPerAddress = 1 })
+	for range 3 {
+		c, err := net.Dial("tcp", f.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	eventually(t, "three connections are held", func() bool { return f.Counts().Open == 3 })
+	if res, _ := ask(t, f.via(f.address), "GET", "http://gate.test/"); res.StatusCode != http.StatusOK {
+		t.Errorf("got %d, want 200", res.StatusCode)
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/coreos/go-systemd/v22/activation"
+
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 )
 
@@ -24,6 +26,11 @@ const (
 // Inherited are the sockets that a service manager has opened for us, by the
 // names that their units give them. Each can be listened on once.
 type Inherited []*os.File
+
+// Passed takes the sockets that systemd has passed to this process, and has no
+// child of ours take them for its own. Only the first call finds any.
+// sd_listen_fds(3)
+func Passed() Inherited { return activation.Files(true) }
 
 // Open listens on an address: host:port, unix:/path or systemd:NAME. One name of
 // systemd's may stand for several sockets; every other address is one. What

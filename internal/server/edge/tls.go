@@ -44,7 +44,7 @@ func (e *Edge) handshake(c *conn) *tls.Config {
 		own.ClientAuth = tls.RequireAndVerifyClientCert
 	}
 	own.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-		if e.acme != nil && slices.Equal(hello.SupportedProtos, []string{acmeProtocol}) {
+		if e.acme != nil && challenging(hello) {
 			return base, nil // the ACME server has no certificate of ours, and gets no further
 		}
 		return nil, nil
@@ -53,10 +53,15 @@ func (e *Edge) handshake(c *conn) *tls.Config {
 	return own
 }
 
+// challenging says whether an ACME server wants to see a challenge answered. RFC 8737 §3
+func challenging(hello *tls.ClientHelloInfo) bool {
+	return slices.Equal(hello.SupportedProtos, []string{acmeProtocol})
+}
+
 // certificate chooses what is shown to a caller: the file that fits, then
 // ACME's, then the first file.
 func (e *Edge) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	if slices.Contains(hello.SupportedProtos, acmeProtocol) && e.acme != nil {
+	if e.acme != nil && challenging(hello) {
 		return e.acme.certificate(hello)
 	}
 	if c := e.files.certificate(hello); c != nil {
@@ -146,7 +151,7 @@ func (e *Edge) Reload(c config.Server, domains []string) error {
 	if err := e.reloadACME(c, domains); err != nil {
 		return err
 	}
-	e.files.take(&f)
+	e.files.set(f.pairs)
 	e.vetters.take(&v)
 	e.Config, e.Domains = c, domains
 	e.settings.Store(settingsOf(c, domains))

@@ -79,17 +79,20 @@ func readPool(path string) ([]byte, *x509.CertPool, error) {
 }
 
 // look reads the file again. An authority that was taken out is not trusted
-// from then on, on no connection.
+// from then on, on no connection. Nobody else changes path meanwhile.
 func (v *vetters) look() (fresh, broken string) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.path == "" {
+	v.mu.RLock()
+	path := v.path
+	v.mu.RUnlock()
+	if path == "" {
 		return "", ""
 	}
-	text, pool, err := readPool(v.path)
+	text, pool, err := readPool(path)
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	if err != nil {
 		if v.broken != err.Error() {
-			broken = fmt.Sprintf("%s: %v", v.path, err)
+			broken = fmt.Sprintf("%s: %v", path, err)
 		}
 		v.broken = err.Error()
 		return "", broken
@@ -99,7 +102,7 @@ func (v *vetters) look() (fresh, broken string) {
 		return "", ""
 	}
 	v.text, v.now = text, &vetting{authorities: pool, required: v.must}
-	return v.path, ""
+	return path, ""
 }
 
 func (v *vetters) current() *vetting {

@@ -60,7 +60,7 @@ func (g *Gateway) admit(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	x.caller, err = g.guard().Admit(x.r.Context(), text, x.from)
+	x.caller, err = g.guard().Admit(x.r.Context(), apikey.Presented{Text: text, From: x.from, Certificate: certificate(x.r)})
 	if err != nil {
 		return err
 	}
@@ -68,6 +68,16 @@ func (g *Gateway) admit(x *exchange) error {
 		return notFound() // "/" is only there for a browser that has lost its way
 	}
 	return nil
+}
+
+// certificate returns the client certificate of a request's connection. Only
+// one that was verified counts: anybody can show the certificate of another's
+// without its key, and make one of their own. RFC 8705 §2
+func certificate(r *http.Request) []byte {
+	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 || len(r.TLS.VerifiedChains[0]) == 0 {
+		return nil
+	}
+	return r.TLS.VerifiedChains[0][0].Raw
 }
 
 // credential returns the one credential of a request.

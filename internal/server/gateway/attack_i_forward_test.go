@@ -25,6 +25,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/server/gateway"
 	"github.com/gatehouse-mcp/gatehouse/internal/signing"
 	"github.com/gatehouse-mcp/gatehouse/internal/store"
+	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 	"github.com/gatehouse-mcp/gatehouse/internal/upstream"
 )
 
@@ -188,145 +189,179 @@ func spoofed(names ...string) (lines []string) {
 	return lines
 }
 
+// spoofing is a gateway before a bare server, and what that must be told.
+type spoofing struct {
+	*fixture
+	up   *bare
+	told *teller
+	key  string
+	id   string
+	want map[string]string // by folded name
+	jwt  bool
+}
+
+const tenantHeader, ourCredential = "X-Tenant-Id", "Bearer of-the-gateway"
+
+func spoofs(t *testing.T, identity string) *spoofing {
+	t.Helper()
+	told, edit := telling(t, config.Forward{Identity: identity, TenantHeader: tenantHeader, Authorization: ourCredential})
+	up := &bare{}
+	s := &spoofing{fixture: protect(t, http.HandlerFunc(echo), up.listen(t), edit), up: up, told: told, jwt: identity == config.IdentityJWT}
+	k, key := s.fixture.key()
+	s.key, s.id = key, k.ID
+	s.want = map[string]string{"authorization": ourCredential, "x-tenant-id": "default"}
+	if !s.jwt {
+		s.want["x-gatehouse-subject"], s.want["x-gatehouse-tenant"], s.want["x-gatehouse-tenant-name"] = "key:"+k.ID, string(s.tenant), "default"
+		s.want["x-gatehouse-key-id"], s.want["x-gatehouse-server"] = k.ID, "files"
+		s.want["x-gatehouse-method"], s.want["x-gatehouse-tool"] = "tools/call", "get_a"
+	}
+	return s
+}
+
+// send makes a call with these lines beside it, and holds what reached the
+// server to what it must be told: each once, and nothing of the client's.
+func (s *spoofing) send(t *testing.T, body string, lines ...string) {
+	t.Helper()
+	text := "POST /mcp HTTP/1.1\r\nHost: " + s.address + "\r\nContent-Type: application/json\r\n" + strings.Join(lines, "\r\n") + "\r\nAuthorization: Bearer " + s.key + "\r\n\r\n" + body
+	if got := s.closing(text); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+		t.Fatalf("%q: got %.200q, want 200\n%s", lines, got, s.log)
+	}
+	seen := s.up.last(t)
+	for n, values := range seen {
+		ours := strings.HasPrefix(n, "x-gatehouse-") || s.want[n] != ""
+		if ours && len(values) != 1 || strings.Contains(fmt.Sprint(n, values), "forged") || strings.Contains(fmt.Sprint(values), s.key) {
+			t.Errorf("%q: got %s: %q at the server", lines, n, values)
+		}
+	}
+	for n, v := range s.want {
+		if len(seen[n]) != 1 || seen[n][0] != v {
+			t.Errorf("%q: got %s: %q, want %q once", lines, n, seen[n], v)
+		}
+	}
+	if !s.jwt {
+		return
+	}
+	if len(seen["x-gatehouse-identity"]) != 1 {
+		t.Fatalf("%q: got identities %q, want one", lines, seen["x-gatehouse-identity"])
+	}
+	id, err := s.told.verify(seen["x-gatehouse-identity"][0])
+	if err != nil || id.KeyID != s.id || id.Subject != "key:"+s.id || id.Tenant != string(s.tenant) || id.TenantName != "default" ||
+		id.Tool != "get_a" || id.Method != "tools/call" || id.Server != "files" || id.RequestID != seen["x-request-id"][0] {
+		t.Errorf("%q: got %+v, %v", lines, id, err)
+	}
+}
+
 func TestA128A129SpoofedIdentities(t *testing.T) {
-	const tenantHeader, ourCredential = "X-Tenant-Id", "Bearer of-the-gateway"
-	for name, c := range map[string]config.Forward{
-		"a JWT":   {Identity: config.IdentityJWT, TenantHeader: tenantHeader, Authorization: ourCredential},
-		"headers": {Identity: config.IdentityHeaders, TenantHeader: tenantHeader, Authorization: ourCredential},
-	} {
-		t.Run(name, func(t *testing.T) {
-			told, edit := telling(t, c)
-			up := &bare{}
-			f := protect(t, http.HandlerFunc(echo), up.listen(t), edit)
-			k, key := f.key()
-			want := map[string]string{"authorization": ourCredential, "x-tenant-id": "default"}
-			if c.Identity == config.IdentityHeaders {
-				want["x-gatehouse-subject"], want["x-gatehouse-tenant"], want["x-gatehouse-tenant-name"] = "key:"+k.ID, string(f.tenant), "default"
-				want["x-gatehouse-key-id"], want["x-gatehouse-server"] = k.ID, "files"
-				want["x-gatehouse-method"], want["x-gatehouse-tool"] = "tools/call", "get_a"
-			}
-			send := func(body string, lines ...string) {
-				t.Helper()
-				text := "POST /mcp HTTP/1.1\r\nHost: " + f.address + "\r\nContent-Type: application/json\r\n" + strings.Join(lines, "\r\n") + "\r\nAuthorization: Bearer " + key + "\r\n\r\n" + body
-				if got := f.closing(text); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
-					t.Fatalf("%q: got %.200q, want 200\n%s", lines, got, f.log)
-				}
-				seen := up.last(t)
-				for n, values := range seen {
-					ours := strings.HasPrefix(n, "x-gatehouse-") || want[n] != ""
-					if ours && len(values) != 1 || strings.Contains(fmt.Sprint(n, values), "forged") || strings.Contains(fmt.Sprint(values), key) {
-						t.Errorf("%q: got %s: %q at the server", lines, n, values)
-					}
-				}
-				for n, v := range want {
-					if len(seen[n]) != 1 || seen[n][0] != v {
-						t.Errorf("%q: got %s: %q, want %q once", lines, n, seen[n], v)
-					}
-				}
-				if c.Identity == config.IdentityJWT {
-					if len(seen["x-gatehouse-identity"]) != 1 {
-						t.Fatalf("%q: got identities %q, want one", lines, seen["x-gatehouse-identity"])
-					}
-					id, err := told.verify(seen["x-gatehouse-identity"][0])
-					if err != nil || id.KeyID != k.ID || id.Subject != "key:"+k.ID || id.Tenant != string(f.tenant) || id.TenantName != "default" ||
-						id.Tool != "get_a" || id.Method != "tools/call" || id.Server != "files" || id.RequestID != seen["x-request-id"][0] {
-						t.Errorf("%q: got %+v, %v", lines, id, err)
-					}
-				}
-			}
+	for _, identity := range []string{config.IdentityJWT, config.IdentityHeaders} {
+		t.Run(identity, func(t *testing.T) {
+			s := spoofs(t, identity)
 			whole := fmt.Sprintf("Content-Length: %d\r\nConnection: close", len(call("get_a")))
 			chunked := fmt.Sprintf("%x\r\n%s\r\n0\r\nX-Gatehouse-Identity: forged\r\nX-Gatehouse-Subject: forged\r\nX-Tenant-Id: forged\r\nAuthorization: forged\r\n\r\n", len(call("get_a")), call("get_a"))
-			send(call("get_a"), whole)
+			s.send(t, call("get_a"), whole)
 			for _, line := range spoofed("X-Gatehouse-Identity", "X-Gatehouse-Subject", "X-Gatehouse-Tenant", "X-Gatehouse-Tool", "X-Gatehouse-Request-Id", tenantHeader) {
-				send(call("get_a"), line, whole)
+				s.send(t, call("get_a"), line, whole)
 			}
 			for _, line := range []string{"Connection: Authorization, X-Gatehouse-Identity, X-Tenant-Id", "Proxy-Connection: X-Gatehouse-Identity", "Keep-Alive: X-Gatehouse-Identity", "TE: X-Gatehouse-Identity, trailers"} {
-				send(call("get_a"), line, whole)
+				s.send(t, call("get_a"), line, whole)
 			}
 			for _, line := range []string{"X-None: 1", "Trailer: X-Gatehouse-Identity, X-Gatehouse-Subject, X-Tenant-Id, Authorization"} {
-				send(chunked, line, "Transfer-Encoding: chunked", "Connection: close")
+				s.send(t, chunked, line, "Transfer-Encoding: chunked", "Connection: close")
 			}
 		})
 	}
 }
 
+// doubter is a server that holds what it is told against what the client says of itself.
+type doubter struct {
+	told    *teller
+	secrets sync.Map // of the callers
+	mu      sync.Mutex
+	wrong   []string
+}
+
+func (d *doubter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	if err := d.judge(r, string(body)); err != nil {
+		d.mu.Lock()
+		d.wrong = append(d.wrong, err.Error())
+		d.mu.Unlock()
+	}
+	if r.Method == http.MethodGet {
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, ":\n\n")
+		return
+	}
+	r.Body = io.NopCloser(strings.NewReader(string(body)))
+	echo(w, r)
+}
+
+func (d *doubter) judge(r *http.Request, body string) error {
+	id, err := d.told.verify(strings.Join(r.Header["X-Gatehouse-Identity"], "|"))
+	who := r.Header.Get("Last-Event-Id") // the client's own word, for the test
+	leaked := false
+	d.secrets.Range(func(secret, _ any) bool {
+		leaked = leaked || strings.Contains(fmt.Sprint(r.Header, r.RequestURI, body), secret.(string)) //nolint:forcetypeassert // they are
+		return true
+	})
+	switch {
+	case err != nil:
+		return err
+	case leaked:
+		return fmt.Errorf("got a caller's credential in %v", r.Header)
+	case id.KeyID != who || id.RequestID != r.Header.Get("X-Request-Id"):
+		return fmt.Errorf("got %+v for a request of %s", id, who)
+	case (r.Method == http.MethodPost) != (id.Method != "") || (id.Method == "tools/call") != (id.Tool == "get_"+who) || !strings.Contains(body, id.Method):
+		return fmt.Errorf("got %+v for %s %s", id, r.Method, body)
+	case len(r.Header["Authorization"]) != 1 || r.Header.Get("Authorization") != ourCredential:
+		return fmt.Errorf("got %q, want our credential", r.Header["Authorization"])
+	}
+	return nil
+}
+
 // Many callers at once, by every method: each request reaches the server under
 // the name of whoever made it, and never with a credential of theirs.
 func TestA117EachRequestIsItsCallers(t *testing.T) {
-	told, edit := telling(t, config.Forward{Identity: config.IdentityJWT, Authorization: "Bearer of-the-gateway"})
-	type mistake struct{ what, got string }
-	wrong := make(chan mistake, 1000)
-	secrets := sync.Map{}
-	server := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		id, err := told.verify(strings.Join(r.Header["X-Gatehouse-Identity"], "|"))
-		who := r.Header.Get("Last-Event-Id") // the client's own word, for the test
-		switch {
-		case err != nil:
-			wrong <- mistake{err.Error(), fmt.Sprint(r.Header)}
-		case id.KeyID != who || id.RequestID != r.Header.Get("X-Request-Id"):
-			wrong <- mistake{"of " + who, fmt.Sprintf("%+v", id)}
-		case r.Method == http.MethodPost != (id.Method != "") || (id.Method == "tools/call") != (id.Tool == "get_"+who) || id.Method != "" && !strings.Contains(string(body), `"`+id.Method+`"`):
-			wrong <- mistake{string(body), fmt.Sprintf("%+v", id)}
-		case len(r.Header["Authorization"]) != 1 || r.Header.Get("Authorization") != "Bearer of-the-gateway":
-			wrong <- mistake{"credential", fmt.Sprint(r.Header["Authorization"])}
-		}
-		secrets.Range(func(secret, _ any) bool {
-			if strings.Contains(fmt.Sprint(r.Header, r.RequestURI, string(body)), secret.(string)) {
-				wrong <- mistake{"a caller's credential", fmt.Sprint(r.Header)}
-			}
-			return true
-		})
-		if r.Method == http.MethodGet {
-			w.Header().Set("Content-Type", "text/event-stream")
-			_, _ = io.WriteString(w, ":\n\n")
-			return
-		}
-		r.Body = io.NopCloser(strings.NewReader(string(body)))
-		echo(w, r)
-	})
+	told, edit := telling(t, config.Forward{Identity: config.IdentityJWT, Authorization: ourCredential})
+	server := &doubter{told: told}
 	f := protect(t, server, edit)
 	other, err := f.tenants.Create(t.Context(), "other")
 	if err != nil {
 		t.Fatal(err)
 	}
+	const callers, rounds, requests = 6, 15, 8
 	var all sync.WaitGroup
-	for n := range 6 {
-		tn := f.tenant
-		if n%2 == 1 {
-			tn = other.ID
-		}
-		k, key := f.keyOf(tn)
-		secrets.Store(key[len("gthk_"):], true)
+	for n := range callers {
+		k, key := f.keyOf([]tenant.ID{f.tenant, other.ID}[n%2])
+		server.secrets.Store(key[len("gthk_"):], true)
 		all.Go(func() {
-			for range 15 {
-				bodies := []string{
-					call("get_" + k.ID), ping, `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`, `{"jsonrpc":"2.0","id":1,"method":"resources/list"}`, `{"jsonrpc":"2.0","id":1,"method":"prompts/list"}`,
-				}
-				for _, body := range bodies {
-					if got := f.post(key, body, "Last-Event-Id", k.ID); got.status != http.StatusOK {
-						t.Errorf("%s: got %d %s", body, got.status, got.body)
-					}
-				}
-				for _, method := range []string{http.MethodGet, http.MethodDelete} {
-					if got := f.do(method, key, "", "Last-Event-Id", k.ID, "Mcp-Protocol-Version", "2025-11-25"); got.status != http.StatusOK {
-						t.Errorf("%s: got %d %s", method, got.status, got.body)
-					}
-				}
-				if got := f.do(http.MethodPost, "", ping, "X-API-Key", key, "Last-Event-Id", k.ID); got.status != http.StatusOK {
-					t.Errorf("X-API-Key: got %d %s", got.status, got.body)
-				}
+			for range rounds {
+				f.allMethods(k.ID, key)
 			}
 		})
 	}
 	all.Wait()
-	close(wrong)
-	for m := range wrong {
-		t.Errorf("%s: got %s", m.what, m.got)
+	for _, w := range server.wrong {
+		t.Error(w)
 	}
-	if len(f.up.requests()) != 6*15*8 {
-		t.Errorf("got %d requests at the server, want all", len(f.up.requests()))
+	if n := len(f.up.requests()); n != callers*rounds*requests {
+		t.Errorf("got %d requests at the server, want all", n)
 	}
+}
+
+// allMethods makes a request of each kind with a key, whose id goes along.
+func (f *fixture) allMethods(id, key string) {
+	ask := func(got reply) {
+		if got.status != http.StatusOK {
+			f.t.Errorf("got %d %s", got.status, got.body)
+		}
+	}
+	for _, body := range []string{call("get_" + id), ping, `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`, `{"jsonrpc":"2.0","id":1,"method":"resources/list"}`, `{"jsonrpc":"2.0","id":1,"method":"prompts/list"}`} {
+		ask(f.post(key, body, "Last-Event-Id", id))
+	}
+	for _, method := range []string{http.MethodGet, http.MethodDelete} {
+		ask(f.do(method, key, "", "Last-Event-Id", id, "Mcp-Protocol-Version", "2025-11-25"))
+	}
+	ask(f.do(http.MethodPost, "", ping, "X-API-Key", key, "Last-Event-Id", id))
 }
 
 // What cannot be told is not sent.

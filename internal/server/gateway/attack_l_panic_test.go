@@ -33,9 +33,9 @@ func (m *mined) step(at string) {
 	}
 }
 
-func (m *mined) Verify(ctx context.Context, text string, from netip.Addr) (*apikey.Active, error) {
+func (m *mined) Verify(ctx context.Context, p apikey.Presented) (*apikey.Active, error) {
 	m.step("verify")
-	return m.Keys.Verify(ctx, text, from)
+	return m.Keys.Verify(ctx, p)
 }
 
 func (m *mined) Watch(ctx context.Context, key *apikey.Active) (context.Context, func(error)) {

@@ -93,7 +93,7 @@ func benchGateway(b *testing.B, tools []string) (*Gateway, string) {
 // event of a stream.
 func BenchmarkEvent(b *testing.B) {
 	g, key := benchGateway(b, []string{"get_*"})
-	c, err := g.Guard.Admit(b.Context(), key, netip.MustParseAddr("127.0.0.1"))
+	c, err := g.Guard.Admit(b.Context(), apikey.Presented{Text: key, From: netip.MustParseAddr("127.0.0.1")})
 	if err != nil {
 		b.Fatal(err)
 	}

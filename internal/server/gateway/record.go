@@ -35,7 +35,7 @@ func (g *Gateway) record(a *answer, r *http.Request, v *visit) {
 	}
 	attrs := append(make([]slog.Attr, 0, 16),
 		slog.String("server", g.Name), slog.String("request", a.id), slog.String("address", v.from.String()),
-		slog.String("http", printable(r.Method)), slog.Int("status", a.status), slog.Duration("took", took),
+		slog.String("http", printable(r.Method)), slog.Int("status", a.status), slog.Int64("took_us", took.Microseconds()),
 	)
 	if c := v.caller; c != nil {
 		attrs = append(attrs, slog.String("tenant", c.TenantName), slog.String("key", c.KeyID))

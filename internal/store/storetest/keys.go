@@ -8,6 +8,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
 	"github.com/gatehouse-mcp/gatehouse/internal/store"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
+	"github.com/gatehouse-mcp/gatehouse/internal/unit"
 )
 
 func keyRoundTrip(t *testing.T, d *store.DB) {
@@ -90,6 +91,10 @@ func update(t *testing.T, d *store.DB) {
 		{Tools: &[]string{"*"}},
 		{Networks: &[]netip.Prefix{}},
 		{Expires: &never},
+		{Limit: &unit.Rate{Count: 5, Per: 24 * time.Hour}},
+		{Certificate: &apikey.Thumbprint{2}},
+		{Limit: &unit.Rate{}},
+		{Certificate: &apikey.Thumbprint{}},
 		{},
 	} {
 		c.Apply(want)

@@ -95,4 +95,7 @@ func sealCheck(t *testing.T, d *store.DB) {
 	wantSame(t, "with another before it", get(d.SetSealCheck(ctx, "other", "next"))(t), kept[0])
 	wantSame(t, "exchanged", get(d.SetSealCheck(ctx, kept[0], "next"))(t), "next")
 	wantSame(t, "kept", get(d.SealCheck(ctx))(t), "next")
+	wantSame(t, "removed by another", get(d.SetSealCheck(ctx, "other", ""))(t), "next")
+	wantSame(t, "removed", get(d.SetSealCheck(ctx, "next", ""))(t), "")
+	wantSame(t, "made anew", get(d.SetSealCheck(ctx, "", "again"))(t), "again")
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
 	"github.com/gatehouse-mcp/gatehouse/internal/store"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
+	"github.com/gatehouse-mcp/gatehouse/internal/unit"
 )
 
 // Run puts a database through the suite. Open returns an empty database, a new
@@ -40,6 +41,9 @@ func Run(t *testing.T, open func(*testing.T) *store.DB) {
 		{"a cancellation is refused when it makes no sense", cancelRefused},
 		{"either a rotation is cancelled or its successor rotated", cancelRace},
 		{"a revocation holds whatever happens beside it", revokeRotateRace},
+		{"a tenant has no more keys than it may", bounded},
+		{"many who make keys at once stay within the bound", boundedRace},
+		{"an expired key comes back within the bound only", boundedReturn},
 		{"the revision moves with every change", revision},
 		{"changes are named", changes},
 		{"many changes are not named one by one", manyChanges},
@@ -69,6 +73,7 @@ func record(tn tenant.ID, n int) *apikey.Record {
 			Tools:    []string{"get_*", "list_*"},
 			Networks: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("2001:db8::/32")},
 			Created:  at(0), Expires: at(60),
+			Limit: unit.Rate{Count: 60, Per: time.Minute}, Certificate: apikey.Thumbprint{1, 31: byte(n)},
 		},
 		Digest: [32]byte{31: byte(n), 0: 0xab}, Pepper: "fingerprint",
 	}
