@@ -76,8 +76,8 @@ func (c *checker) checkServer() {
 		return
 	}
 	switch {
-	case strings.HasPrefix(s.PlainListen, "unix:") || strings.HasPrefix(s.PlainListen, "systemd:"):
-		c.wrongf("server.plain_listen", "needs HOST:PORT, as in 0.0.0.0:80")
+	case strings.HasPrefix(s.PlainListen, "unix:"):
+		c.wrongf("server.plain_listen", "needs HOST:PORT, as in 0.0.0.0:80, or systemd:NAME")
 	case !s.TLS.On():
 		c.wrongf("server.plain_listen", "has a meaning only beside tls.files or tls.acme")
 	case s.PlainListen == listen && !strings.HasSuffix(listen, ":0"):

@@ -32,7 +32,7 @@ type Server struct {
 	TLS            TLS
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For and PROXY headers are believed; none: nobody's
 	ProxyProtocol  bool           // connections of trusted proxies begin with a PROXY header, v1 or v2
-	PlainListen    string         // host:port where plain HTTP is refused, and ACME is answered; empty: nowhere
+	PlainListen    string         // host:port or systemd:NAME where plain HTTP is refused, and ACME is answered; empty: nowhere
 	ShutdownGrace  time.Duration  // how long calls and streams may go on after a stop was asked for
 }
 

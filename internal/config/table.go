@@ -27,7 +27,7 @@ var serverSettings = []setting{
 	{key: "tls", field: "TLS", doc: "How callers' connections are encrypted: by exactly one of `files`, `acme` and `terminated_by_proxy`. Left out: not at all, which only loopback and unix sockets may.", within: tlsSettings},
 	{key: "trusted_proxies", field: "TrustedProxies", doc: "Addresses and networks of proxies whose `X-Forwarded-For` and PROXY headers are believed. Left out: nobody's."},
 	{key: "proxy_protocol", field: "ProxyProtocol", def: "false", doc: "Connections of `trusted_proxies` begin with a PROXY header, version 1 or 2."},
-	{key: "plain_listen", field: "PlainListen", form: formAddress, doc: "`host:port` where plain HTTP is refused and ACME is answered, usually `0.0.0.0:80`. Left out: nowhere."},
+	{key: "plain_listen", field: "PlainListen", form: formAddress, doc: "`host:port` or `systemd:NAME` where plain HTTP is refused and ACME is answered, usually `0.0.0.0:80`. Left out: nowhere."},
 	{key: "shutdown_grace", field: "ShutdownGrace", def: "10s", least: "100ms", doc: "How long calls and streams may go on after a stop was asked for."},
 }
 
