@@ -136,7 +136,7 @@ func (u *upRun) absent(err error, late bool) error {
 	case late:
 		return &fault{exitNetwork, "GH-1601", fmt.Sprintf("%s cannot be reached: %s. Start the server, or correct the URL.", s.URL, strings.TrimPrefix(err.Error(), upstream.ErrUnreachable.Error()+": "))}
 	}
-	if errors.Is(err, server.ErrCredential) && s.Forward != (config.Forward{}) {
+	if errors.Is(err, server.ErrCredential) && (s.Forward.Authorization != "" || s.Forward.Identity == config.IdentityJWT) {
 		return &fault{exitFailure, "GH-1602", fmt.Sprintf("%s refuses what Gatehouse signs in with: %v. Correct the forward of server %s.", s.URL, err, s.Name)}
 	}
 	if errors.Is(err, server.ErrCredential) {
