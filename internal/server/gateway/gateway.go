@@ -71,6 +71,9 @@ func (g *Gateway) Open() error {
 	case g.Upstream != nil:
 		g.backend = &streamable{client: g.Upstream, max: maxMessage}
 	default:
+		if err := g.Stdio.check(); err != nil {
+			return fmt.Errorf("gateway %q: %w", g.Name, err)
+		}
 		g.backend = newStdio(*g.Stdio)
 	}
 	g.MaxBody = orDefault(g.MaxBody, defaultMaxBody)
@@ -86,8 +89,9 @@ func (g *Gateway) Open() error {
 	return g.origins.init(g.Hosts, g.Origins, g.PublicURL)
 }
 
-func orDefault[T int | int64 | time.Duration](v, d T) T {
-	if v == 0 {
+func orDefault[T comparable](v, d T) T {
+	var zero T
+	if v == zero {
 		return d
 	}
 	return v
