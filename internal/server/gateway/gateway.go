@@ -72,6 +72,9 @@ func (g *Gateway) Open() error {
 	case g.Earlier == nil && g.Upstream != nil && g.Stdio == nil:
 		g.line = &Line{backend: &streamable{client: g.Upstream, max: maxMessage}}
 	case g.Earlier == nil && g.Upstream == nil && g.Stdio != nil:
+		if err := g.Stdio.check(); err != nil {
+			return fmt.Errorf("gateway %q: %w", g.Name, err)
+		}
 		g.line = &Line{backend: newStdio(*g.Stdio)}
 	default:
 		return fmt.Errorf("gateway %q: want one upstream: by URL, by command or that of an earlier gateway", g.Name)
@@ -102,8 +105,9 @@ func (g *Gateway) prepare() error {
 	return g.origins.init(g.Hosts, g.Origins, g.PublicURL)
 }
 
-func orDefault[T int | int64 | time.Duration](v, d T) T {
-	if v == 0 {
+func orDefault[T comparable](v, d T) T {
+	var zero T
+	if v == zero {
 		return d
 	}
 	return v
