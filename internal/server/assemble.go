@@ -17,6 +17,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/internal/policy"
 	"github.com/gatehouse-mcp/gatehouse/internal/process"
+	"github.com/gatehouse-mcp/gatehouse/internal/server/edge"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/gateway"
 	"github.com/gatehouse-mcp/gatehouse/internal/upstream"
 )
@@ -77,9 +78,9 @@ func (r *Running) newServed(ctx context.Context, c *config.Config, u *config.Ups
 }
 
 // address is where a request came from.
-func (r *Running) address(q *http.Request) netip.Addr {
-	from, _ := r.edge.Address(q)
-	return from
+func (r *Running) address(q *http.Request) (from netip.Addr, shared bool) {
+	from, source := r.edge.Address(q)
+	return from, source == edge.FromNobody || source == edge.FromConflict
 }
 
 // Resource is the URL by which callers know a server of a configuration, when

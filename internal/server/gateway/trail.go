@@ -19,6 +19,7 @@ import (
 type visit struct {
 	began  time.Time
 	from   netip.Addr
+	shared bool // from is a proxy's
 	caller *access.Caller
 	call   *mcp.Call
 	x      *exchange
