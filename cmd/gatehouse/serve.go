@@ -92,6 +92,7 @@ func (a *app) runServe(ctx context.Context) error {
 	var work sync.WaitGroup
 	work.Go(func() { a.follow(background, r, o.Log) })
 	work.Go(func() { logged(o.Log, notify.Watch(background, r.Alive)) })
+	work.Go(func() { r.Survey(background) })
 	logged(o.Log, notify.Ready(fmt.Sprintf("serving %d MCP servers", len(c.Servers))))
 	err = r.Wait(ctx)
 	stop()
