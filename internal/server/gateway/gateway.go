@@ -84,6 +84,7 @@ func (g *Gateway) Open() error {
 		return fmt.Errorf("gateway %q: want one upstream: by URL, by command or that of an earlier gateway", g.Name)
 	}
 	g.line.current.Store(g)
+	g.line.rules.Store(g.Guard)
 	return nil
 }
 
@@ -144,7 +145,8 @@ func (g *Gateway) address(r *http.Request) (from netip.Addr, shared bool) {
 
 // refuse answers with an error, and before that has it written down.
 func (g *Gateway) refuse(a *answer, r *http.Request, v *visit) {
-	if status, _, _ := told(v.err); !v.passed || !v.stream && status < http.StatusInternalServerError { // the way to the server may refuse too
+	if status, _, _ := told(v.err); !v.passed || // or the way to the server refuses, and nothing was carried out
+		!v.stream && a.status == 0 && status < http.StatusInternalServerError && ended(v.x) == nil {
 		v.passed = false
 		g.refused(a, r, v)
 	}
@@ -195,12 +197,20 @@ func (g *Gateway) serve(a *answer, r *http.Request, v *visit) error {
 	ctx, end := g.guard().Watch(r.Context(), x.caller)
 	defer end(nil)
 	x.r, x.end = r.WithContext(ctx), end
-	g.line.enter(x)
+	if err := g.line.enter(x); err != nil {
+		return err
+	}
 	defer g.line.leave(x)
 	if err := g.guard().Welcome(x.caller); err != nil { // a change may have come between
 		return err
 	}
-	return g.dispatch(x, v)
+	err := g.dispatch(x, v)
+	if err != nil && !v.counted { // what came to nothing is not for free
+		if limited := g.guard().Wasted(x.caller); limited != nil {
+			return limited
+		}
+	}
+	return err
 }
 
 // dispatch reads what is asked for and carries it to the backend.

@@ -17,17 +17,19 @@ import (
 // visit gathers what is told about a request when it is over: in the log, in
 // the audit trail and in numbers.
 type visit struct {
-	began  time.Time
-	from   netip.Addr
-	shared bool // from is a proxy's
-	caller *access.Caller
-	call   *mcp.Call
-	x      *exchange
-	passed bool // it was admitted: what comes now is an outcome, not a refusal
-	stream bool // it is an open stream
-	page   bool // a browser lost its way, and gets a page
-	asked  bool // a browser only asked whether it may
-	err    error
+	began   time.Time
+	from    netip.Addr
+	shared  bool // from is a proxy's
+	caller  *access.Caller
+	call    *mcp.Call
+	x       *exchange
+	counted bool // it was held against the caller's limits
+	written bool // its refusal is in the trail
+	passed  bool // it was admitted: what comes now is an outcome, not a refusal
+	stream  bool // it is an open stream
+	page    bool // a browser lost its way, and gets a page
+	asked   bool // a browser only asked whether it may
+	err     error
 
 	event [1]audit.Event // room for the usual one
 }
@@ -35,6 +37,7 @@ type visit struct {
 // check asks whether an admitted caller's request may pass, and has it written
 // down if it may.
 func (g *Gateway) check(x *exchange, v *visit) error {
+	v.counted = true
 	if err := g.guard().Check(x.caller, x.call); err != nil {
 		return err
 	}
@@ -110,9 +113,10 @@ func (v *visit) describe(e *audit.Event, m *mcp.Message, g *Gateway) {
 // refused writes down that a request was refused, before the caller learns of
 // it. If that fails, the error becomes that.
 func (g *Gateway) refused(a *answer, r *http.Request, v *visit) {
-	if g.guard().Audit == nil {
+	if g.guard().Audit == nil || v.written {
 		return
 	}
+	v.written = true
 	event := v.events(a, r, g)[0]
 	event.Kind, event.Outcome, event.Took = config.AuditDenied, audit.Refused, time.Since(v.began)
 	if v.caller == nil {
@@ -148,8 +152,11 @@ func (g *Gateway) done(a *answer, v *visit) {
 		if v.err != nil {
 			e.Outcome = audit.Failed
 			_, e.Code, e.Reason = told(v.err)
-			if v.stream && ended(v.x) != nil {
-				e.Action, e.Outcome = "cut", audit.Cut
+			if ended(v.x) != nil {
+				e.Outcome = audit.Cut
+				if v.stream {
+					e.Action = "cut"
+				}
 			}
 		} else if a.status >= http.StatusBadRequest {
 			e.Outcome = audit.Failed
