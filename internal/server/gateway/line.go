@@ -70,8 +70,7 @@ func (l *Line) cut(why func(*exchange) *gatehouse.Error) {
 	l.cutHeld(why)
 }
 
-// shut ends all that is under way, and lets nobody in any more: a request may
-// have come to a gateway before that was retired, and get here after it.
+// shut is Gateway.Shut.
 func (l *Line) shut(cause *gatehouse.Error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -144,9 +143,13 @@ func (g *Gateway) Retire(ctx context.Context, cause *gatehouse.Error) {
 		g.line.drain(ctx)
 		cause = &gatehouse.Error{Code: "GH-1605", Status: http.StatusServiceUnavailable, Description: "This server was taken out of service."}
 	}
-	g.line.shut(cause)
+	g.Shut(cause)
 	g.line.end()
 }
+
+// Shut ends every exchange under way with a cause, and lets no other begin: a
+// request may have come in before, and get to the way to the server after it.
+func (g *Gateway) Shut(cause *gatehouse.Error) { g.line.shut(cause) }
 
 // Cut ends the streams that never end by themselves.
 func (g *Gateway) Cut(cause *gatehouse.Error) {
