@@ -39,6 +39,7 @@ func (r *Running) Reload(ctx context.Context, by string) (*adminapi.Reload, erro
 		r.server.Options.Log.Error("the configuration was not reloaded; the old one stays", "config", result.After, "error", text)
 	} else {
 		r.broken.Store(nil)
+		r.tried.Store(nil)
 		result.After = after.config.Hash()
 		result.Changed = result.After != result.Before
 		r.server.Options.Log.Info("reloaded", "before", result.Before, "config", result.After)
@@ -58,8 +59,12 @@ func (r *Running) reload(ctx context.Context, before *current) (*current, error)
 	}
 	c, err := r.server.Load(ctx)
 	if err != nil {
+		var all config.Mistakes
+		errors.As(err, &all)
+		r.try(all.Files())
 		return nil, err
 	}
+	r.try(append(c.Files(), certificates(&c.Server.TLS)...))
 	if err := errors.Join(c.Check(), fixed(before.config, c)); err != nil {
 		return nil, err
 	}
@@ -77,6 +82,26 @@ func (r *Running) reload(ctx context.Context, before *current) (*current, error)
 	}
 	r.put(next)
 	return next, nil
+}
+
+// try remembers what has to change before it is worth trying again. What could
+// not be read names nothing new.
+func (r *Running) try(files []string) {
+	if len(files) > 0 {
+		r.tried.Store(&files)
+	}
+}
+
+// certificates are the files of certificates and keys.
+func certificates(t *config.TLS) []string {
+	var files []string
+	for _, pair := range t.Files {
+		files = append(files, pair.Cert, pair.Key)
+	}
+	if t.ClientCA != "" {
+		files = append(files, t.ClientCA)
+	}
+	return files
 }
 
 func stopping() error {
