@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"reflect"
 	"time"
 
@@ -62,7 +63,7 @@ func (r *Running) reload(ctx context.Context, before *current) (*current, error)
 		var all config.Mistakes
 		errors.As(err, &all)
 		r.try(all.Files())
-		return nil, err
+		return nil, unreadable(err)
 	}
 	r.try(append(c.Files(), certificates(&c.Server.TLS)...))
 	if err := errors.Join(c.Check(), fixed(before.config, c)); err != nil {
@@ -82,6 +83,15 @@ func (r *Running) reload(ctx context.Context, before *current) (*current, error)
 	}
 	r.put(next)
 	return next, nil
+}
+
+// unreadable says what is wrong with a configuration's file as a file.
+func unreadable(err error) error {
+	var path *os.PathError
+	if !errors.As(err, &path) {
+		return err
+	}
+	return &adminapi.Error{Status: http.StatusBadRequest, Code: "GH-2001", Message: fmt.Sprintf("The configuration %s cannot be read: %v.", path.Path, path.Err)}
 }
 
 // try remembers what has to change before it is worth trying again. What could
