@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -53,6 +55,9 @@ type servingAt struct {
 }
 
 func (a *app) runServe(ctx context.Context) error {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP) // from the beginning to the end: it never means to stop
+	defer signal.Stop(hup)
 	a.file = orElse(a.file, defaultFile)
 	c, err := a.load()
 	if err != nil {
@@ -90,7 +95,7 @@ func (a *app) runServe(ctx context.Context) error {
 	}
 	background, stop := context.WithCancel(ctx)
 	var work sync.WaitGroup
-	work.Go(func() { a.follow(background, r, o.Log) })
+	work.Go(func() { a.follow(background, r, o.Log, hup) })
 	work.Go(func() { logged(o.Log, notify.Watch(background, r.Alive)) })
 	work.Go(func() { r.Survey(background) })
 	logged(o.Log, notify.Ready(fmt.Sprintf("serving %d MCP servers", len(c.Servers))))
