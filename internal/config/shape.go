@@ -1,6 +1,8 @@
 package config
 
 import (
+	"fmt"
+	"io"
 	"log/slog"
 	"net/netip"
 	"time"
@@ -239,6 +241,7 @@ type Admin struct {
 }
 
 // Secret is text that is shown to nobody: every way of printing it hides it.
+// Only in an unexported field of something else that is printed, fmt does not ask.
 type Secret string
 
 const masked = "••••••"
@@ -254,8 +257,9 @@ func (s Secret) String() string {
 	return masked
 }
 
-// GoString implements fmt.GoStringer, for %#v.
-func (s Secret) GoString() string { return s.String() }
+// Format implements fmt.Formatter: a verb that does not suit, such as %d, would
+// print the text as it is.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
 
 // LogValue implements slog.LogValuer.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }

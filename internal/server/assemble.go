@@ -49,7 +49,7 @@ func (r *Running) newServed(ctx context.Context, c *config.Config, u *config.Ups
 	}
 	v := &served{config: *u, fresh: earlier == nil || !earlier.same(u)}
 	v.gateway = &gateway.Gateway{
-		Name: u.Name, Host: u.Host, Path: u.Path, PublicURL: Resource(c, u, r.Address), Hosts: hosts(r.Address), Origins: c.Server.AllowOrigins,
+		Name: u.Name, Host: u.Host, Path: u.Path, PublicURL: Resource(c, u, r.Address), Hosts: hosts(u.Host, r.Address), Origins: c.Server.AllowOrigins,
 		SessionKey: r.sessionKey, Guard: guard, Log: r.server.Options.Log, MaxBody: c.Server.MaxBody,
 		SSEPath: u.SSE, Events: u.Transport == config.TransportSSE && u.URL != "",
 		Forward: forward, Address: r.address, Metrics: r.metrics, Quiet: r.server.Quiet,

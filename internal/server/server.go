@@ -232,8 +232,12 @@ func (r *Running) fail(err error) {
 	}
 }
 
-// hosts are the names by which this machine calls us.
-func hosts(address string) []string {
+// hosts are the names that lead to a server: its own, or those by which this
+// machine calls us.
+func hosts(own, address string) []string {
+	if own != "" {
+		return []string{own}
+	}
 	names := []string{"localhost", "127.0.0.1", "::1"}
 	if host, _, err := net.SplitHostPort(address); err == nil && !slices.Contains(names, host) && config.Loopback(host) {
 		names = append(names, host)
