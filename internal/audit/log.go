@@ -155,7 +155,8 @@ func (l *Log) Durable(ctx context.Context, e *Event) error {
 
 // Write hands over an event to be written soon, and waits only while the queue
 // is full. nil: it is written unless this process is killed; with Config.Strict
-// it is on disk.
+// it is on disk. While nothing can be written there is still the queue: what has
+// been done cannot be refused any more, so it is told later.
 func (l *Log) Write(ctx context.Context, e *Event) error {
 	return l.take(ctx, e, l.cfg.Strict)
 }
@@ -195,11 +196,12 @@ func (l *Log) put(ctx context.Context, line []byte, at time.Time, durable bool) 
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for {
-		if err := l.refusal(); err != nil {
+		full := l.events >= maxQueue || l.bytes+len(line) > maxQueueBytes
+		if err := l.refusal(); err != nil && (durable || full || l.closed) {
 			l.lose(at, err)
 			return nil, err
 		}
-		if l.events < maxQueue && l.bytes+len(line) <= maxQueueBytes {
+		if !full {
 			return l.add(line, durable), nil
 		}
 		if err := l.roomy(ctx, at); err != nil {

@@ -169,8 +169,11 @@ func TestA171HungSinkIsAnErrorWithinASecondAndRecovers(t *testing.T) {
 	}
 	eventually(t, func() bool { return l.Healthy() != nil })
 	began = time.Now()
-	if err := l.Write(t.Context(), call("refused")); !errors.Is(err, ErrUnwritable) || time.Since(began) > patience {
+	if err := l.Durable(t.Context(), call("refused")); !errors.Is(err, ErrUnwritable) || time.Since(began) > patience {
 		t.Errorf("got %v after %v, want ErrUnwritable at once", err, time.Since(began))
+	}
+	if err := l.Write(t.Context(), call("kept")); err != nil || time.Since(began) > patience {
+		t.Errorf("got %v after %v, want what was done already to be kept at once", err, time.Since(began))
 	}
 	var out lockedBuffer
 	go io.Copy(&out, r)
@@ -180,7 +183,7 @@ func TestA171HungSinkIsAnErrorWithinASecondAndRecovers(t *testing.T) {
 	}
 	eventually(t, func() bool { return strings.Contains(out.String(), "again") })
 	text := out.String()
-	for _, want := range []string{`"name":"hung"`, `"action":"audit.gap"`, `"events":"1"`, `"name":"again"`} {
+	for _, want := range []string{`"name":"hung"`, `"name":"kept"`, `"action":"audit.gap"`, `"events":"1"`, `"name":"again"`} {
 		if strings.Count(text, want) != 1 {
 			t.Errorf("%d × %s in %s", strings.Count(text, want), want, text)
 		}
