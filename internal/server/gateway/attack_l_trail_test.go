@@ -57,6 +57,14 @@ func TestA169ArgumentsOnlyWhenAskedForAndRedacted(t *testing.T) {
 	}
 }
 
+// TestA169BatchesOfAnswers have no call to name, and are refused and told all the same.
+func TestA169BatchesOfAnswers(t *testing.T) {
+	s := besiege(t, http.HandlerFunc(echo))
+	s.refuses(t, http.StatusBadRequest, "", func() reply {
+		return s.one(t, s.plain("POST", "/mcp", `[{"jsonrpc":"2.0","id":1,"result":{}},{"jsonrpc":"2.0","id":2,"result":{}}]`, s.bearer(), "MCP-Protocol-Version: 2025-03-26"))
+	})
+}
+
 // TestA171NothingPassesUnwritten breaks the trail: neither calls nor refusals happen in secret.
 func TestA171NothingPassesUnwritten(t *testing.T) {
 	s := besiege(t, http.HandlerFunc(echo))

@@ -90,6 +90,10 @@ func (v *visit) events(a *answer, r *http.Request, g *Gateway) []audit.Event {
 			v.describe(&all[len(all)-1], m, g)
 		}
 	}
+	if len(all) == 0 { // answers alone
+		v.describe(base, &v.call.Messages[0], g)
+		return v.event[:]
+	}
 	return all
 }
 
