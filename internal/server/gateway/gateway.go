@@ -200,7 +200,19 @@ func (g *Gateway) serve(a *answer, r *http.Request, v *visit) error {
 	if err := g.guard().Welcome(x.caller); err != nil { // a change may have come between
 		return err
 	}
-	return g.dispatch(x, v)
+	return g.charged(x, v, g.dispatch(x, v))
+}
+
+// charged counts a request that was refused before it was counted as a call, so
+// that what is never understood may not come as often as it likes.
+func (g *Gateway) charged(x *exchange, v *visit, refusal error) error {
+	if refusal == nil || v.counted {
+		return refusal
+	}
+	if err := g.guard().Check(x.caller, nil); err != nil {
+		return err
+	}
+	return refusal
 }
 
 // dispatch reads what is asked for and carries it to the backend.
