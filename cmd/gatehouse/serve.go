@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -69,6 +71,7 @@ func (a *app) runServe(ctx context.Context) error {
 		return a.announceServe(c, nil, state)
 	}
 	server.TuneMemory(a.getenv)
+	signal.Ignore(syscall.SIGPIPE) // whoever reads the trail on standard output may leave: that is an error, not our end
 	log := newSteady(a.err)
 	defer log.close()
 	o, err := a.options(c, a.logger(log, a.level(slog.LevelInfo)))
@@ -92,6 +95,7 @@ func (a *app) runServe(ctx context.Context) error {
 	var work sync.WaitGroup
 	work.Go(func() { a.follow(background, r, o.Log) })
 	work.Go(func() { logged(o.Log, notify.Watch(background, r.Alive)) })
+	work.Go(func() { r.Survey(background) })
 	logged(o.Log, notify.Ready(fmt.Sprintf("serving %d MCP servers", len(c.Servers))))
 	err = r.Wait(ctx)
 	stop()

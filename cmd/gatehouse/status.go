@@ -11,7 +11,8 @@ import (
 )
 
 func (a *app) status() *cobra.Command {
-	return &cobra.Command{
+	ready := false
+	c := &cobra.Command{
 		Use:   "status",
 		Short: "Show what a running server serves, and what is wrong with it",
 		Long: "Show the servers, the configuration in force and every problem. It ends with 1 when there is a problem, and\n" +
@@ -25,13 +26,15 @@ func (a *app) status() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return a.showStatus(s)
+				return a.showStatus(s, ready)
 			})
 		},
 	}
+	c.Flags().BoolVar(&ready, "ready", false, "end with 1 only when callers are not served, for health checks")
+	return c
 }
 
-func (a *app) showStatus(s *adminapi.Status) error {
+func (a *app) showStatus(s *adminapi.Status, ready bool) error {
 	if !s.Running {
 		if a.json {
 			if err := a.object(s); err != nil {
@@ -67,7 +70,7 @@ func (a *app) showStatus(s *adminapi.Status) error {
 			a.print("%s %s\n", a.mark(a.out, "✗"), p)
 		}
 	}
-	if n := len(s.Problems); n > 0 {
+	if n := len(s.Problems); n > 0 && (!ready || !s.Ready) {
 		return &fault{exitFailure, "GH-2410", strconv.Itoa(n) + " of its problems need an operator."}
 	}
 	return nil

@@ -51,12 +51,12 @@ func (g *Guard) Admit(ctx context.Context, p apikey.Presented) (*Caller, error) 
 	if g.Keys == nil {
 		return nil, g.Welcome(nil)
 	}
-	if err := g.Limits.knock(p.From); err != nil {
+	if err := g.Limits.knock(p); err != nil {
 		return nil, err
 	}
 	c, err := g.identify(ctx, p)
 	if err != nil {
-		return nil, g.Limits.failed(p.From, err)
+		return nil, g.Limits.failed(p, err)
 	}
 	if err := g.Welcome(c); err != nil {
 		return nil, err

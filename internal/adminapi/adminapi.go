@@ -138,6 +138,7 @@ type Status struct {
 	Loaded   time.Time      `json:"loaded,omitzero"`  // when it was loaded
 	Listen   []string       `json:"listen,omitempty"`
 	Servers  []ServerStatus `json:"servers,omitempty"`
+	Ready    bool           `json:"ready"`              // callers are served, whatever else is wrong
 	Problems []string       `json:"problems,omitempty"` // none: all is well
 	Weakened []string       `json:"weakened,omitempty"` // settings that weaken a check
 }

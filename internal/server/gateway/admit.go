@@ -57,7 +57,7 @@ func (g *Gateway) admit(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	x.caller, err = g.guard().Admit(x.r.Context(), apikey.Presented{Text: text, From: x.from, Certificate: certificate(x.r)})
+	x.caller, err = g.guard().Admit(x.r.Context(), apikey.Presented{Text: text, From: x.from, Shared: x.shared, Certificate: certificate(x.r)})
 	if err != nil {
 		return err
 	}

@@ -5,12 +5,14 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/access"
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/internal/policy"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/gateway"
+	"github.com/gatehouse-mcp/gatehouse/internal/unit"
 )
 
 const callEcho = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"get_a","arguments":{"city":"Rome","api_key":"hunter2-canary"}}}`
@@ -54,6 +56,37 @@ func TestA169ArgumentsOnlyWhenAskedForAndRedacted(t *testing.T) {
 	other := s.one(t, s.plain("POST", "/mcp", strings.Replace(callEcho, "get_a", "put_a", 1), s.bearer()))
 	if events := s.trail.of(other.header.Get("X-Request-Id")); len(events) != 1 || events[0].Args != nil {
 		t.Errorf("got %+v, want no arguments of another tool", events)
+	}
+}
+
+// TestA169BatchesOfAnswers have no call to name, and are refused and told all the same.
+func TestA169BatchesOfAnswers(t *testing.T) {
+	s := besiege(t, http.HandlerFunc(echo))
+	s.refuses(t, http.StatusBadRequest, "", func() reply {
+		return s.one(t, s.plain("POST", "/mcp", `[{"jsonrpc":"2.0","id":1,"result":{}},{"jsonrpc":"2.0","id":2,"result":{}}]`, s.bearer(), "MCP-Protocol-Version: 2025-03-26"))
+	})
+}
+
+// TestA162WhatIsRefusedCountsToo sends what is never understood, until even that is too often.
+func TestA162WhatIsRefusedCountsToo(t *testing.T) {
+	for name, request := range map[string]func(s *siege, key string) string{
+		"bodies that cannot be read": func(s *siege, key string) string { return s.plain("POST", "/mcp", `{"jsonrpc":`, key) },
+		"sessions of nobody":         func(s *siege, key string) string { return s.plain("POST", "/mcp", ping, key, "Mcp-Session-Id: x") },
+		"methods that are not ours":  func(s *siege, key string) string { return s.plain("PUT", "/mcp", "", key) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := besiege(t, http.HandlerFunc(echo), func(g *gateway.Gateway) {
+				g.Guard.Limits = &access.Limits{Counters: access.NewCounters(), PerKey: unit.Rate{Count: 20, Per: time.Hour}}
+			})
+			last := reply{}
+			_, other := s.mint()
+			for range 25 {
+				last = s.one(t, request(s, "Authorization: Bearer "+other))
+			}
+			if last.status != http.StatusTooManyRequests || last.header.Get("Retry-After") == "" {
+				t.Errorf("got %d %s after 25 requests where 20 may come, want 429", last.status, last.body)
+			}
+		})
 	}
 }
 

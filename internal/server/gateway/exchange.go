@@ -21,6 +21,7 @@ type exchange struct {
 	r       *http.Request
 	id      string         // request id, also in the answer's X-Request-Id
 	from    netip.Addr     // where it came from
+	shared  bool           // from is a proxy's, which did not say whom it speaks for
 	caller  *access.Caller // never nil
 	call    *mcp.Call      // what a POST says; nil for GET and DELETE
 	session string         // the backend's own session id; empty when the request named none

@@ -17,16 +17,18 @@ import (
 // visit gathers what is told about a request when it is over: in the log, in
 // the audit trail and in numbers.
 type visit struct {
-	began  time.Time
-	from   netip.Addr
-	caller *access.Caller
-	call   *mcp.Call
-	x      *exchange
-	passed bool // it was admitted: what comes now is an outcome, not a refusal
-	stream bool // it is an open stream
-	page   bool // a browser lost its way, and gets a page
-	asked  bool // a browser only asked whether it may
-	err    error
+	began   time.Time
+	from    netip.Addr
+	shared  bool // from is a proxy's
+	caller  *access.Caller
+	call    *mcp.Call
+	x       *exchange
+	counted bool // its limits have been looked at
+	passed  bool // it was admitted: what comes now is an outcome, not a refusal
+	stream  bool // it is an open stream
+	page    bool // a browser lost its way, and gets a page
+	asked   bool // a browser only asked whether it may
+	err     error
 
 	event [1]audit.Event // room for the usual one
 }
@@ -34,6 +36,7 @@ type visit struct {
 // check asks whether an admitted caller's request may pass, and has it written
 // down if it may.
 func (g *Gateway) check(x *exchange, v *visit) error {
+	v.counted = true
 	if err := g.guard().Check(x.caller, x.call); err != nil {
 		return err
 	}
@@ -88,6 +91,10 @@ func (v *visit) events(a *answer, r *http.Request, g *Gateway) []audit.Event {
 			all = append(all, *base)
 			v.describe(&all[len(all)-1], m, g)
 		}
+	}
+	if len(all) == 0 { // answers alone
+		v.describe(base, &v.call.Messages[0], g)
+		return v.event[:]
 	}
 	return all
 }
