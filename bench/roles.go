@@ -10,6 +10,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -43,7 +44,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	id, text := between(body, `"id":`, `,`), between(body, `"text":"`, `"`)
 	every, tick := strconv.Atoi(string(between(body, `"every":`, `}`)))
 	switch {
-	case err != nil || r.URL.Path != "/mcp" || r.Method != http.MethodPost || untold(r):
+	case err != nil || r.Method != http.MethodPost || !told(r):
 		w.WriteHeader(http.StatusBadRequest)
 	case tick == nil:
 		ticks(w, r, time.Duration(every)*time.Microsecond)
@@ -53,11 +54,14 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// untold says whether a request lacks the header that its address says it has:
-// what a peer was to tell the server is measured only if it does.
-func untold(r *http.Request) bool {
-	return r.URL.RawQuery != "" && r.Header.Get(r.URL.Query().Get("expect")) == ""
+// told says whether a request has the header that the path names, if it names
+// one: what a peer is to tell the server is measured only if it does.
+func told(r *http.Request) bool {
+	name, expected := strings.CutPrefix(r.URL.Path, expects)
+	return r.URL.Path == "/mcp" || expected && r.Header.Get(name) != ""
 }
+
+const expects = "/mcp/expect/"
 
 // answer appends what the tool "echo" answers.
 func answer(b, id, text []byte) []byte {
