@@ -40,6 +40,8 @@ func (b *blank) Write(p []byte) (int, error) { return len(p), nil }
 func (b *blank) WriteHeader(int)             {}
 func (b *blank) Flush()                      {}
 
+func (b *blank) SetReadDeadline(time.Time) error { return nil }
+
 // BenchmarkGateway measures what verifying, reading, deciding and watching add
 // to a call of 107 bytes, by a key with all tools and one with patterns; and then
 // what each further feature adds to the one before it.
