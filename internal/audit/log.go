@@ -154,9 +154,10 @@ func (l *Log) Durable(ctx context.Context, e *Event) error {
 }
 
 // Write hands over an event to be written soon, and waits only while the queue
-// is full. nil: it is written unless this process is killed; with Config.Strict
-// it is on disk. While nothing can be written there is still the queue: what has
-// been done cannot be refused any more, so it is told later.
+// is full, at most for Config.Patience. nil: it is written unless this process
+// is killed; with Config.Strict it is on disk. While nothing can be written there
+// is still the queue: what has been done cannot be refused any more, so it is
+// told later.
 func (l *Log) Write(ctx context.Context, e *Event) error {
 	return l.take(ctx, e, l.cfg.Strict)
 }
@@ -193,6 +194,12 @@ func (l *Log) included(kind string) bool {
 
 // put adds a line to the next batch, when there is room for it.
 func (l *Log) put(ctx context.Context, line []byte, at time.Time, durable bool) (*outcome, error) {
+	var late *time.Timer // of all waiting together, whoever else takes the room that there is
+	defer func() {
+		if late != nil {
+			late.Stop()
+		}
+	}()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for {
@@ -204,7 +211,10 @@ func (l *Log) put(ctx context.Context, line []byte, at time.Time, durable bool) 
 		if !full {
 			return l.add(line, durable), nil
 		}
-		if err := l.roomy(ctx, at); err != nil {
+		if late == nil {
+			late = time.NewTimer(l.cfg.Patience)
+		}
+		if err := l.roomy(ctx, at, late); err != nil {
 			return nil, err
 		}
 	}
@@ -259,14 +269,12 @@ func signal(to chan struct{}) {
 }
 
 // roomy waits until something was written. It is called, and returns, with mu held.
-func (l *Log) roomy(ctx context.Context, at time.Time) error {
+func (l *Log) roomy(ctx context.Context, at time.Time, late *time.Timer) error {
 	if l.room == nil {
 		l.room = make(chan struct{})
 	}
 	room := l.room
 	l.mu.Unlock()
-	late := time.NewTimer(l.cfg.Patience)
-	defer late.Stop()
 	defer l.mu.Lock()
 	select {
 	case <-room:

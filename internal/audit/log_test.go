@@ -234,3 +234,43 @@ func TestFullQueueWaitsAsLongAsTheCallerDoes(t *testing.T) {
 		t.Errorf("%d events in the queue, want at most %d", n, maxQueue)
 	}
 }
+
+// Room that others always take first is none: whoever waits is told in time,
+// even if nothing else ends the waiting.
+func TestWriteWaitsNoLongerThanItsPatience(t *testing.T) {
+	l, err := prepare(Config{Stdout: io.Discard, Patience: time.Second}) // nobody writes
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.events = maxQueue
+	over := make(chan struct{})
+	var others sync.WaitGroup
+	others.Go(func() {
+		for {
+			select {
+			case <-over:
+				return
+			case <-time.After(time.Millisecond):
+				l.mu.Lock()
+				l.makeRoom()
+				l.mu.Unlock()
+			}
+		}
+	})
+	got := make(chan error, 1)
+	go func() { got <- l.Write(context.Background(), &Event{Kind: config.AuditCall}) }()
+	select {
+	case err := <-got:
+		if !errors.Is(err, ErrUnwritable) {
+			t.Errorf("got %v, want ErrUnwritable", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("it still waits")
+		l.mu.Lock()
+		l.events = 0
+		l.mu.Unlock()
+		<-got
+	}
+	close(over)
+	others.Wait()
+}

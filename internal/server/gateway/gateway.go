@@ -122,11 +122,12 @@ func (g *Gateway) Close() { g.line.end() }
 
 // ServeHTTP answers one request and writes one line about it.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	a := &answer{ResponseWriter: w, id: rand.Text()[:16]}
-	a.Header().Set("X-Request-Id", a.id)
-	g.hurry(a, r)
 	v := &visit{began: time.Now()}
 	v.from, v.shared = g.address(r)
+	a := &v.answer
+	a.ResponseWriter, a.id = w, rand.Text()[:16]
+	a.only("X-Request-Id", a.id)
+	g.hurry(a, r, v.began)
 	defer g.finish(a, r, v)
 	if v.err = g.serve(a, r, v); v.err != nil {
 		g.refuse(a, r, v)
@@ -165,6 +166,7 @@ func (g *Gateway) finish(a *answer, r *http.Request, v *visit) {
 		g.Log.Error("panic", "request", a.id, "panic", printable(fmt.Sprint(p)), "stack", string(debug.Stack()))
 		g.refuse(a, r, v)
 	}
+	v.took = time.Since(v.began)
 	if v.passed {
 		g.done(a, v)
 	}
@@ -186,7 +188,8 @@ func (g *Gateway) serve(a *answer, r *http.Request, v *visit) error {
 		v.asked = true
 		return nil
 	}
-	x := &exchange{w: a, r: r, id: a.id, g: g, from: v.from, shared: v.shared}
+	x := &v.exchange
+	x.w, x.r, x.id, x.g, x.from, x.shared = a, r, a.id, g, v.from, v.shared
 	if err := g.admit(x); err != nil {
 		v.page = wantsPage(r, err)
 		return err

@@ -29,8 +29,12 @@ type visit struct {
 	page    bool // a browser lost its way, and gets a page
 	asked   bool // a browser only asked whether it may
 	err     error
+	took    time.Duration // set when it is over
 
-	event [1]audit.Event // room for the usual one
+	// One allocation for all that a request needs.
+	answer   answer
+	exchange exchange
+	event    [1]audit.Event // the usual one
 }
 
 // check asks whether an admitted caller's request may pass, and has it written
@@ -142,12 +146,11 @@ func (g *Gateway) done(a *answer, v *visit) {
 	if g.guard().Audit == nil {
 		return
 	}
-	ctx, stop := context.WithTimeout(context.WithoutCancel(v.x.ctx()), auditWait)
-	defer stop()
+	ctx := context.Background() // it is over for the client, not for the trail, which bounds its waiting
 	events := v.events(a, v.x.r, g)
 	for i := range events {
 		e := &events[i]
-		e.Status, e.Took, e.Outcome = a.status, time.Since(v.began), audit.OK
+		e.Status, e.Took, e.Outcome = a.status, v.took, audit.OK
 		if v.stream {
 			e.Action = "close"
 		}
