@@ -35,6 +35,28 @@ func TestA169AdmittedCalls(t *testing.T) {
 	}
 }
 
+// TestA169CallsThatARevocationCutsOff were carried out, at least in part: the
+// trail tells them as calls, and does not count them among refusals.
+func TestA169CallsThatARevocationCutsOff(t *testing.T) {
+	var s *siege
+	var id, key string
+	s = besiege(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := s.keys.Revoke(t.Context(), "", id, "test", "leaked"); err != nil {
+			t.Error(err)
+		}
+		<-r.Context().Done()
+	}))
+	id, key = s.mint()
+	got := s.one(t, s.plain("POST", "/mcp", callEcho, "Authorization: Bearer "+key))
+	events := s.trail.of(got.header.Get("X-Request-Id"))
+	if got.status != http.StatusUnauthorized || len(events) != 1 {
+		t.Fatalf("got %d and %+v, want 401 and one event", got.status, events)
+	}
+	if e := events[0]; e.Kind != config.AuditToolCall || e.Name != "get_a" || e.Outcome != audit.Failed || e.Status != got.status || e.Code != "GH-1011" || e.KeyID != id {
+		t.Errorf("got %+v, want a call that was cut off", e)
+	}
+}
+
 func TestA169ArgumentsOnlyWhenAskedForAndRedacted(t *testing.T) {
 	some, err := policy.Compile([]string{"get_*"})
 	if err != nil {

@@ -145,7 +145,10 @@ func (g *Gateway) address(r *http.Request) (from netip.Addr, shared bool) {
 
 // refuse answers with an error, and before that has it written down.
 func (g *Gateway) refuse(a *answer, r *http.Request, v *visit) {
-	if status, _, _ := told(v.err); !v.passed || !v.stream && status < http.StatusInternalServerError { // the way to the server may refuse too
+	status, _, _ := told(v.err)
+	// The way to the server may refuse too. What a lost right cuts off was carried
+	// out, as far as anybody knows, and is told as that.
+	if !v.passed || !v.stream && status < http.StatusInternalServerError && ended(v.x) == nil {
 		v.passed = false
 		g.refused(a, r, v)
 	}
