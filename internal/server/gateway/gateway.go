@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/access"
@@ -118,6 +119,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.Header().Set("X-Request-Id", a.id)
 	g.hurry(a, r)
 	v := &visit{began: time.Now(), from: g.address(r)}
+	if path, _, _ := strings.Cut(r.RequestURI, "?"); g.Serves(path) { // else it came here because no server has that path
+		v.server = g.Name
+	}
 	defer g.finish(a, r, v)
 	if v.err = g.serve(a, r, v); v.err != nil {
 		g.refuse(a, r, v)
