@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -93,7 +94,11 @@ func Resource(c *config.Config, u *config.Upstream, address string) string {
 		base = public.String()
 	case base != "":
 	case u.Host != "":
-		address = u.Host
+		if _, port, err := net.SplitHostPort(address); err == nil {
+			address = net.JoinHostPort(u.Host, port)
+		} else { // a unix socket or one of systemd
+			address = u.Host
+		}
 		fallthrough
 	case secure:
 		base = map[bool]string{true: "https://", false: "http://"}[secure] + address
