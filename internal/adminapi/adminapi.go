@@ -155,6 +155,7 @@ type Reload struct {
 	Before  string `json:"before"`
 	After   string `json:"after"` // in force now
 	Changed bool   `json:"changed"`
+	DryRun  bool   `json:"dry_run,omitempty"` // so it would be
 }
 
 // Database describes the store.

@@ -274,3 +274,27 @@ func TestWriteWaitsNoLongerThanItsPatience(t *testing.T) {
 	close(over)
 	others.Wait()
 }
+
+func TestChangeTakesKindsAndSizesOfAnOpenTrail(t *testing.T) {
+	l, path := start(t, nil)
+	write := func(name string) {
+		t.Helper()
+		if err := l.Durable(t.Context(), call(name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("before")
+	l.Change(Config{Include: []string{config.AuditDenied}})
+	write("between")
+	l.Change(Config{MaxSize: 1, Keep: 1})
+	for range 4 {
+		write("after")
+	}
+	files, err := Files(path)
+	if err != nil || len(files) != 3 || l.Stats().Turned != 4 {
+		t.Errorf("got %v, %d files begun, %v, want one kept, the last and the lock", files, l.Stats().Turned, err)
+	}
+	if s := l.Stats(); s.Written != 5 {
+		t.Errorf("got %d events written, want 5: not the one between", s.Written)
+	}
+}

@@ -55,12 +55,15 @@ func (r *Running) close() error {
 	return errors.Join(errs...)
 }
 
+// Grace is how long calls and streams may go on once a stop was asked for.
+func (r *Running) Grace() time.Duration { return r.current.Load().config.Server.ShutdownGrace }
+
 // drain lets calls be answered, then ends what is left.
 func (r *Running) drain() error {
 	for _, v := range r.current.Load().served {
 		v.gateway.Cut(&gatehouse.Error{Code: "GH-1606", Status: http.StatusServiceUnavailable, Description: "This server is being stopped. Come back in a moment."})
 	}
-	errs := []error{r.shutdown(r.current.Load().config.Server.ShutdownGrace)}
+	errs := []error{r.shutdown(r.Grace())}
 	r.hangUp()
 	errs = append(errs, r.shutdown(hangUpTime), r.private.Close())
 	if r.ops != nil {

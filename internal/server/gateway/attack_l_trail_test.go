@@ -160,3 +160,33 @@ func TestA172StrictWritesFirst(t *testing.T) {
 		t.Errorf("got %+v, want intent and result", events)
 	}
 }
+
+// TestA169StreamsEndWhenTheyEnd wants the end of a stream at its own time: one that is open for a week began long ago.
+func TestA169StreamsEndWhenTheyEnd(t *testing.T) {
+	const open = 50 * time.Millisecond
+	s := besiege(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet {
+			echo(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "text/event-stream")
+		w.WriteHeader(http.StatusOK)
+		_ = http.NewResponseController(w).Flush()
+		time.Sleep(open)
+	}))
+	got := s.one(t, s.plain("GET", "/mcp", "", s.bearer(), "Accept: text/event-stream", "MCP-Protocol-Version: 2025-06-18"))
+	eventually(t, "the end is written down", func() bool { return len(s.trail.of(got.header.Get("X-Request-Id"))) == 2 })
+	events := s.trail.of(got.header.Get("X-Request-Id"))
+	if events[0].Action != "open" || events[1].Action != "close" || events[1].Time.Sub(events[0].Time) < open {
+		t.Errorf("got %+v, want the end %s behind the beginning", events, open)
+	}
+}
+
+// TestA169NobodysPath: what no server has is no server's refusal.
+func TestA169NobodysPath(t *testing.T) {
+	s := besiege(t, http.HandlerFunc(echo))
+	got := s.one(t, s.plain("POST", "/elsewhere?x=1", ping, s.bearer()))
+	if events := s.trail.of(got.header.Get("X-Request-Id")); got.status != http.StatusNotFound || len(events) != 1 || events[0].Server != "" {
+		t.Errorf("got %d %+v, want 404 and an event without a server", got.status, events)
+	}
+}

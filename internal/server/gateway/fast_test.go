@@ -106,7 +106,7 @@ func TestRequestLineIsComplete(t *testing.T) {
 	var b bytes.Buffer
 	g := &Gateway{Name: "files", Log: slog.New(slog.NewJSONHandler(&b, nil)).With("node", "one")}
 	r := httptest.NewRequest(http.MethodGet, "/mcp", nil)
-	g.record(&answer{id: "id", status: 200}, r, &visit{began: time.Now()})
+	g.record(&answer{id: "id", status: 200}, r, &visit{began: time.Now(), server: "files"})
 	for _, want := range []string{`"time":"`, `"level":"INFO"`, `"msg":"request"`, `"node":"one"`, `"server":"files"`, `"status":200`} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("got a line without %s: %s", want, b.String())

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/access"
@@ -128,6 +129,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.ResponseWriter, a.id = w, rand.Text()[:16]
 	a.only("X-Request-Id", a.id)
 	g.hurry(a, r, v.began)
+	if path, _, _ := strings.Cut(r.RequestURI, "?"); g.Serves(path) { // else it came here because no server has that path
+		v.server = g.Name
+	}
 	defer g.finish(a, r, v)
 	if v.err = g.serve(a, r, v); v.err != nil {
 		g.refuse(a, r, v)

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -11,7 +12,7 @@ import (
 
 // Metrics counts requests.
 type Metrics interface {
-	// Request counts one. Server is a name from the configuration, method one of
+	// Request counts one. Server is a name from the configuration or "none", method one of
 	// the protocol, code a GH code, "rpc" or "ok": no caller can add to them.
 	Request(server, method, code string, took time.Duration)
 }
@@ -19,7 +20,7 @@ type Metrics interface {
 // record writes the request's line, and counts it.
 func (g *Gateway) record(a *answer, r *http.Request, v *visit) {
 	if g.Metrics != nil {
-		g.Metrics.Request(g.Name, v.method(r), v.code(a), v.took)
+		g.Metrics.Request(cmp.Or(v.server, "none"), v.method(r), v.code(a), v.took)
 	}
 	level := slog.LevelInfo
 	switch {
@@ -33,7 +34,7 @@ func (g *Gateway) record(a *answer, r *http.Request, v *visit) {
 		return
 	}
 	attrs := append(make([]slog.Attr, 0, 16),
-		slog.String("server", g.Name), slog.String("request", a.id), slog.String("address", v.from.String()),
+		slog.String("server", v.server), slog.String("request", a.id), slog.String("address", v.from.String()),
 		slog.String("http", printable(r.Method)), slog.Int("status", a.status), slog.Int64("took_us", v.took.Microseconds()),
 	)
 	if c := v.caller; c != nil {

@@ -18,6 +18,7 @@ import (
 // the audit trail and in numbers.
 type visit struct {
 	began   time.Time
+	server  string // whose it is; empty: nobody's
 	from    netip.Addr
 	shared  bool // from is a proxy's
 	caller  *access.Caller
@@ -74,7 +75,7 @@ func (v *visit) passes(x *exchange) error {
 // events are what the trail says: one for each message of a batch.
 func (v *visit) events(a *answer, r *http.Request, g *Gateway) []audit.Event {
 	base := &v.event[0]
-	*base = audit.Event{Time: v.began, Request: a.id, Server: g.Name, Address: v.from}
+	*base = audit.Event{Time: v.began, Request: a.id, Server: v.server, Address: v.from}
 	if c := v.caller; c != nil {
 		base.Tenant, base.TenantID, base.Subject, base.KeyID = c.TenantName, c.Tenant, c.Subject, c.KeyID
 	}
@@ -151,8 +152,8 @@ func (g *Gateway) done(a *answer, v *visit) {
 	for i := range events {
 		e := &events[i]
 		e.Status, e.Took, e.Outcome = a.status, v.took, audit.OK
-		if v.stream {
-			e.Action = "close"
+		if v.stream { // which began long ago, and that was written down then
+			e.Action, e.Time = "close", v.began.Add(e.Took)
 		}
 		if v.err != nil {
 			e.Outcome = audit.Failed
