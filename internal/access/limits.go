@@ -76,7 +76,7 @@ func (l *Limits) knock(p apikey.Presented) error {
 	return limited(l.Counters.Rates.Take(ratelimit.Bucket{Kind: ratelimit.KindAddress, Addr: from, Rate: l.PerAddress}))
 }
 
-// failed counts a credential that was refused, and says so when that was one too many.
+// failed counts a credential that was refused. It returns the refusal.
 func (l *Limits) failed(p apikey.Presented, refusal error) error {
 	var e *gatehouse.Error
 	if l == nil || p.Shared || !p.From.IsValid() || !errors.As(refusal, &e) || e.Status >= http.StatusInternalServerError {

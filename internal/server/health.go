@@ -46,7 +46,7 @@ func (r *Running) Alive(ctx context.Context) bool {
 // burnt writes down that a credential came in the clear. Whoever was on the
 // line has it now.
 func (r *Running) burnt(q *http.Request, id string, from netip.Addr, keys []string) {
-	ctx, stop := context.WithTimeout(context.WithoutCancel(q.Context()), 2*time.Second)
+	ctx, stop := context.WithTimeout(context.WithoutCancel(q.Context()), recordTime)
 	defer stop()
 	if len(keys) == 0 {
 		keys = []string{""}

@@ -8,7 +8,6 @@ import (
 	"reflect"
 	"time"
 
-	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
@@ -22,6 +21,9 @@ import (
 func (r *Running) Reload(ctx context.Context, by string) (*adminapi.Reload, error) {
 	r.reloading.Lock()
 	defer r.reloading.Unlock()
+	if r.draining.Load() {
+		return nil, stopping()
+	}
 	before := r.current.Load()
 	result := &adminapi.Reload{Before: before.config.Hash(), After: before.config.Hash()}
 	event := &audit.Event{Time: time.Now(), Kind: config.AuditAdmin, Action: "config.reload", Phase: audit.Intent, By: by}
@@ -42,6 +44,8 @@ func (r *Running) Reload(ctx context.Context, by string) (*adminapi.Reload, erro
 		r.server.Options.Log.Info("reloaded", "before", result.Before, "config", result.After)
 	}
 	event.Detail = map[string]string{"before": result.Before, "after": result.After}
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), recordTime) // whoever asked may have left
+	defer stop()
 	if werr := r.Trail.Durable(ctx, event); werr != nil {
 		r.server.Options.Log.Error("audit", "error", werr.Error())
 	}
@@ -87,12 +91,20 @@ func (r *Running) reload(ctx context.Context, before *current) (*current, error)
 	if err != nil {
 		return nil, err
 	}
+	if r.draining.Load() {
+		next.discard(ctx)
+		return nil, stopping()
+	}
 	if err := r.edge.Reload(c.Server, domains(c)); err != nil {
 		next.discard(ctx)
 		return nil, err
 	}
 	r.put(next)
 	return next, nil
+}
+
+func stopping() error {
+	return &adminapi.Error{Status: http.StatusServiceUnavailable, Code: "GH-1606", Message: "This server is being stopped: nothing is reloaded any more."}
 }
 
 // fixed names what cannot change while the server runs, beside what the edge knows of.
@@ -105,6 +117,11 @@ func fixed(before, after *config.Config) error {
 		{"store", before.Store, after.Store},
 		{"audit.file", before.Audit.File, after.Audit.File},
 		{"audit.stdout", before.Audit.Stdout, after.Audit.Stdout},
+		{"audit.max_size", before.Audit.MaxSize, after.Audit.MaxSize},
+		{"audit.keep", before.Audit.Keep, after.Audit.Keep},
+		{"audit.include", before.Audit.Include, after.Audit.Include},
+		{"audit.strict", before.Audit.Strict, after.Audit.Strict},
+		{"auth.api_keys.pepper", pepper(before), pepper(after)},
 		{"admin", before.Admin, after.Admin},
 	} {
 		if !reflect.DeepEqual(f.a, f.b) {
@@ -115,6 +132,13 @@ func fixed(before, after *config.Config) error {
 		return nil
 	}
 	return all
+}
+
+func pepper(c *config.Config) config.Secret {
+	if c.Auth.APIKeys == nil {
+		return ""
+	}
+	return c.Auth.APIKeys.Pepper
 }
 
 // build makes everything that a configuration asks for beside what is there.
@@ -148,9 +172,12 @@ func (c *current) discard(ctx context.Context) {
 }
 
 // named returns the server of a name in the configuration in force; nil: there is none.
-func (r *Running) named(name string) *served {
-	if now := r.current.Load(); now != nil {
-		for _, v := range now.served {
+func (r *Running) named(name string) *served { return r.current.Load().named(name) }
+
+// named returns the server of a name; nil: there is none.
+func (c *current) named(name string) *served {
+	if c != nil {
+		for _, v := range c.served {
 			if v.config.Name == name {
 				return v
 			}
@@ -169,31 +196,7 @@ func (r *Running) put(next *current) {
 	for _, v := range next.served {
 		v.gateway.Activate()
 	}
-	if before == nil {
-		return
+	if before != nil {
+		r.succeed(before, next)
 	}
-	for _, old := range before.served {
-		r.succeed(old, next)
-	}
-}
-
-// succeed has an old gateway leave, unless the next configuration still uses
-// its way to the server. Streams to a server that is still served, but reached
-// in another way, get the grace that they have at a stop.
-func (r *Running) succeed(old *served, next *current) {
-	cause := &gatehouse.Error{Code: "GH-1605", Status: http.StatusServiceUnavailable, Description: "This server was taken out of service."}
-	for _, v := range next.served {
-		if v.gateway.Shares(old.gateway) {
-			return
-		}
-		if v.config.Name == old.config.Name {
-			v.gateway.Govern(old.gateway)
-			cause = nil
-		}
-	}
-	r.leaving.Go(func() {
-		ctx, stop := context.WithTimeout(context.Background(), next.config.Server.ShutdownGrace)
-		defer stop()
-		old.gateway.Retire(ctx, cause)
-	})
 }

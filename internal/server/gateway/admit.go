@@ -53,11 +53,15 @@ func canonical(path string) bool {
 
 // admit finds the credential and asks who it stands for.
 func (g *Gateway) admit(x *exchange) error {
-	text, err := credential(x.r)
-	if err != nil {
+	p := apikey.Presented{From: x.from, Shared: x.shared, Certificate: certificate(x.r)}
+	var err error
+	if p.Text, err = credential(x.r); err != nil {
+		if limited := g.guard().Knock(p); limited != nil {
+			return limited
+		}
 		return err
 	}
-	x.caller, err = g.guard().Admit(x.r.Context(), apikey.Presented{Text: text, From: x.from, Shared: x.shared, Certificate: certificate(x.r)})
+	x.caller, err = g.guard().Admit(x.r.Context(), p)
 	if err != nil {
 		return err
 	}

@@ -52,7 +52,7 @@ func TestA169CallsThatARevocationCutsOff(t *testing.T) {
 	if got.status != http.StatusUnauthorized || len(events) != 1 {
 		t.Fatalf("got %d and %+v, want 401 and one event", got.status, events)
 	}
-	if e := events[0]; e.Kind != config.AuditToolCall || e.Name != "get_a" || e.Outcome != audit.Failed || e.Status != got.status || e.Code != "GH-1011" || e.KeyID != id {
+	if e := events[0]; e.Kind != config.AuditToolCall || e.Name != "get_a" || e.Outcome != audit.Cut || e.Status != got.status || e.Code != "GH-1011" || e.KeyID != id {
 		t.Errorf("got %+v, want a call that was cut off", e)
 	}
 }

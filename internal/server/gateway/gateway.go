@@ -85,6 +85,7 @@ func (g *Gateway) Open() error {
 		return fmt.Errorf("gateway %q: want one upstream: by URL, by command or that of an earlier gateway", g.Name)
 	}
 	g.line.current.Store(g)
+	g.line.rules.Store(g.Guard)
 	return nil
 }
 
@@ -150,9 +151,9 @@ func (g *Gateway) address(r *http.Request) (from netip.Addr, shared bool) {
 // refuse answers with an error, and before that has it written down.
 func (g *Gateway) refuse(a *answer, r *http.Request, v *visit) {
 	status, _, _ := told(v.err)
-	// The way to the server may refuse too. What a lost right cuts off was carried
-	// out, as far as anybody knows, and is told as that.
-	if !v.passed || !v.stream && status < http.StatusInternalServerError && ended(v.x) == nil {
+	// The way to the server may refuse too, and then nothing was carried out. What a
+	// lost right cuts off was, as far as anybody knows, and is told as that.
+	if !v.passed || !v.stream && a.status == 0 && status < http.StatusInternalServerError && ended(v.x) == nil {
 		v.passed = false
 		g.refused(a, r, v)
 	}
@@ -205,24 +206,20 @@ func (g *Gateway) serve(a *answer, r *http.Request, v *visit) error {
 	ctx, end := g.guard().Watch(r.Context(), x.caller)
 	defer end(nil)
 	x.r, x.end = r.WithContext(ctx), end
-	g.line.enter(x)
+	if err := g.line.enter(x); err != nil {
+		return err
+	}
 	defer g.line.leave(x)
 	if err := g.guard().Welcome(x.caller); err != nil { // a change may have come between
 		return err
 	}
-	return g.charged(x, v, g.dispatch(x, v))
-}
-
-// charged counts a request that was refused before it was counted as a call, so
-// that what is never understood may not come as often as it likes.
-func (g *Gateway) charged(x *exchange, v *visit, refusal error) error {
-	if refusal == nil || v.counted {
-		return refusal
+	err := g.dispatch(x, v)
+	if err != nil && !v.counted { // what came to nothing is not for free
+		if limited := g.guard().Wasted(x.caller); limited != nil {
+			return limited
+		}
 	}
-	if err := g.guard().Check(x.caller, nil); err != nil {
-		return err
-	}
-	return refusal
+	return err
 }
 
 // dispatch reads what is asked for and carries it to the backend.

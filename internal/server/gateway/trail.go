@@ -24,7 +24,8 @@ type visit struct {
 	caller  *access.Caller
 	call    *mcp.Call
 	x       *exchange
-	counted bool // its limits have been looked at
+	counted bool // it was held against the caller's limits
+	written bool // its refusal is in the trail
 	passed  bool // it was admitted: what comes now is an outcome, not a refusal
 	stream  bool // it is an open stream
 	page    bool // a browser lost its way, and gets a page
@@ -121,9 +122,10 @@ func (v *visit) describe(e *audit.Event, m *mcp.Message, g *Gateway) {
 // refused writes down that a request was refused, before the caller learns of
 // it. If that fails, the error becomes that.
 func (g *Gateway) refused(a *answer, r *http.Request, v *visit) {
-	if g.guard().Audit == nil {
+	if g.guard().Audit == nil || v.written {
 		return
 	}
+	v.written = true
 	event := v.events(a, r, g)[0]
 	event.Kind, event.Outcome, event.Took = config.AuditDenied, audit.Refused, time.Since(v.began)
 	if v.caller == nil {
@@ -158,8 +160,11 @@ func (g *Gateway) done(a *answer, v *visit) {
 		if v.err != nil {
 			e.Outcome = audit.Failed
 			_, e.Code, e.Reason = told(v.err)
-			if v.stream && ended(v.x) != nil {
-				e.Action, e.Outcome = "cut", audit.Cut
+			if ended(v.x) != nil {
+				e.Outcome = audit.Cut
+				if v.stream {
+					e.Action = "cut"
+				}
 			}
 		} else if a.status >= http.StatusBadRequest {
 			e.Outcome = audit.Failed
