@@ -27,7 +27,7 @@ type gatehouse struct {
 	tls      bool
 	mux      bool // asked over HTTP/2
 
-	keys []string
+	keys map[string][]string // by configuration
 }
 
 // identities are the headers by which the server knows that it was told.
@@ -84,14 +84,16 @@ func (g *gatehouse) ready(y *yard, file string, t *target) error {
 		return fmt.Errorf("%q: %w", line, err)
 	}
 	t.address = ready.Listen
-	if g.keys != nil {
-		t.keys = g.keys
+	if t.keys = g.keys[file]; t.keys != nil {
 		return nil
 	}
-	if g.keys, err = g.create(y, file); err != nil {
+	if t.keys, err = g.create(y, file); err != nil {
 		return err
 	}
-	t.keys = g.keys
+	if g.keys == nil {
+		g.keys = map[string][]string{}
+	}
+	g.keys[file] = t.keys
 	return g.prove(y, filepath.Dir(file), t)
 }
 
