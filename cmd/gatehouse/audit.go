@@ -166,7 +166,7 @@ func (a *app) auditTail() *cobra.Command {
 				return err
 			}
 			var latest []audit.Match
-			r := audit.Report{}
+			var r audit.Report
 			if q.Limit > 0 {
 				r, err = audit.Search(c.Context(), path, q, func(m audit.Match) error {
 					latest = append(latest, m)

@@ -276,7 +276,7 @@ func inMessage(err error, call *mcp.Call, id string) []byte {
 	switch {
 	case errors.As(err, &e):
 	case errors.Is(err, http.ErrAbortHandler): // the server's answer was cut short
-		e, _ = nonsense(err).(*gatehouse.Error)
+		errors.As(nonsense(err), &e)
 	default:
 		e = &gatehouse.Error{Code: "GH-1901", Status: http.StatusInternalServerError, Description: "Something went wrong here. The request id tells the operator what."}
 	}
