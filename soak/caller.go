@@ -22,8 +22,6 @@ type caller struct {
 	http *http.Client
 	dice *rand.Rand
 	ids  int
-
-	left []*session // abandoned: nobody ends them while there is traffic
 }
 
 const callWait = 30 * time.Second // for an answer
@@ -161,12 +159,17 @@ func (c *caller) note(a *answer, res *http.Response) {
 		c.w.report.fail("an answer says that something went wrong inside: %s", a.body)
 	case a.code != "":
 		c.w.report.count("refused "+a.code, 1)
-		if res.Header.Get("X-Request-Id") != "" {
+		if res.Header.Get("X-Request-Id") != "" && refused(a.code) {
 			c.w.trail.expectRefusal(a.code)
 		}
 	case a.status >= 400:
 		c.w.report.count(fmt.Sprintf("answers with status %d", a.status), 1)
 	}
+}
+
+// refused says whether a code is that of a refusal: others may be part of an answer.
+func refused(code string) bool {
+	return strings.HasPrefix(code, "GH-10") || strings.HasPrefix(code, "GH-12") || code == "GH-1501" || code == "GH-1502"
 }
 
 // eachEvent reads a stream of events until it ends or each returns false.
@@ -225,9 +228,12 @@ func (c *caller) open(ctx context.Context, k *key, server string) (*session, err
 		return nil, err
 	}
 	s := &session{server: server, id: a.session, key: k}
-	_, err = c.ask(ctx, "/"+server, k.secret, ready, s.header(http.Header{"Mcp-Protocol-Version": {versionOld}}))
 	c.w.report.count("sessions opened", 1)
-	return s, err
+	if _, err = c.ask(ctx, "/"+server, k.secret, ready, s.header(http.Header{"Mcp-Protocol-Version": {versionOld}})); err != nil {
+		c.w.abandon(s)
+		return nil, err
+	}
+	return s, nil
 }
 
 func (s *session) header(h http.Header) http.Header {
@@ -237,7 +243,7 @@ func (s *session) header(h http.Header) http.Header {
 	return h
 }
 
-// end deletes a session.
+// end deletes a session. One that could not be deleted is left for the next rest.
 func (c *caller) end(ctx context.Context, s *session) {
 	if s == nil || s.id == "" {
 		return
@@ -246,11 +252,40 @@ func (c *caller) end(ctx context.Context, s *session) {
 	defer stop()
 	res, err := c.send(ctx, http.MethodDelete, "/"+s.server, s.key.secret, "", s.header(http.Header{"Mcp-Protocol-Version": {versionOld}}))
 	if err != nil {
+		c.w.abandon(s)
 		return
 	}
 	defer func() { _ = res.Body.Close() }()
-	_, _ = c.read(res)
+	if a, err := c.read(res); err != nil || a.code != "" && a.status != http.StatusNotFound {
+		c.w.abandon(s) // its address is banned, or there are too many calls
+		return
+	}
 	c.w.report.count("sessions deleted", 1)
+}
+
+// abandon leaves a session to itself. Gatehouse keeps it for half an hour.
+func (w *world) abandon(s *session) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if s.id != "" {
+		w.left = append(w.left, s)
+	}
+}
+
+// sweep deletes what was abandoned, as far as its key is still good: else it has ended with the key.
+func (w *world) sweep(ctx context.Context) {
+	for range 2 {
+		w.mu.Lock()
+		left := w.left
+		w.left = nil
+		w.mu.Unlock()
+		for _, s := range left {
+			w.canary.end(ctx, s)
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.left = nil
 }
 
 // callIn calls a tool in a session; nil: as 2026-07-28 does.

@@ -188,7 +188,9 @@ func (e *eventCaller) exchange(ctx context.Context, path, body string) (*answer,
 		if m := codes.FindSubmatch(text); m != nil {
 			a.code = string(m[1])
 			e.w.report.count("refused on a stream "+a.code, 1)
-			e.w.trail.expectRefusal(a.code)
+			if refused(a.code) {
+				e.w.trail.expectRefusal(a.code)
+			}
 		}
 		return a, nil
 	case err := <-e.over:

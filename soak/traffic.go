@@ -43,9 +43,6 @@ func (w *world) begin(ctx context.Context) *traffic {
 				}
 				c.pause(ctx)
 			}
-			for _, s := range c.left { // for the rest; by themselves they go after half an hour
-				c.end(context.WithoutCancel(ctx), s)
-			}
 		})
 	}
 	t.work.Go(func() { w.steady(ctx) })
@@ -155,8 +152,8 @@ func (c *caller) older(ctx context.Context, k *key) error {
 	if s == nil || err != nil {
 		return err
 	}
-	if c.dice.IntN(4) == 0 && (server != local || len(c.left) < 4) {
-		c.left = append(c.left, s)
+	if c.dice.IntN(4) == 0 && (server != local || c.dice.IntN(4) == 0) {
+		c.w.abandon(s)
 		c.w.report.count("sessions abandoned", 1)
 	} else {
 		defer c.end(context.WithoutCancel(ctx), s)

@@ -22,6 +22,7 @@ type trail struct {
 	mu      sync.Mutex
 	at      map[uint64]int64     // how far each file was read, by inode
 	changes []expected           // acknowledged
+	made    map[string]int       // changes in it of which we have not heard yet
 	calls   map[string]expected  // carried out, by request
 	heard   map[string]time.Time // requests that are in it
 	counts  map[string]int64     // refusals and failures in it, by code
@@ -56,14 +57,19 @@ const (
 )
 
 func newTrail(w *world) *trail {
-	return &trail{w: w, at: map[uint64]int64{}, calls: map[string]expected{}, heard: map[string]time.Time{}, counts: map[string]int64{}, due: map[string]int64{}}
+	return &trail{w: w, at: map[uint64]int64{}, calls: map[string]expected{}, heard: map[string]time.Time{}, made: map[string]int{}, counts: map[string]int64{}, due: map[string]int64{}}
 }
 
 // expectChange notes an acknowledged change: it is in the trail already.
 func (t *trail) expectChange(action, subject string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.changes = append(t.changes, expected{what: action + " " + subject, since: time.Now()})
+	what := action + " " + subject
+	if t.made[what] > 0 { // read while the acknowledgement was on its way
+		t.made[what]--
+		return
+	}
+	t.changes = append(t.changes, expected{what: what, since: time.Now()})
 }
 
 // expectCall notes a call that was carried out. If the trail is strict, it is there already.
@@ -79,9 +85,6 @@ func (t *trail) expectCall(request, what string, strict bool) {
 func (t *trail) expectRefusal(code string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if code == "GH-1903" { // says that it could not be written
-		return
-	}
 	t.recent = append(t.recent, refusal{code, time.Now()})
 }
 
@@ -109,19 +112,20 @@ type record struct {
 // read reads what is new, and judges what had to be there before.
 func (t *trail) read() {
 	began := time.Now()
-	files, err := filepath.Glob(filepath.Join(t.w.trailDir(), "audit.jsonl*"))
-	if err != nil {
-		t.w.report.fail("the trail cannot be found: %v", err)
-		return
-	}
-	slices.Sort(files)
-	files = slices.DeleteFunc(files, func(p string) bool { return filepath.Ext(p) == ".lock" })
-	if len(files) > 0 && filepath.Base(files[0]) == "audit.jsonl" { // is the newest
-		files = append(files[1:], files[0])
-	}
 	there := map[uint64]bool{}
-	for _, path := range files {
-		t.file(path, there)
+	for before := []string(nil); ; {
+		files, err := t.files()
+		if err != nil {
+			t.w.report.fail("the trail cannot be found: %v", err)
+			return
+		}
+		if slices.Equal(files, before) {
+			break
+		}
+		for _, path := range files { // again when one was turned over meanwhile: its end has a new name
+			t.file(path, there)
+		}
+		before = files
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -131,6 +135,17 @@ func (t *trail) read() {
 		}
 	}
 	t.judge(began)
+}
+
+// files returns those of the trail, the oldest first.
+func (t *trail) files() ([]string, error) {
+	files, err := filepath.Glob(filepath.Join(t.w.trailDir(), "audit.jsonl*"))
+	slices.Sort(files)
+	files = slices.DeleteFunc(files, func(p string) bool { return filepath.Ext(p) == ".lock" })
+	if len(files) > 0 && filepath.Base(files[0]) == "audit.jsonl" { // is the newest
+		files = append(files[1:], files[0])
+	}
+	return files, err
 }
 
 // file reads what is new in one file. A line without its end is left for the next time.
@@ -206,7 +221,14 @@ func (t *trail) line(line []byte) {
 
 // found notes that a change is in the trail.
 func (t *trail) found(what string) {
-	t.changes = slices.DeleteFunc(t.changes, func(x expected) bool { return x.what == what })
+	if i := slices.IndexFunc(t.changes, func(x expected) bool { return x.what == what }); i >= 0 {
+		t.changes = slices.Delete(t.changes, i, i+1)
+		return
+	}
+	if len(t.made) > 10000 { // of those that nobody waits for
+		clear(t.made)
+	}
+	t.made[what]++
 }
 
 // judge says what is not in the trail and had to be before began.

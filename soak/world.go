@@ -54,7 +54,8 @@ type world struct {
 	pool   *x509.CertPool
 
 	mu   sync.Mutex
-	seed *rng.Rand // of the callers; the plan has its own
+	left []*session // abandoned by their callers
+	seed *rng.Rand  // of the callers; the plan has its own
 }
 
 // open makes a directory and all that is needed before the first start.
