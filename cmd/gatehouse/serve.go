@@ -86,7 +86,7 @@ func (a *app) runServe(ctx context.Context) error {
 	o.Stdout = a.out
 	s := &server.Server{
 		Config: c, State: state, Options: o, Version: version(), Environ: a.environ, Inherited: edge.Passed(),
-		Load: func(context.Context) (*config.Config, error) { return a.load() },
+		Load: func(context.Context) (*config.Config, error) { return config.Load(a.file, a.outside()) },
 	}
 	r, err := s.Start(ctx)
 	if err != nil {
