@@ -142,9 +142,6 @@ func (w *world) change(ctx context.Context, next rules, way int) error {
 	if next.Extra {
 		w.book.permit("server " + extra)
 	}
-	if !next.Strict {
-		w.book.setStrict(false)
-	}
 	if err := w.write(next); err != nil {
 		return err
 	}

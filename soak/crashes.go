@@ -135,26 +135,36 @@ func (p *plan) kill(ctx context.Context) (string, error) {
 		})
 	}
 	time.Sleep(time.Duration(p.dice.IntN(40000)) * time.Microsecond)
-	children := offspring(w.house.pid())
+	children, strict := offspring(w.house.pid()), w.rules.Strict
 	w.house.kill()
 	work.Wait()
 	w.trail.killed()
 	time.Sleep(time.Duration(p.dice.IntN(500)) * time.Millisecond)
-	return fmt.Sprintf("with %d children", len(children)), w.comeBack(ctx, children)
+	return fmt.Sprintf("with %d children, strict before: %t", len(children), strict), w.comeBack(ctx, children, p.dice.IntN(2) == 0)
 }
 
 // term ends Gatehouse as its operator would.
 func (p *plan) term(ctx context.Context) (string, error) {
-	children := offspring(p.w.house.pid())
+	children, strict := offspring(p.w.house.pid()), p.w.rules.Strict
 	if err := p.w.house.stop(); err != nil {
 		p.w.trail.killed()
-		return "", errors.Join(err, p.w.comeBack(ctx, children))
+		return "", errors.Join(err, p.w.comeBack(ctx, children, p.dice.IntN(2) == 0))
 	}
-	return fmt.Sprintf("with %d children", len(children)), p.w.comeBack(ctx, children)
+	return fmt.Sprintf("with %d children, strict before: %t", len(children), strict), p.w.comeBack(ctx, children, p.dice.IntN(2) == 0)
 }
 
-// comeBack starts Gatehouse again, and looks whether everything is as it was.
-func (w *world) comeBack(ctx context.Context, children []int) error {
+// comeBack starts Gatehouse again and looks whether everything is as it was.
+// With flip the trail is strict from now on, or no longer.
+func (w *world) comeBack(ctx context.Context, children []int, flip bool) error {
+	if flip { // cannot be changed while it runs
+		w.rules.Strict = !w.rules.Strict
+		if !w.rules.Strict {
+			w.book.setStrict(false)
+		}
+		if err := w.write(w.rules); err != nil {
+			return err
+		}
+	}
 	if err := w.house.start(ctx); err != nil {
 		return err
 	}
@@ -165,7 +175,7 @@ func (w *world) comeBack(ctx context.Context, children []int) error {
 	for end := time.Now().Add(10*time.Second + w.s.slack); ; sleep(ctx, 100*time.Millisecond) {
 		left := slices.DeleteFunc(slices.Clone(children), func(pid int) bool { return !ours(pid) })
 		if len(left) == 0 || ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // the run is over
 		}
 		if time.Now().After(end) {
 			return fmt.Errorf("%d children outlive the Gatehouse that started them: %v", len(left), left)

@@ -85,7 +85,7 @@ func (c *caller) follow(ctx context.Context, server string, k *key, res *http.Re
 // listen keeps a stream of 2026-07-28 open for some time.
 func (c *caller) listen(ctx context.Context, k *key, server string) error {
 	body, header := c.request(true, "subscriptions/listen", "", `,"notifications":{"toolsListChanged":true}`)
-	res, err := c.send(ctx, http.MethodPost, "/"+server, k.secret, body, header)
+	res, err := c.send(ctx, http.MethodPost, "/"+server, k.secret, body, header) //nolint:bodyclose // follow does
 	if err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ func (c *caller) watch(ctx context.Context, k *key, server string) error {
 		return err
 	}
 	defer c.end(context.WithoutCancel(ctx), s)
-	res, err := c.send(ctx, http.MethodGet, "/"+server, k.secret, "", s.header(http.Header{"Mcp-Protocol-Version": {versionOld}}))
+	res, err := c.send(ctx, http.MethodGet, "/"+server, k.secret, "", s.header(http.Header{"Mcp-Protocol-Version": {versionOld}})) //nolint:bodyclose // follow does
 	if err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ var errNoStream = errors.New("the stream was refused, or ended")
 
 // dial opens a stream of HTTP+SSE and initializes.
 func (c *caller) dial(ctx context.Context, k *key, server string) (*eventCaller, string, error) {
-	res, err := c.send(ctx, http.MethodGet, "/"+server+"/sse", k.secret, "", http.Header{})
+	res, err := c.send(ctx, http.MethodGet, "/"+server+"/sse", k.secret, "", http.Header{}) //nolint:bodyclose // follow does
 	if err != nil {
 		return nil, "", err
 	}
@@ -204,24 +204,22 @@ func (e *eventCaller) exchange(ctx context.Context, path, body string) (*answer,
 }
 
 // converse opens a stream of HTTP+SSE, makes some calls, and leaves.
-func (c *caller) converse(ctx context.Context, k *key, server string, calls int) (good int, err error) {
+func (c *caller) converse(ctx context.Context, k *key, server string, calls int) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	e, path, err := c.dial(ctx, k, server)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	for range calls {
 		x := c.newCall(k, server, c.tool(k))
 		body, _ := c.callOf(false, x, arguments{})
 		a, err := e.exchange(ctx, path, body)
 		if err != nil {
-			return good, err
+			return err
 		}
-		if c.judge(x, a) {
-			good++
-		}
+		c.judge(x, a)
 		c.pause(ctx)
 	}
-	return good, nil
+	return nil
 }

@@ -97,7 +97,7 @@ func (h *house) kill() {
 	cmd, done := h.cmd, h.done
 	h.mu.Unlock()
 	_ = cmd.Process.Kill()
-	<-done
+	<-done //nolint:errcheck // how it ended is as it was asked to
 }
 
 // stop ends the program as its operator would. It has its grace, and the end of its children.
@@ -114,7 +114,7 @@ func (h *house) stop() error {
 		return nil
 	case <-time.After(15*time.Second + 2*h.w.s.slack):
 		_ = cmd.Process.Signal(syscall.SIGQUIT) // says where it hangs
-		<-done
+		<-done                                  //nolint:errcheck // how it ended is as it was asked to
 		return fmt.Errorf("gatehouse did not end after SIGTERM\n%s", log.tail())
 	}
 }
@@ -126,7 +126,7 @@ func (h *house) stacks() {
 	h.mu.Unlock()
 	log.mute()
 	_ = cmd.Process.Signal(syscall.SIGQUIT)
-	<-done
+	<-done //nolint:errcheck // how it ended is as it was asked to
 	h.w.report.print("what it was doing:\n%s\n", log.all())
 }
 
@@ -157,7 +157,7 @@ func (h *house) door(ctx context.Context) (*adminapi.Client, error) {
 }
 
 // operators asks the listener for operators.
-func (h *house) operators(ctx context.Context, path string) (int, string, error) {
+func (h *house) operators(ctx context.Context, path string) (string, error) {
 	h.mu.Lock()
 	address := h.admin
 	h.mu.Unlock()
@@ -165,16 +165,16 @@ func (h *house) operators(ctx context.Context, path string) (int, string, error)
 	defer stop()
 	q, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+path, nil)
 	if err != nil {
-		return 0, "", err
+		return "", err
 	}
 	q.Close = true
 	res, err := http.DefaultClient.Do(q)
 	if err != nil {
-		return 0, "", err
+		return "", err
 	}
 	defer func() { _ = res.Body.Close() }()
 	text, err := io.ReadAll(res.Body)
-	return res.StatusCode, string(text), err
+	return string(text), err
 }
 
 // firstLine hands on the first line that is written to it.

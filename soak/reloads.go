@@ -52,12 +52,6 @@ func (p *plan) changeLimits(ctx context.Context) (string, error) {
 	return next.PerKey + ", a tool " + next.PerTool, p.change(ctx, next)
 }
 
-func (p *plan) changeStrict(ctx context.Context) (string, error) {
-	next := p.w.rules.clone()
-	next.Strict = !next.Strict
-	return fmt.Sprintf("strict: %t", next.Strict), p.change(ctx, next)
-}
-
 func (p *plan) changeServer(ctx context.Context) (string, error) {
 	next := p.w.rules.clone()
 	next.Extra = !next.Extra
@@ -80,7 +74,7 @@ func (p *plan) breakFile(ctx context.Context) (string, error) {
 		return "", err
 	}
 	err := w.reload(ctx, byCommand)
-	_, text, herr := w.house.operators(ctx, "/-/ready")
+	text, herr := w.house.operators(ctx, "/-/ready")
 	sleep(ctx, time.Second) // callers find the old rules
 	errs := []error{herr}
 	if err == nil {

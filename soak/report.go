@@ -38,12 +38,6 @@ func (r *report) count(name string, n int64) {
 	r.counts[name] += n
 }
 
-func (r *report) of(name string) int64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.counts[name]
-}
-
 // tell adds to the story.
 func (r *report) tell(format string, args ...any) {
 	r.mu.Lock()

@@ -39,7 +39,7 @@ const (
 
 // measure takes the numbers of this moment.
 func (h *house) measure(ctx context.Context) (measure, error) {
-	_, text, err := h.operators(ctx, "/-/metrics")
+	text, err := h.operators(ctx, "/-/metrics")
 	if err != nil {
 		return measure{}, err
 	}
@@ -188,7 +188,7 @@ func (w *world) rest(ctx context.Context, t *traffic) *traffic {
 		return t
 	}
 	if err != nil {
-		_, text, _ := w.house.operators(ctx, "/-/metrics")
+		text, _ := w.house.operators(ctx, "/-/metrics")
 		w.report.fail("something is left when everybody has gone: %v; base line %s; now %s\n%s", err, w.base, m, pick(text, "gatehouse_"))
 		w.dump = true
 	}

@@ -21,6 +21,7 @@ func soak(ctx context.Context, s *settings) error {
 		w.house.kill()
 		return err
 	}
+	w.inForce()
 	if w.base, err = w.baseline(ctx); err != nil {
 		w.house.kill()
 		return err

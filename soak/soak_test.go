@@ -70,7 +70,7 @@ func short(t *testing.T, edit func(*settings)) (string, error) {
 func TestSoak(t *testing.T) {
 	out, err := short(t, func(s *settings) {
 		s.duration, s.rest, s.verbose = 25*time.Second, 12*time.Second, true
-		s.faults = []string{"key.*", "tenant.*", "reload.rules", "reload.server", "reload.strict", "child.kill", "upstream.restart", "process.kill"}
+		s.faults = []string{"key.*", "tenant.*", "reload.rules", "reload.server", "process.term", "child.kill", "upstream.restart", "process.kill"}
 	})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)

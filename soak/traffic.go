@@ -63,7 +63,7 @@ func (w *world) steady(ctx context.Context) {
 		func(c *caller) error { return c.watch(ctx, w.canaryKey(), old) },
 		func(c *caller) error { return c.listen(ctx, w.canaryKey(), notes) },
 		func(c *caller) error { return c.watch(ctx, w.canaryKey(), local) },
-		func(c *caller) error { _, err := c.converse(ctx, w.canaryKey(), events, 1<<20); return err },
+		func(c *caller) error { return c.converse(ctx, w.canaryKey(), events, 1<<20) },
 	} {
 		work.Go(func() {
 			c := w.newCaller(200 + i)
@@ -170,8 +170,7 @@ func (c *caller) older(ctx context.Context, k *key) error {
 
 // oldest speaks HTTP+SSE.
 func (c *caller) oldest(ctx context.Context, k *key) error {
-	_, err := c.converse(ctx, k, c.one(notes, events, local), 1+c.dice.IntN(8))
-	return err
+	return c.converse(ctx, k, c.one(notes, events, local), 1+c.dice.IntN(8))
 }
 
 // streaming keeps a stream open for a while.
@@ -198,7 +197,7 @@ func (c *caller) ghostly(ctx context.Context, k *key) error {
 	}
 	server := c.one(notes, old, local, events)
 	if c.dice.IntN(3) == 0 {
-		_, err := c.converse(ctx, ghost, server, 1)
+		err := c.converse(ctx, ghost, server, 1)
 		if strings.Contains(fmt.Sprint(err), errNoStream.Error()) {
 			return nil
 		}
