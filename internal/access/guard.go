@@ -51,18 +51,26 @@ func (g *Guard) Admit(ctx context.Context, p apikey.Presented) (*Caller, error) 
 	if g.Keys == nil {
 		return nil, g.Welcome(nil)
 	}
-	if err := g.Limits.knock(p.From); err != nil {
+	if err := g.Limits.knock(p); err != nil {
 		return nil, err
 	}
 	c, err := g.identify(ctx, p)
 	if err != nil {
-		return nil, g.Limits.failed(p.From, err)
+		return nil, g.Limits.failed(p, err)
 	}
 	if err := g.Welcome(c); err != nil {
 		return nil, err
 	}
 	return c, nil
 }
+
+// Knock counts a request that brings no credential which could be judged, and
+// says whether its address may ask at all.
+func (g *Guard) Knock(p apikey.Presented) error { return g.Limits.knock(p) }
+
+// Wasted counts a caller's request that was refused before it could be checked,
+// and says whether that was one too many.
+func (g *Guard) Wasted(c *Caller) error { return g.Limits.calls(c, nil) }
 
 // identify says who a credential stands for.
 func (g *Guard) identify(ctx context.Context, p apikey.Presented) (*Caller, error) {
@@ -96,6 +104,11 @@ func (g *Guard) Welcome(c *Caller) *gatehouse.Error {
 // Watch returns a context that ends when the caller may no longer be here.
 // end(nil) releases it; end with an error sends the caller away for that reason.
 func (g *Guard) Watch(ctx context.Context, c *Caller) (watched context.Context, end func(cause error)) {
+	if g.Keys == nil { // since the caller was let in
+		watched, end = context.WithCancelCause(ctx)
+		end(g.Welcome(c))
+		return watched, end
+	}
 	return g.Keys.Watch(ctx, c.Active)
 }
 
@@ -127,6 +140,9 @@ func (g *Guard) allows(c *Caller, tool string) (ok bool, why string) {
 // A refusal is a *mcp.Error that names the message, or a *Limited. A nil call
 // is a request for a stream or for the end of a session.
 func (g *Guard) Check(c *Caller, call *mcp.Call) error {
+	if err := g.Welcome(c); err != nil { // they may have changed since the caller was let in
+		return err
+	}
 	if err := g.Limits.calls(c, call); err != nil {
 		return err
 	}

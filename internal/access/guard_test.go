@@ -97,6 +97,27 @@ func TestAdmitReturnsNoCallerBesideAnError(t *testing.T) {
 	}
 }
 
+// TestA156RulesThatChangeBetweenTwoQuestions has keys switched off, and a tenant
+// left out, after a caller was let in.
+func TestA156RulesThatChangeBetweenTwoQuestions(t *testing.T) {
+	before, c, _ := admitted(t, "*")
+	c.TenantName = "acme"
+	for code, g := range map[string]*access.Guard{
+		"GH-1011": {},
+		"GH-1204": {Keys: before.Keys, Tenants: map[string]struct{}{"other": {}}},
+	} {
+		err := g.Check(c, single(mcp.Modern, request("ping", "")))
+		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code != code {
+			t.Errorf("got %v for a call, want %s", err, code)
+		}
+	}
+	ctx, end := (&access.Guard{}).Watch(t.Context(), c)
+	defer end(nil)
+	if e, ok := errors.AsType[*gatehouse.Error](context.Cause(ctx)); !ok || e.Code != "GH-1011" {
+		t.Errorf("got %v, want the watch to end with GH-1011", context.Cause(ctx))
+	}
+}
+
 // The methods that a client may send to a server, revision by revision, written
 // down from the schemas and not from the code.
 var (

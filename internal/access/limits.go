@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse"
+	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
 	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
 	"github.com/gatehouse-mcp/gatehouse/internal/policy"
 	"github.com/gatehouse-mcp/gatehouse/internal/ratelimit"
@@ -62,10 +62,11 @@ func (l *Limited) Unwrap() error { return l.Refusal }
 
 // knock says whether an address may ask at all: it is not banned, and has not
 // asked too often.
-func (l *Limits) knock(from netip.Addr) error {
-	if l == nil {
+func (l *Limits) knock(p apikey.Presented) error {
+	if l == nil || p.Shared || !p.From.IsValid() { // one caller must not have all others kept out
 		return nil
 	}
+	from := p.From
 	if b := l.Counters.Bans.Banned(from); b != nil {
 		return banned(b, l.Counters.Now())
 	}
@@ -75,13 +76,13 @@ func (l *Limits) knock(from netip.Addr) error {
 	return limited(l.Counters.Rates.Take(ratelimit.Bucket{Kind: ratelimit.KindAddress, Addr: from, Rate: l.PerAddress}))
 }
 
-// failed counts a credential that was refused, and says so when that was one too many.
-func (l *Limits) failed(from netip.Addr, refusal error) error {
+// failed counts a credential that was refused. It returns the refusal.
+func (l *Limits) failed(p apikey.Presented, refusal error) error {
 	var e *gatehouse.Error
-	if l == nil || !errors.As(refusal, &e) || e.Status >= http.StatusInternalServerError {
+	if l == nil || p.Shared || !p.From.IsValid() || !errors.As(refusal, &e) || e.Status >= http.StatusInternalServerError {
 		return refusal // nobody is at fault for what we could not judge
 	}
-	l.Counters.Bans.Failed(from, e.Code) // a ban begins with the next attempt: this one is still told what is wrong
+	l.Counters.Bans.Failed(p.From, e.Code) // a ban begins with the next attempt: this one is still told what is wrong
 	return refusal
 }
 
@@ -131,7 +132,7 @@ func (l *Limits) tools(buckets []ratelimit.Bucket, c *Caller, tool string) []rat
 	}
 	for i := range l.PerTool {
 		if t := &l.PerTool[i]; t.Tools.Allows(tool) {
-			buckets = append(buckets, ratelimit.Bucket{Kind: ratelimit.KindTool, Key: c.Subject + " " + t.Name, Rate: t.Rate})
+			buckets = append(buckets, ratelimit.Bucket{Kind: ratelimit.KindTool, Key: c.Subject, Of: t.Name, Rate: t.Rate})
 		}
 	}
 	return buckets

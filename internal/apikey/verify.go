@@ -71,6 +71,7 @@ type Active struct {
 type Presented struct {
 	Text        string
 	From        netip.Addr // of the caller
+	Shared      bool       // From is a proxy's, which did not say whom it speaks for: it is nobody's own
 	Certificate []byte     // DER of the connection's client certificate, if it was verified; nil: there is none
 }
 
@@ -90,7 +91,7 @@ func (v *Verifier) Verify(ctx context.Context, p Presented) (*Active, error) {
 		return nil, err
 	}
 	k := &e.record.Key
-	if len(k.Networks) > 0 && !within(k.Networks, p.From) {
+	if len(k.Networks) > 0 && (p.Shared || !within(k.Networks, p.From)) {
 		return nil, notAccepted("key id %s was used from %s, which is in none of its networks", k.ID, p.From)
 	}
 	if !k.Certificate.Zero() {

@@ -25,7 +25,7 @@ const (
 	OK      = "ok"      // it was done
 	Failed  = "error"   // it was tried and did not work
 	Refused = "refused" // it was not tried
-	Cut     = "cut"     // a stream ended because its caller may no longer be here
+	Cut     = "cut"     // a stream, or the answer to a call, ended because its caller may no longer be here
 )
 
 // Phases of an administrative change.

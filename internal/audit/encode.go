@@ -137,8 +137,8 @@ func appendText(b []byte, s string, limit int) []byte {
 			continue
 		}
 		b = append(b, s[copied:i]...)
-		next := i
 		mark := len(b)
+		var next int
 		b, next = appendOne(b, s, i)
 		// The last character may still fit when nothing comes after it.
 		if len(b) > end && (next < len(s) || len(b) > start+limit) {

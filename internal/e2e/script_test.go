@@ -24,6 +24,7 @@ import (
 //
 //	up [-env NAME=VALUE] ARGS…   start `gatehouse up --json ARGS…` and wait until it is ready;
 //	                             sets URL, KEY (empty on a second run), KEY_ID and STATE
+//	serve ARGS…                  start `gatehouse serve --json ARGS…` and wait until it is ready; sets URL and ADMIN
 //	down                         end it with SIGTERM; it must end in order, within 5 s
 //	killed                       end it with SIGKILL
 //	post STATUS [KEY]            call tools/list at URL until it answers with STATUS, for at most a second
@@ -51,7 +52,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"up": cmdUp, "down": cmdDown, "killed": cmdKilled, "post": cmdPost, "put": cmdPut, "canary": cmdCanary,
+			"up": cmdUp, "serve": cmdServe, "down": cmdDown, "killed": cmdKilled, "post": cmdPost, "put": cmdPut, "canary": cmdCanary,
 		},
 	})
 }
@@ -67,9 +68,30 @@ func serverOf(ts *testscript.TestScript) *scriptServer {
 	return ts.Value("server").(*scriptServer) //nolint:forcetypeassert // Setup put it there
 }
 
-func cmdUp(ts *testscript.TestScript, neg bool, args []string) {
+func cmdUp(ts *testscript.TestScript, _ bool, args []string) {
+	line := launch(ts, append([]string{"up", "--json", "--listen", "127.0.0.1:0"}, args...))
+	for name, member := range map[string]string{"URL": "url", "KEY": "key", "KEY_ID": "key_id", "STATE": "state"} {
+		text, _ := line[member].(string)
+		ts.Setenv(name, text)
+	}
+}
+
+func cmdServe(ts *testscript.TestScript, _ bool, args []string) {
+	line := launch(ts, append([]string{"serve", "--json"}, args...))
+	admin, _ := line["admin"].(string)
+	ts.Setenv("ADMIN", admin)
+	servers, _ := line["servers"].([]any)
+	if len(servers) == 0 {
+		ts.Fatalf("got %v, want servers", line)
+	}
+	first, _ := servers[0].(map[string]any)
+	url, _ := first["url"].(string)
+	ts.Setenv("URL", url)
+}
+
+// launch starts a server and returns the line that says it is ready.
+func launch(ts *testscript.TestScript, all []string) map[string]any {
 	s := serverOf(ts)
-	all := append([]string{"up", "--json", "--listen", "127.0.0.1:0"}, args...)
 	s.cmd = exec.Command(filepath.Join(ts.Getenv("WORK"), "bin", "gatehouse"), all...)
 	s.cmd.Dir = ts.MkAbs(".")
 	for _, name := range []string{"HOME", "PATH", "XDG_DATA_HOME", "GATEHOUSE_KEY_PEPPER", "CANARY"} {
@@ -86,22 +108,19 @@ func cmdUp(ts *testscript.TestScript, neg bool, args []string) {
 			_ = s.cmd.Process.Kill()
 			<-s.done
 		}
-		ts.Logf("gatehouse up wrote:\n%s", s.stderr)
+		ts.Logf("gatehouse wrote:\n%s", s.stderr)
 	})
 	select {
 	case <-s.stdout.line:
 	case err := <-s.done:
 		s.done <- err
-		ts.Fatalf("gatehouse up ended: %v\n%s", err, s.stderr)
+		ts.Fatalf("gatehouse ended: %v\n%s", err, s.stderr)
 	case <-time.After(patience):
-		ts.Fatalf("gatehouse up is not ready\n%s", s.stderr)
+		ts.Fatalf("gatehouse is not ready\n%s", s.stderr)
 	}
 	var line map[string]any
 	ts.Check(json.Unmarshal([]byte(s.stdout.String()), &line))
-	for name, member := range map[string]string{"URL": "url", "KEY": "key", "KEY_ID": "key_id", "STATE": "state"} {
-		text, _ := line[member].(string)
-		ts.Setenv(name, text)
-	}
+	return line
 }
 
 func cmdDown(ts *testscript.TestScript, _ bool, _ []string) {

@@ -62,6 +62,9 @@ func (c *Child) start() error {
 	if err != nil {
 		return err
 	}
+	if c.spec.Unprivileged && a.privileged() {
+		return fmt.Errorf("user %q: it is root's account or our own", c.spec.User)
+	}
 	attr := &os.ProcAttr{Env: c.spec.environ(a)}
 	if attr.Dir, err = workingDir(c.spec.Dir, a); err != nil {
 		return err

@@ -21,7 +21,11 @@ type Spec struct {
 	Env     map[string]string // added to the few variables that a child inherits
 	Environ []string          // our own environment ("NAME=value"), of which PATH, HOME, LANG and TZ are inherited
 	User    string            // account to run as, by name; empty: ours. Only root can choose another
-	Log     *slog.Logger      // required: gets the child's standard error
+	// Unprivileged refuses root's account and our own as User, which then must be
+	// somebody's: whoever the name came from is not trusted with either.
+	Unprivileged bool
+
+	Log *slog.Logger // required: gets the child's standard error
 
 	// Receive gets each message that the child writes: a JSON object or array of
 	// at most MaxLine bytes, its own to keep. It is called by one goroutine and

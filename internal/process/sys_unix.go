@@ -99,6 +99,9 @@ func accountOf(name string) (*account, error) {
 	return a, nil
 }
 
+// privileged says whether this account can do what we can.
+func (a *account) privileged() bool { return a == nil || a.uid == 0 }
+
 func (a *account) credential() *syscall.Credential {
 	if a == nil {
 		return nil

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -16,6 +18,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/internal/policy"
 	"github.com/gatehouse-mcp/gatehouse/internal/process"
+	"github.com/gatehouse-mcp/gatehouse/internal/server/edge"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/gateway"
 	"github.com/gatehouse-mcp/gatehouse/internal/upstream"
 )
@@ -76,9 +79,9 @@ func (r *Running) newServed(ctx context.Context, c *config.Config, u *config.Ups
 }
 
 // address is where a request came from.
-func (r *Running) address(q *http.Request) netip.Addr {
-	from, _ := r.edge.Address(q)
-	return from
+func (r *Running) address(q *http.Request) (from netip.Addr, shared bool) {
+	from, source := r.edge.Address(q)
+	return from, source == edge.FromNobody || source == edge.FromConflict
 }
 
 // Resource is the URL by which callers know a server of a configuration, when
@@ -93,7 +96,11 @@ func Resource(c *config.Config, u *config.Upstream, address string) string {
 		base = public.String()
 	case base != "":
 	case u.Host != "":
-		address = u.Host
+		if _, port, err := net.SplitHostPort(address); err == nil {
+			address = net.JoinHostPort(u.Host, port)
+		} else { // a unix socket or one of systemd
+			address = u.Host
+		}
 		fallthrough
 	case secure:
 		base = map[bool]string{true: "https://", false: "http://"}[secure] + address
@@ -233,12 +240,29 @@ func (s *Server) newStdio(u *config.Upstream) (*gateway.Stdio, error) {
 			path = v
 		}
 	}
-	program, err := process.Resolve(u.Stdio.Command[0], path, orDefault(u.Stdio.Cwd, here))
+	if dir := u.Stdio.Cwd; dir != "" && !strings.Contains(dir, "{") { // that of a tenant is no place to look for programs
+		here = dir
+	}
+	program, err := process.Resolve(u.Stdio.Command[0], path, here)
 	if err != nil {
 		return nil, &adminapi.Error{Status: http.StatusBadRequest, Code: "GH-2302", Message: fmt.Sprintf("The server cannot be started: %v.", err)}
 	}
-	return &gateway.Stdio{Process: process.Spec{
+	out := &gateway.Stdio{PerTenant: u.Stdio.Isolation == config.IsolationPerTenant, Process: process.Spec{
 		Name: u.Name, Command: append([]string{program}, u.Stdio.Command[1:]...), Dir: u.Stdio.Cwd, User: u.Stdio.User,
-		Env: u.Stdio.Env, Environ: s.Environ, Log: s.Options.Log, Grace: childTime,
-	}}, nil
+		Env: variables(u.Stdio.Env, u.Stdio.Secrets), Environ: s.Environ, Log: s.Options.Log, Grace: childTime,
+	}, Tenants: map[string]gateway.Place{}}
+	for name, p := range u.Stdio.Tenants {
+		out.Tenants[name] = gateway.Place{Dir: p.Cwd, User: p.User, Env: variables(p.Env, p.Secrets)}
+	}
+	return out, nil
+}
+
+// variables are a child's, the secret ones among them.
+func variables(env map[string]string, secrets map[string]config.Secret) map[string]string {
+	all := make(map[string]string, len(env)+len(secrets))
+	maps.Copy(all, env)
+	for name, value := range secrets {
+		all[name] = value.Reveal()
+	}
+	return all
 }

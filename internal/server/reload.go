@@ -8,7 +8,6 @@ import (
 	"reflect"
 	"time"
 
-	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
@@ -22,6 +21,9 @@ import (
 func (r *Running) Reload(ctx context.Context, by string) (*adminapi.Reload, error) {
 	r.reloading.Lock()
 	defer r.reloading.Unlock()
+	if r.draining.Load() {
+		return nil, stopping()
+	}
 	before := r.current.Load()
 	result := &adminapi.Reload{Before: before.config.Hash(), After: before.config.Hash()}
 	event := &audit.Event{Time: time.Now(), Kind: config.AuditAdmin, Action: "config.reload", Phase: audit.Intent, By: by}
@@ -42,13 +44,34 @@ func (r *Running) Reload(ctx context.Context, by string) (*adminapi.Reload, erro
 		r.server.Options.Log.Info("reloaded", "before", result.Before, "config", result.After)
 	}
 	event.Detail = map[string]string{"before": result.Before, "after": result.After}
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), recordTime) // whoever asked may have left
+	defer stop()
 	if werr := r.Trail.Durable(ctx, event); werr != nil {
 		r.server.Options.Log.Error("audit", "error", werr.Error())
 	}
 	return result, err
 }
 
-func (r *Running) reload(ctx context.Context, before *current) (*current, error) {
+// Rehearse says what Reload would do, and does nothing. What it cannot foresee
+// is whether an ACME server would give a certificate.
+func (r *Running) Rehearse(ctx context.Context) (*adminapi.Reload, error) {
+	r.reloading.Lock()
+	defer r.reloading.Unlock()
+	before := r.current.Load()
+	c, err := r.read(ctx, before)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.edge.Rehearse(c.Server); err != nil {
+		return nil, err
+	}
+	result := &adminapi.Reload{Before: before.config.Hash(), After: c.Hash(), DryRun: true}
+	result.Changed = result.After != result.Before
+	return result, nil
+}
+
+// read reads the configuration again, and judges it.
+func (r *Running) read(ctx context.Context, before *current) (*config.Config, error) {
 	if r.server.Load == nil {
 		return nil, &adminapi.Error{Status: http.StatusConflict, Code: "GH-2405", Message: "This server was started without a file: there is nothing to reload."}
 	}
@@ -56,12 +79,21 @@ func (r *Running) reload(ctx context.Context, before *current) (*current, error)
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(c.Check(), fixed(before.config, c)); err != nil {
+	return c, errors.Join(c.Check(), fixed(before.config, c))
+}
+
+func (r *Running) reload(ctx context.Context, before *current) (*current, error) {
+	c, err := r.read(ctx, before)
+	if err != nil {
 		return nil, err
 	}
 	next, err := r.build(ctx, c)
 	if err != nil {
 		return nil, err
+	}
+	if r.draining.Load() {
+		next.discard(ctx)
+		return nil, stopping()
 	}
 	if err := r.edge.Reload(c.Server, domains(c)); err != nil {
 		next.discard(ctx)
@@ -69,6 +101,10 @@ func (r *Running) reload(ctx context.Context, before *current) (*current, error)
 	}
 	r.put(next)
 	return next, nil
+}
+
+func stopping() error {
+	return &adminapi.Error{Status: http.StatusServiceUnavailable, Code: "GH-1606", Message: "This server is being stopped: nothing is reloaded any more."}
 }
 
 // fixed names what cannot change while the server runs, beside what the edge knows of.
@@ -81,6 +117,11 @@ func fixed(before, after *config.Config) error {
 		{"store", before.Store, after.Store},
 		{"audit.file", before.Audit.File, after.Audit.File},
 		{"audit.stdout", before.Audit.Stdout, after.Audit.Stdout},
+		{"audit.max_size", before.Audit.MaxSize, after.Audit.MaxSize},
+		{"audit.keep", before.Audit.Keep, after.Audit.Keep},
+		{"audit.include", before.Audit.Include, after.Audit.Include},
+		{"audit.strict", before.Audit.Strict, after.Audit.Strict},
+		{"auth.api_keys.pepper", pepper(before), pepper(after)},
 		{"admin", before.Admin, after.Admin},
 	} {
 		if !reflect.DeepEqual(f.a, f.b) {
@@ -91,6 +132,13 @@ func fixed(before, after *config.Config) error {
 		return nil
 	}
 	return all
+}
+
+func pepper(c *config.Config) config.Secret {
+	if c.Auth.APIKeys == nil {
+		return ""
+	}
+	return c.Auth.APIKeys.Pepper
 }
 
 // build makes everything that a configuration asks for beside what is there.
@@ -124,9 +172,12 @@ func (c *current) discard(ctx context.Context) {
 }
 
 // named returns the server of a name in the configuration in force; nil: there is none.
-func (r *Running) named(name string) *served {
-	if now := r.current.Load(); now != nil {
-		for _, v := range now.served {
+func (r *Running) named(name string) *served { return r.current.Load().named(name) }
+
+// named returns the server of a name; nil: there is none.
+func (c *current) named(name string) *served {
+	if c != nil {
+		for _, v := range c.served {
 			if v.config.Name == name {
 				return v
 			}
@@ -141,34 +192,11 @@ func (r *Running) put(next *current) {
 	before := r.current.Swap(next)
 	r.counters.Bans.Set(next.config.Limits.FailedAuth.PerAddress, next.config.Limits.FailedAuth.Ban)
 	r.SetAPIKeys(next.config.Auth.APIKeys)
+	r.Trail.Change(next.config.Audit)
 	for _, v := range next.served {
 		v.gateway.Activate()
 	}
-	if before == nil {
-		return
+	if before != nil {
+		r.succeed(before, next)
 	}
-	for _, old := range before.served {
-		r.succeed(old, next)
-	}
-}
-
-// succeed has an old gateway leave, unless the next configuration still uses
-// its way to the server. Streams to a server that is still served, but reached
-// in another way, get the grace that they have at a stop.
-func (r *Running) succeed(old *served, next *current) {
-	cause := &gatehouse.Error{Code: "GH-1605", Status: http.StatusServiceUnavailable, Description: "This server was taken out of service."}
-	for _, v := range next.served {
-		if v.gateway.Shares(old.gateway) {
-			return
-		}
-		if v.config.Name == old.config.Name {
-			v.gateway.Govern(old.gateway)
-			cause = nil
-		}
-	}
-	r.leaving.Go(func() {
-		ctx, stop := context.WithTimeout(context.Background(), next.config.Server.ShutdownGrace)
-		defer stop()
-		old.gateway.Retire(ctx, cause)
-	})
 }

@@ -61,7 +61,7 @@ type Running struct {
 	reloading sync.Mutex
 	broken    atomic.Pointer[string] // why the last reload failed; nil: it did not
 	draining  atomic.Bool
-	leaving   sync.WaitGroup // gateways that are on their way out
+	leaving   leaving
 
 	private *http.Server       // for commands
 	ops     *http.Server       // for operators; nil: nowhere
@@ -91,7 +91,7 @@ func (s *Server) Start(ctx context.Context) (_ *Running, err error) {
 	if err := s.State.Prepare(); err != nil {
 		return nil, err
 	}
-	r := &Running{server: s, failed: make(chan error, 3), counters: access.NewCounters(), metrics: ops.NewMetrics(s.Version), began: time.Now()}
+	r := &Running{server: s, failed: make(chan error, 1), counters: access.NewCounters(), metrics: ops.NewMetrics(s.Version), began: time.Now()}
 	defer func() {
 		if err != nil {
 			_ = r.Close()
@@ -199,7 +199,7 @@ func (r *Running) open(background context.Context) error {
 	r.work.Go(func() { r.Verifier.Run(background) })
 	r.work.Go(func() {
 		if err := r.edge.Serve(requests, http.HandlerFunc(r.answer)); err != nil {
-			r.failed <- err
+			r.fail(err)
 		}
 	})
 	return nil
@@ -213,9 +213,17 @@ func (r *Running) answer(w http.ResponseWriter, q *http.Request) {
 func (r *Running) serve(s *http.Server, l net.Listener) {
 	r.work.Go(func() {
 		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			r.failed <- fmt.Errorf("serve %s: %w", l.Addr(), err)
+			r.fail(fmt.Errorf("serve %s: %w", l.Addr(), err))
 		}
 	})
+}
+
+// fail ends Wait. One error is enough, and nobody may be left to hear of another.
+func (r *Running) fail(err error) {
+	select {
+	case r.failed <- err:
+	default:
+	}
 }
 
 // hosts are the names by which this machine calls us.
@@ -275,22 +283,22 @@ func (r *Running) Describe(ctx context.Context) (gateway.Description, error) {
 	return r.current.Load().served[0].describe(ctx)
 }
 
-func (v *served) describe(ctx context.Context) (gateway.Description, error) {
-	if v.client == nil {
-		return v.gateway.Describe(ctx)
+func (a *served) describe(ctx context.Context) (gateway.Description, error) {
+	if a.client == nil {
+		return a.gateway.Describe(ctx)
 	}
-	return probe(ctx, v.client, v.gateway.Forward)
+	return probe(ctx, a.client, a.gateway.Forward)
 }
 
 // Status describes this process to commands.
 func (r *Running) Status() adminapi.Status {
 	now := r.current.Load()
 	s := adminapi.Status{
-		Running: true, PID: os.Getpid(), URL: r.URL, Version: r.server.Version,
+		Running: true, PID: os.Getpid(), URL: now.served[0].gateway.PublicURL, Version: r.server.Version,
 		Since: r.began, Config: now.config.Hash(), Loaded: now.loaded, Listen: r.edge.Addresses(), Weakened: now.config.Weakened(),
 	}
 	blocking, warnings := r.health()
-	s.Problems = append(blocking, warnings...)
+	s.Ready, s.Problems = len(blocking) == 0, append(blocking, warnings...)
 	for _, v := range now.served {
 		s.Servers = append(s.Servers, adminapi.ServerStatus{Name: v.config.Name, URL: v.gateway.PublicURL, UnderWay: v.gateway.UnderWay()})
 	}

@@ -13,6 +13,7 @@ import (
 const (
 	hangUpTime = 500 * time.Millisecond // for requests to end that were told to
 	childTime  = time.Second            // for a child to end by itself
+	recordTime = 2 * time.Second        // for the trail to take an event whose cause is over
 )
 
 // Close stops in order: no new work, calls that are under way may end within
@@ -30,12 +31,14 @@ func (r *Running) close() error {
 	if r.hangUp != nil {
 		errs = append(errs, r.drain())
 	}
+	r.reloading.Lock() // a reload that is under way has ended, and none follows
 	if now := r.current.Load(); now != nil {
 		for _, v := range now.served {
 			v.gateway.Close()
 		}
 	}
-	r.leaving.Wait()
+	r.reloading.Unlock()
+	r.leaving.work.Wait()
 	if r.edge != nil {
 		errs = append(errs, r.edge.Close())
 	}
@@ -55,12 +58,19 @@ func (r *Running) close() error {
 	return errors.Join(errs...)
 }
 
+// Grace is how long calls and streams may go on once a stop was asked for.
+func (r *Running) Grace() time.Duration { return r.current.Load().config.Server.ShutdownGrace }
+
 // drain lets calls be answered, then ends what is left.
 func (r *Running) drain() error {
-	for _, v := range r.current.Load().served {
+	cut := func(v *served) {
 		v.gateway.Cut(&gatehouse.Error{Code: "GH-1606", Status: http.StatusServiceUnavailable, Description: "This server is being stopped. Come back in a moment."})
 	}
-	errs := []error{r.shutdown(r.current.Load().config.Server.ShutdownGrace)}
+	r.leaving.each(cut)
+	for _, v := range r.current.Load().served {
+		cut(v)
+	}
+	errs := []error{r.shutdown(r.Grace())}
 	r.hangUp()
 	errs = append(errs, r.shutdown(hangUpTime), r.private.Close())
 	if r.ops != nil {

@@ -40,15 +40,8 @@ const tsigName, tsigKey = "gate.", "c2VjcmV0IG9mIHRoZSB0ZXN0cw=="
 func newZone(t *testing.T) *zone {
 	t.Helper()
 	z := &zone{txt: map[string][]string{}}
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	z.address = pc.LocalAddr().String()
-	l, err := net.Listen("tcp", z.address)
-	if err != nil {
-		t.Fatal(err)
-	}
+	l, pc := bothOf(t)
+	z.address = l.Addr().String()
 	for _, s := range []*dns.Server{{PacketConn: pc}, {Listener: l}} {
 		s.Handler, s.TsigSecret = dns.HandlerFunc(z.serve), map[string]string{tsigName: tsigKey}
 		s.MsgAcceptFunc = func(dns.Header) dns.MsgAcceptAction { return dns.MsgAccept } // updates too
@@ -56,6 +49,25 @@ func newZone(t *testing.T) *zone {
 		t.Cleanup(func() { _ = s.Shutdown() })
 	}
 	return z
+}
+
+// bothOf listens on one port over TCP and UDP. What is free in one may be taken
+// in the other.
+func bothOf(t *testing.T) (net.Listener, net.PacketConn) {
+	t.Helper()
+	for range 20 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		pc, err := net.ListenPacket("udp", l.Addr().String())
+		if err == nil {
+			return l, pc
+		}
+		_ = l.Close()
+	}
+	t.Fatal("found no port that is free over TCP and UDP")
+	return nil, nil
 }
 
 func (z *zone) serve(w dns.ResponseWriter, q *dns.Msg) {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"reflect"
 	"regexp"
 	"strings"
 	"syscall"
@@ -42,9 +43,29 @@ func dial(t *testing.T, address string) net.Conn {
 	return c
 }
 
-func TestA194DefaultsAreShort(t *testing.T) {
-	if defaultHandshakeWait > 10*time.Second || readHeaderWait > 10*time.Second || proxyWait > 10*time.Second || maxHeaderBytes > 64<<10 || muxStreams > 100 {
-		t.Error("want at most 10 s, 64 KiB and 100 streams for strangers")
+// What strangers get by default is what the servers are made with.
+func TestA194Defaults(t *testing.T) {
+	f, _ := secured(t, config.Server{PlainListen: "127.0.0.1:0"}, nil)
+	if f.HandshakeWait > 10*time.Second || proxyWait > 10*time.Second || f.WriteWait != defaultWriteWait || f.MaxPerAddress != defaultMaxPerAddress || f.MaxConns < 1 || f.MaxConns > defaultMaxConns {
+		t.Errorf("got %v, want 10 s and limits for strangers", f.Edge)
+	}
+	for name, s := range map[string]*http.Server{"callers": f.public, "plain HTTP": f.refusing} {
+		if s.ReadHeaderTimeout <= 0 || s.ReadHeaderTimeout > 10*time.Second || s.IdleTimeout <= 0 || s.IdleTimeout > idleWait || s.MaxHeaderBytes > 64<<10 || s.MaxHeaderBytes == 0 {
+			t.Errorf("%s: got %s %s %d, want bounds", name, s.ReadHeaderTimeout, s.IdleTimeout, s.MaxHeaderBytes)
+		}
+	}
+	if f.refusing.ReadTimeout != clearWait || f.refusing.WriteTimeout != clearWait || f.refusing.Protocols.HTTP2() {
+		t.Error("want plain HTTP bounded as a whole, and HTTP/1 alone")
+	}
+	want := http.HTTP2Config{
+		MaxConcurrentStreams: 100, MaxReadFrameSize: 16 << 10, MaxReceiveBufferPerConnection: 1 << 20, MaxReceiveBufferPerStream: 256 << 10,
+		MaxDecoderHeaderTableSize: 4 << 10, MaxEncoderHeaderTableSize: 4 << 10, SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second, WriteByteTimeout: 30 * time.Second,
+	}
+	if got := *f.public.HTTP2; !reflect.DeepEqual(got, want) || !f.public.Protocols.HTTP2() || f.public.Protocols.UnencryptedHTTP2() {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if f := served(t, config.Server{}, nil); f.public.Protocols.HTTP2() || f.public.Protocols.UnencryptedHTTP2() {
+		t.Error("got HTTP/2 without TLS, want none")
 	}
 }
 

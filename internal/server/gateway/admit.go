@@ -53,11 +53,15 @@ func canonical(path string) bool {
 
 // admit finds the credential and asks who it stands for.
 func (g *Gateway) admit(x *exchange) error {
-	text, err := credential(x.r)
-	if err != nil {
+	p := apikey.Presented{From: x.from, Shared: x.shared, Certificate: certificate(x.r)}
+	var err error
+	if p.Text, err = credential(x.r); err != nil {
+		if limited := g.guard().Knock(p); limited != nil {
+			return limited
+		}
 		return err
 	}
-	x.caller, err = g.guard().Admit(x.r.Context(), apikey.Presented{Text: text, From: x.from, Certificate: certificate(x.r)})
+	x.caller, err = g.guard().Admit(x.r.Context(), p)
 	if err != nil {
 		return err
 	}
@@ -278,9 +282,9 @@ func (g *Gateway) body(x *exchange) ([]byte, error) {
 
 // hurry bounds the time that a body may take, of whomever it is: what we refuse
 // without reading it net/http reads to its end before it goes on.
-func (g *Gateway) hurry(a *answer, r *http.Request) {
+func (g *Gateway) hurry(a *answer, r *http.Request, now time.Time) {
 	if r.ContentLength != 0 {
-		_ = http.NewResponseController(a.ResponseWriter).SetReadDeadline(time.Now().Add(g.BodyWait))
+		_ = http.NewResponseController(a.ResponseWriter).SetReadDeadline(now.Add(g.BodyWait))
 	}
 }
 

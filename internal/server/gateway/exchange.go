@@ -21,6 +21,7 @@ type exchange struct {
 	r       *http.Request
 	id      string         // request id, also in the answer's X-Request-Id
 	from    netip.Addr     // where it came from
+	shared  bool           // from is a proxy's, which did not say whom it speaks for
 	caller  *access.Caller // never nil
 	call    *mcp.Call      // what a POST says; nil for GET and DELETE
 	session string         // the backend's own session id; empty when the request named none
@@ -57,9 +58,8 @@ func (x *exchange) opens(session string) {
 
 // json answers with one JSON body.
 func (x *exchange) json(status int, body []byte) error {
-	h := x.w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	x.w.only("Content-Type", "application/json")
+	x.w.only("Content-Length", strconv.Itoa(len(body)))
 	x.w.WriteHeader(status)
 	if len(body) > shortAnswer {
 		defer x.breakable()()

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/access"
@@ -20,27 +21,31 @@ import (
 
 // Gateway protects one MCP server at one path. Fill it in, then Open it.
 type Gateway struct {
-	Name       string                         // the server's name, for logs
-	Host       string                         // the one name in Host that is this server's, for Front; empty: any
-	SSEPath    string                         // where clients of HTTP+SSE (2024-11-05) find it, such as "/sse"; empty: nowhere
-	Path       string                         // where the server is found, such as "/mcp"; "/mcp/" is the same
-	PublicURL  string                         // the URL that people give to their clients
-	Hosts      []string                       // names in Host that are ours, without port; empty: loopback's names only
-	Origins    []string                       // further origins of browser clients, "https://inspector.example"
-	SessionKey []byte                         // at least 32 bytes: MAC of session ids, the same on every replica
-	Guard      *access.Guard                  // required: the only one who admits
-	Upstream   *upstream.Client               // the server, when it is reached over HTTP
-	Stdio      *Stdio                         // the server, when it is a program of ours; one of the two
-	Events     bool                           // Upstream speaks HTTP+SSE of 2024-11-05, and its URL is that of the event stream
-	Earlier    *Gateway                       // instead of both: the gateway whose server this one takes over; see Activate
-	Forward    *upstream.Forward              // what an upstream over HTTP is told of callers; nil: nothing
-	Log        *slog.Logger                   // required
-	MaxBody    int64                          // bytes of a request's body; zero: 4 MiB
-	BodyWait   time.Duration                  // how long a client may take to send a body; zero: 30 s
-	Address    func(*http.Request) netip.Addr // where a request came from; nil: where its connection does
-	Metrics    Metrics                        // nil: nothing is counted
-	Quiet      bool                           // admitted requests get no line in the log unless it is verbose
-	KeepAlive  time.Duration                  // silence on a stream after which a comment is sent; zero: 15 s
+	Name       string            // the server's name, for logs
+	Host       string            // the one name in Host that is this server's, for Front; empty: any
+	SSEPath    string            // where clients of HTTP+SSE (2024-11-05) find it, such as "/sse"; empty: nowhere
+	Path       string            // where the server is found, such as "/mcp"; "/mcp/" is the same
+	PublicURL  string            // the URL that people give to their clients
+	Hosts      []string          // names in Host that are ours, without port; empty: loopback's names only
+	Origins    []string          // further origins of browser clients, "https://inspector.example"
+	SessionKey []byte            // at least 32 bytes: MAC of session ids, the same on every replica
+	Guard      *access.Guard     // required: the only one who admits
+	Upstream   *upstream.Client  // the server, when it is reached over HTTP
+	Stdio      *Stdio            // the server, when it is a program of ours; one of the two
+	Events     bool              // Upstream speaks HTTP+SSE of 2024-11-05, and its URL is that of the event stream
+	Earlier    *Gateway          // instead of both: the gateway whose server this one takes over; see Activate
+	Forward    *upstream.Forward // what an upstream over HTTP is told of callers; nil: nothing
+	Log        *slog.Logger      // required
+	MaxBody    int64             // bytes of a request's body; zero: 4 MiB
+	BodyWait   time.Duration     // how long a client may take to send a body; zero: 30 s
+	Metrics    Metrics           // nil: nothing is counted
+
+	// Address returns where a request came from, and whether that is a proxy's
+	// address, which did not say whom it speaks for; nil: where its connection does.
+	Address func(*http.Request) (from netip.Addr, shared bool)
+
+	Quiet     bool          // admitted requests get no line in the log unless it is verbose
+	KeepAlive time.Duration // silence on a stream after which a comment is sent; zero: 15 s
 
 	line     *Line
 	base     string // of the public path, which a proxy in front takes away
@@ -72,11 +77,15 @@ func (g *Gateway) Open() error {
 	case g.Earlier == nil && g.Upstream != nil && g.Stdio == nil:
 		g.line = &Line{backend: &streamable{client: g.Upstream, max: maxMessage}}
 	case g.Earlier == nil && g.Upstream == nil && g.Stdio != nil:
+		if err := g.Stdio.check(); err != nil {
+			return fmt.Errorf("gateway %q: %w", g.Name, err)
+		}
 		g.line = &Line{backend: newStdio(*g.Stdio)}
 	default:
 		return fmt.Errorf("gateway %q: want one upstream: by URL, by command or that of an earlier gateway", g.Name)
 	}
 	g.line.current.Store(g)
+	g.line.rules.Store(g.Guard)
 	return nil
 }
 
@@ -102,8 +111,9 @@ func (g *Gateway) prepare() error {
 	return g.origins.init(g.Hosts, g.Origins, g.PublicURL)
 }
 
-func orDefault[T int | int64 | time.Duration](v, d T) T {
-	if v == 0 {
+func orDefault[T comparable](v, d T) T {
+	var zero T
+	if v == zero {
 		return d
 	}
 	return v
@@ -114,10 +124,15 @@ func (g *Gateway) Close() { g.line.end() }
 
 // ServeHTTP answers one request and writes one line about it.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	a := &answer{ResponseWriter: w, id: rand.Text()[:16]}
-	a.Header().Set("X-Request-Id", a.id)
-	g.hurry(a, r)
-	v := &visit{began: time.Now(), from: g.address(r)}
+	v := &visit{began: time.Now()}
+	v.from, v.shared = g.address(r)
+	a := &v.answer
+	a.ResponseWriter, a.id = w, rand.Text()[:16]
+	a.only("X-Request-Id", a.id)
+	g.hurry(a, r, v.began)
+	if path, _, _ := strings.Cut(r.RequestURI, "?"); g.Serves(path) { // else it came here because no server has that path
+		v.server = g.Name
+	}
 	defer g.finish(a, r, v)
 	if v.err = g.serve(a, r, v); v.err != nil {
 		g.refuse(a, r, v)
@@ -125,17 +140,20 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // address is where a request came from; invalid when that is not known.
-func (g *Gateway) address(r *http.Request) netip.Addr {
+func (g *Gateway) address(r *http.Request) (from netip.Addr, shared bool) {
 	if g.Address != nil {
 		return g.Address(r)
 	}
-	from, _ := netip.ParseAddrPort(r.RemoteAddr)
-	return from.Addr().Unmap()
+	peer, _ := netip.ParseAddrPort(r.RemoteAddr)
+	return peer.Addr().Unmap(), false
 }
 
 // refuse answers with an error, and before that has it written down.
 func (g *Gateway) refuse(a *answer, r *http.Request, v *visit) {
-	if status, _, _ := told(v.err); !v.passed || !v.stream && status < http.StatusInternalServerError { // the way to the server may refuse too
+	status, _, _ := told(v.err)
+	// The way to the server may refuse too, and then nothing was carried out. What a
+	// lost right cuts off was, as far as anybody knows, and is told as that.
+	if !v.passed || !v.stream && a.status == 0 && status < http.StatusInternalServerError && ended(v.x) == nil {
 		v.passed = false
 		g.refused(a, r, v)
 	}
@@ -156,6 +174,7 @@ func (g *Gateway) finish(a *answer, r *http.Request, v *visit) {
 		g.Log.Error("panic", "request", a.id, "panic", printable(fmt.Sprint(p)), "stack", string(debug.Stack()))
 		g.refuse(a, r, v)
 	}
+	v.took = time.Since(v.began)
 	if v.passed {
 		g.done(a, v)
 	}
@@ -177,7 +196,8 @@ func (g *Gateway) serve(a *answer, r *http.Request, v *visit) error {
 		v.asked = true
 		return nil
 	}
-	x := &exchange{w: a, r: r, id: a.id, g: g, from: v.from}
+	x := &v.exchange
+	x.w, x.r, x.id, x.g, x.from, x.shared = a, r, a.id, g, v.from, v.shared
 	if err := g.admit(x); err != nil {
 		v.page = wantsPage(r, err)
 		return err
@@ -186,12 +206,20 @@ func (g *Gateway) serve(a *answer, r *http.Request, v *visit) error {
 	ctx, end := g.guard().Watch(r.Context(), x.caller)
 	defer end(nil)
 	x.r, x.end = r.WithContext(ctx), end
-	g.line.enter(x)
+	if err := g.line.enter(x); err != nil {
+		return err
+	}
 	defer g.line.leave(x)
 	if err := g.guard().Welcome(x.caller); err != nil { // a change may have come between
 		return err
 	}
-	return g.dispatch(x, v)
+	err := g.dispatch(x, v)
+	if err != nil && !v.counted { // what came to nothing is not for free
+		if limited := g.guard().Wasted(x.caller); limited != nil {
+			return limited
+		}
+	}
+	return err
 }
 
 // dispatch reads what is asked for and carries it to the backend.

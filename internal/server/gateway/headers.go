@@ -49,7 +49,8 @@ func outbound(x *exchange) (http.Header, error) {
 // attach has the headers of a request to the upstream say whom it is for, and
 // sign in. Nothing that a client sends can be in its place.
 func attach(h http.Header, x *exchange) error {
-	if x.g.Forward == nil {
+	forward := x.g.line.current.Load().Forward // a session may be older than the credential
+	if forward == nil {
 		return nil
 	}
 	c := &upstream.Caller{
@@ -62,7 +63,7 @@ func attach(h http.Header, x *exchange) error {
 			c.Tool = m.Name
 		}
 	}
-	err := x.g.Forward.Attach(x.ctx(), h, c)
+	err := forward.Attach(x.ctx(), h, c)
 	var refused *gatehouse.Error
 	if err != nil && !errors.As(err, &refused) {
 		err = &gatehouse.Error{Code: "GH-1901", Status: http.StatusInternalServerError, Description: "Something went wrong here. The request id tells the operator what.", Cause: err}

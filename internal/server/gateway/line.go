@@ -18,24 +18,31 @@ type Line struct {
 	backend
 	events eventDoor // clients of HTTP+SSE
 
-	current atomic.Pointer[Gateway] // whose rules hold now
+	current atomic.Pointer[Gateway]      // which uses it, and says what the server is told
+	rules   atomic.Pointer[access.Guard] // that hold now; of a server that has moved, those of its new place
 
 	mu    sync.Mutex
 	first *exchange
 	count int
-	empty chan struct{} // closed when count falls to zero; nil: nobody waits
+	gone  *gatehouse.Error // why nobody can come any more; nil: they can
+	empty chan struct{}    // closed when count falls to zero; nil: nobody waits
 }
 
 // enter notes an exchange that is under way; leave is called when it is over.
-func (l *Line) enter(x *exchange) {
+// It says why there is no way any more.
+func (l *Line) enter(x *exchange) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.gone != nil {
+		return l.gone
+	}
 	l.count++
 	x.next = l.first
 	if l.first != nil {
 		l.first.prev = x
 	}
 	l.first = x
+	return nil
 }
 
 func (l *Line) leave(x *exchange) {
@@ -60,6 +67,19 @@ func (l *Line) leave(x *exchange) {
 func (l *Line) cut(why func(*exchange) *gatehouse.Error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.cutHeld(why)
+}
+
+// shut is Gateway.Shut.
+func (l *Line) shut(cause *gatehouse.Error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.gone = cause
+	l.cutHeld(func(*exchange) *gatehouse.Error { return cause })
+}
+
+// cutHeld is cut, called with mu held.
+func (l *Line) cutHeld(why func(*exchange) *gatehouse.Error) {
 	for x := l.first; x != nil; x = x.next {
 		if e := why(x); e != nil {
 			x.end(e)
@@ -94,19 +114,23 @@ func (l *Line) drain(ctx context.Context) {
 // Activate has the rules of g hold for everything on its line, streams that are
 // open included: callers whom g does not know are cut off. Only a gateway with
 // an Earlier needs it, once everything else that changes with it is sound.
-func (g *Gateway) Activate() { g.govern(g.line) }
+func (g *Gateway) Activate() {
+	g.line.current.Store(g)
+	g.govern(g.line)
+}
 
 // Govern has the rules of g hold for what is still under way at an earlier
-// gateway of the same server, which was reached in another way.
+// gateway of the same server, which was reached in another way. What the server
+// is told there stays as it was: our credential for the new place is not for the old.
 func (g *Gateway) Govern(earlier *Gateway) { g.govern(earlier.line) }
 
 func (g *Gateway) govern(l *Line) {
-	l.current.Store(g)
+	l.rules.Store(g.Guard)
 	l.cut(func(x *exchange) *gatehouse.Error { return g.Guard.Welcome(x.caller) })
 }
 
 // guard decides by the rules that hold now: a request may have come in before a change of them.
-func (g *Gateway) guard() *access.Guard { return g.line.current.Load().Guard }
+func (g *Gateway) guard() *access.Guard { return g.line.rules.Load() }
 
 // Shares says whether two gateways have one way to one server.
 func (g *Gateway) Shares(other *Gateway) bool { return g.line == other.line }
@@ -119,9 +143,13 @@ func (g *Gateway) Retire(ctx context.Context, cause *gatehouse.Error) {
 		g.line.drain(ctx)
 		cause = &gatehouse.Error{Code: "GH-1605", Status: http.StatusServiceUnavailable, Description: "This server was taken out of service."}
 	}
-	g.line.cut(func(*exchange) *gatehouse.Error { return cause })
+	g.Shut(cause)
 	g.line.end()
 }
+
+// Shut ends every exchange under way with a cause, and lets no other begin: a
+// request may have come in before, and get to the way to the server after it.
+func (g *Gateway) Shut(cause *gatehouse.Error) { g.line.shut(cause) }
 
 // Cut ends the streams that never end by themselves.
 func (g *Gateway) Cut(cause *gatehouse.Error) {

@@ -63,7 +63,6 @@ type linked struct {
 	held     map[string]int     // of them, by tenant
 	links    map[*link]struct{}
 	sessions map[string]*session
-	starts   backoff // of sessions' children that do not even begin
 }
 
 // init makes what is not configured. No link is made yet.
@@ -71,7 +70,6 @@ func (s *linked) init() *linked {
 	s.shared, s.held = map[string]*shared{}, map[string]int{}
 	s.links, s.sessions = map[*link]struct{}{}, map[string]*session{}
 	s.ctx, s.stop = context.WithCancel(context.Background())
-	s.starts.first = s.backoff
 	return s
 }
 

@@ -73,7 +73,7 @@ func (x *exchange) lasts() bool {
 	if x.call == nil {
 		return x.r.Method == http.MethodGet
 	}
-	return x.call.Messages[0].Method == "subscriptions/listen"
+	return !x.call.Batch && x.call.Messages[0].Method == "subscriptions/listen"
 }
 
 // place counts the exchange among its caller's open streams, or refuses. What

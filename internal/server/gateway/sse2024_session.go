@@ -212,7 +212,7 @@ func (n *eventSession) call(from *exchange, call *mcp.Call) {
 		w.onBegin = func() { n.adopt(from.caller, w.Header().Get(headerSession)) }
 	}
 	x := n.exchange(ctx, from, w, http.MethodPost, call)
-	v := &visit{began: time.Now(), from: from.from, caller: from.caller, call: call, x: x}
+	v := &visit{began: time.Now(), server: n.g.Name, from: from.from, caller: from.caller, call: call, x: x}
 	defer func() {
 		if p := recover(); p != nil {
 			v.err = fmt.Errorf("panic: %v", p)
@@ -276,7 +276,7 @@ func inMessage(err error, call *mcp.Call, id string) []byte {
 	switch {
 	case errors.As(err, &e):
 	case errors.Is(err, http.ErrAbortHandler): // the server's answer was cut short
-		e, _ = nonsense(err).(*gatehouse.Error)
+		errors.As(nonsense(err), &e)
 	default:
 		e = &gatehouse.Error{Code: "GH-1901", Status: http.StatusInternalServerError, Description: "Something went wrong here. The request id tells the operator what."}
 	}

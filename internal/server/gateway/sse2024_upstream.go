@@ -81,7 +81,7 @@ func (d *eventDialer) dial(ctx context.Context, from *exchange, receive func([]b
 	undo := context.AfterFunc(ctx, func() { end(context.Cause(ctx)) })
 	defer undo()
 	defer late.Stop()
-	p := &eventPeer{eventDialer: d, opener: opener(from, life), began: d.now(), life: life, end: end, done: make(chan struct{})}
+	p := &eventPeer{eventDialer: d, opener: opener(life, from), began: d.now(), life: life, end: end, done: make(chan struct{})}
 	h, err := p.header(life, from, "text/event-stream")
 	if err != nil {
 		end(err)
@@ -118,7 +118,7 @@ func unreachable(from *exchange, err error) error {
 
 // opener keeps of an exchange what tells for whom a stream is, and no more: it
 // outlives the request by far, and the credential need not.
-func opener(from *exchange, life context.Context) *exchange {
+func opener(life context.Context, from *exchange) *exchange {
 	if from == nil {
 		return nil
 	}

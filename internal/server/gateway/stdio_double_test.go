@@ -45,6 +45,7 @@ type double struct {
 	subs      map[string]string // id of the subscription by id of the request
 	waiting   map[string]string // id of a call by id of our request
 	count     int
+	kept      string
 }
 
 type incoming struct {
@@ -150,7 +151,38 @@ func (d *double) call(m *incoming) {
 		d.text(m.ID, fmt.Sprint(len(d.subs)))
 	case "evil":
 		d.evil(m)
+	default:
+		d.text(m.ID, d.house(m.Params.Name, args["text"]))
 	}
+}
+
+// house tells of where the server runs, and keeps something there.
+func (d *double) house(what, text string) string {
+	switch what {
+	case "env":
+		return os.Getenv(text)
+	case "cwd":
+		dir, _ := os.Getwd()
+		return dir
+	case "uid":
+		return fmt.Sprint(os.Getuid())
+	case "keep":
+		d.kept = text
+	case "kept":
+		return d.kept
+	case "write":
+		if err := os.WriteFile(text, []byte(text), 0o666); err != nil { //nolint:gosec // the umask is what is looked at
+			return err.Error()
+		}
+		return "written"
+	case "read":
+		got, err := os.ReadFile(text)
+		if err != nil {
+			return err.Error()
+		}
+		return string(got)
+	}
+	return ""
 }
 
 // evil says all that a server must not before it answers.

@@ -45,7 +45,7 @@ func (s *linked) initialize(x *exchange) error {
 	}
 	select {
 	case <-n.link.peer.Done():
-		s.failed()
+		s.failed(x)
 	default:
 	}
 	s.later(n.end) // there is no session, or its client has left before it knew
@@ -73,9 +73,10 @@ func (s *linked) open(x *exchange) (*session, error) {
 }
 
 func (s *linked) start(x *exchange, n *session) (*link, error) {
-	s.mu.Lock()
-	wait := s.starts.remaining(s.now())
-	s.mu.Unlock()
+	h := s.home(x)
+	h.mu.Lock()
+	wait := h.starts.remaining(s.now())
+	h.mu.Unlock()
 	if wait > patience {
 		return nil, errBackoff
 	}
@@ -91,17 +92,18 @@ func (s *linked) start(x *exchange, n *session) (*link, error) {
 	l, err := s.launch(x.ctx(), x, mcp.Legacy, n.route, n.over)
 	if err != nil && x.ctx().Err() == nil && !harmless(err) {
 		s.log.Error("server could not be started", "code", s.code, "server", s.name, "cause", err)
-		s.failed()
+		s.failed(x)
 	}
 	return l, err
 }
 
 // failed notes that a session's child did not even begin. One that fails later
 // is its own session's trouble, not that of others.
-func (s *linked) failed() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.starts.fail(s.now(), 0)
+func (s *linked) failed(x *exchange) {
+	h := s.home(x)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.starts.fail(s.now(), 0)
 }
 
 // place puts a session on the list, if its owner may have one more. One that

@@ -125,6 +125,7 @@ type shared struct {
 	backoff backoff
 
 	mu      sync.Mutex
+	starts  backoff   // of sessions' children that do not even begin
 	attempt *attempt  // the latest; nil: none worth asking
 	older   time.Time // until when the server is known to speak the older era only
 }
@@ -163,7 +164,7 @@ func (s *linked) home(x *exchange) *shared {
 	defer s.mu.Unlock()
 	h := s.shared[name]
 	if h == nil {
-		h = &shared{backoff: backoff{first: s.backoff}}
+		h = &shared{backoff: backoff{first: s.backoff}, starts: backoff{first: s.backoff}}
 		s.shared[name] = h
 	}
 	return h

@@ -17,23 +17,32 @@ import (
 // visit gathers what is told about a request when it is over: in the log, in
 // the audit trail and in numbers.
 type visit struct {
-	began  time.Time
-	from   netip.Addr
-	caller *access.Caller
-	call   *mcp.Call
-	x      *exchange
-	passed bool // it was admitted: what comes now is an outcome, not a refusal
-	stream bool // it is an open stream
-	page   bool // a browser lost its way, and gets a page
-	asked  bool // a browser only asked whether it may
-	err    error
+	began   time.Time
+	server  string // whose it is; empty: nobody's
+	from    netip.Addr
+	shared  bool // from is a proxy's
+	caller  *access.Caller
+	call    *mcp.Call
+	x       *exchange
+	counted bool // it was held against the caller's limits
+	written bool // its refusal is in the trail
+	passed  bool // it was admitted: what comes now is an outcome, not a refusal
+	stream  bool // it is an open stream
+	page    bool // a browser lost its way, and gets a page
+	asked   bool // a browser only asked whether it may
+	err     error
+	took    time.Duration // set when it is over
 
-	event [1]audit.Event // room for the usual one
+	// One allocation for all that a request needs.
+	answer   answer
+	exchange exchange
+	event    [1]audit.Event // the usual one
 }
 
 // check asks whether an admitted caller's request may pass, and has it written
 // down if it may.
 func (g *Gateway) check(x *exchange, v *visit) error {
+	v.counted = true
 	if err := g.guard().Check(x.caller, x.call); err != nil {
 		return err
 	}
@@ -67,7 +76,7 @@ func (v *visit) passes(x *exchange) error {
 // events are what the trail says: one for each message of a batch.
 func (v *visit) events(a *answer, r *http.Request, g *Gateway) []audit.Event {
 	base := &v.event[0]
-	*base = audit.Event{Time: v.began, Request: a.id, Server: g.Name, Address: v.from}
+	*base = audit.Event{Time: v.began, Request: a.id, Server: v.server, Address: v.from}
 	if c := v.caller; c != nil {
 		base.Tenant, base.TenantID, base.Subject, base.KeyID = c.TenantName, c.Tenant, c.Subject, c.KeyID
 	}
@@ -89,6 +98,10 @@ func (v *visit) events(a *answer, r *http.Request, g *Gateway) []audit.Event {
 			v.describe(&all[len(all)-1], m, g)
 		}
 	}
+	if len(all) == 0 { // answers alone
+		v.describe(base, &v.call.Messages[0], g)
+		return v.event[:]
+	}
 	return all
 }
 
@@ -109,9 +122,10 @@ func (v *visit) describe(e *audit.Event, m *mcp.Message, g *Gateway) {
 // refused writes down that a request was refused, before the caller learns of
 // it. If that fails, the error becomes that.
 func (g *Gateway) refused(a *answer, r *http.Request, v *visit) {
-	if g.guard().Audit == nil {
+	if g.guard().Audit == nil || v.written {
 		return
 	}
+	v.written = true
 	event := v.events(a, r, g)[0]
 	event.Kind, event.Outcome, event.Took = config.AuditDenied, audit.Refused, time.Since(v.began)
 	if v.caller == nil {
@@ -135,20 +149,22 @@ func (g *Gateway) done(a *answer, v *visit) {
 	if g.guard().Audit == nil {
 		return
 	}
-	ctx, stop := context.WithTimeout(context.WithoutCancel(v.x.ctx()), auditWait)
-	defer stop()
+	ctx := context.Background() // it is over for the client, not for the trail, which bounds its waiting
 	events := v.events(a, v.x.r, g)
 	for i := range events {
 		e := &events[i]
-		e.Status, e.Took, e.Outcome = a.status, time.Since(v.began), audit.OK
-		if v.stream {
-			e.Action = "close"
+		e.Status, e.Took, e.Outcome = a.status, v.took, audit.OK
+		if v.stream { // which began long ago, and that was written down then
+			e.Action, e.Time = "close", v.began.Add(e.Took)
 		}
 		if v.err != nil {
 			e.Outcome = audit.Failed
 			_, e.Code, e.Reason = told(v.err)
-			if v.stream && ended(v.x) != nil {
-				e.Action, e.Outcome = "cut", audit.Cut
+			if ended(v.x) != nil {
+				e.Outcome = audit.Cut
+				if v.stream {
+					e.Action = "cut"
+				}
 			}
 		} else if a.status >= http.StatusBadRequest {
 			e.Outcome = audit.Failed
