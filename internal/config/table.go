@@ -153,7 +153,7 @@ var auditSettings = slices.Concat([]setting{
 
 var adminSettings = slices.Concat([]setting{
 	{key: "listen", field: "Listen", form: formAddress, doc: "`host:port`, a port alone (on 127.0.0.1) or `unix:/path`. Left out: none."},
-	{key: "insecure_external", field: "InsecureExternal", def: "false", doc: "It may listen beyond this machine, though it asks nobody who they are."},
+	{key: "insecure_external", field: "InsecureExternal", def: "false", doc: "It may listen beyond this machine, though it asks nobody who they are. On loopback it answers to the names of loopback only: no web page can read it."},
 }, later("sso", "public_url"))
 
 // enabled reads auth.api_keys.enabled.

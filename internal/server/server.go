@@ -192,7 +192,10 @@ func (r *Running) open(background context.Context) error {
 		if err != nil {
 			return err
 		}
-		d := &ops.Door{Health: r.health, Metrics: r.metrics, Log: r.server.Options.Log}
+		d := &ops.Door{Health: r.health, Metrics: r.metrics, Log: r.server.Options.Log, Local: !slices.ContainsFunc(all, func(l net.Listener) bool {
+			host, _, err := net.SplitHostPort(l.Addr().String())
+			return err != nil || !config.Loopback(host)
+		})}
 		r.ops = newHTTP(requests, d.Handler(), r.server.Options.Log)
 		for _, l := range all {
 			r.Operators = l.Addr().String()

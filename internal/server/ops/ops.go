@@ -7,12 +7,16 @@ package ops
 import (
 	"encoding/json"
 	"log/slog"
+	"net"
 	"net/http"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/config"
 )
 
-// Door serves /-/live, /-/ready and /-/metrics. Every field is required.
+// Door serves /-/live, /-/ready and /-/metrics. Fill it in.
 type Door struct {
 	// Health says why no work should be sent here, and what else is wrong. What
 	// is wrong everywhere at once, such as a mistake in the file that every
@@ -20,6 +24,7 @@ type Door struct {
 	Health  func() (blocking, warnings []string)
 	Metrics *Metrics
 	Log     *slog.Logger
+	Local   bool // it listens on loopback: it goes by loopback's names only
 }
 
 // Handler returns the door.
@@ -35,7 +40,24 @@ func (d *Door) Handler() http.Handler {
 	mux.Handle("GET /-/metrics", promhttp.HandlerFor(d.Metrics.registry, promhttp.HandlerOpts{
 		ErrorLog: slog.NewLogLogger(d.Log.Handler(), slog.LevelError), MaxRequestsInFlight: 4, // a scrape walks every series
 	}))
-	return mux
+	if !d.Local {
+		return mux
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !loopback(r.Host) { // a web page that has its own name lead here (DNS rebinding) could read all
+			w.WriteHeader(http.StatusMisdirectedRequest)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// loopback says whether a Host header names this machine, as seen from itself.
+func loopback(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	return config.Loopback(strings.Trim(host, "[]"))
 }
 
 // state answers a probe.
