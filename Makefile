@@ -3,10 +3,11 @@
 export GOTOOLCHAIN := auto
 FUZZTIME ?= 30s
 RUNS     ?= 1
-COUNT    ?= 20
+COUNT    ?= 5
+DURATION ?= 20m
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check fuzz conformance bench soak
+.PHONY: help run build test check fuzz conformance bench soak storm
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,5 +38,8 @@ bench: ## compare with other proxies; prints one table
 	scripts/setup bench
 	go run ./bench
 
-soak: ## repeat the tests that race, crash and crowd, COUNT times (20)
+soak: ## everything at once, under a seeded plan of faults, for DURATION (20m); RACE=1, ARGS=-h
+	go run ./soak -duration $(DURATION) $(if $(RACE),-race) $(ARGS)
+
+storm: ## repeat the tests that race, crash and crowd, COUNT times (5)
 	go test -race -timeout 60m -count=$(COUNT) -run 'Race|Concurrent|Storm|Flood|AtOnce|Survive|Crash|Many|Kill|Orphan|SQLite' ./internal/...

@@ -45,7 +45,7 @@ func floors() []floor {
 		{"store", []string{"internal/store/..."}, []string{"units", "library", "nouns", "store"}},
 		{"tools", []string{"internal/demo"}, []string{"units", "words", "library"}},
 		{"assembly", []string{"internal/server", "cmd/gatehouse"}, []string{"*"}},
-		{"proof", []string{"internal/e2e/...", "bench/..."}, []string{"*"}},
+		{"proof", []string{"internal/e2e/...", "bench/...", "soak"}, []string{"*"}},
 		{"examples", []string{"examples/..."}, nil}, // what others write: they have nothing of ours
 	}
 }
@@ -59,7 +59,7 @@ type ban struct {
 }
 
 func bans() []ban {
-	proof := []string{"internal/e2e/...", "bench/..."}
+	proof := []string{"internal/e2e/...", "bench/...", "soak"}
 	may := func(dirs ...string) []string { return append(dirs, proof...) }
 	return []ban{
 		{"github.com/stretchr/testify/", nil, true, "tests speak the standard library"},
@@ -67,7 +67,7 @@ func bans() []ban {
 		{"go.uber.org/mock/", nil, true, "a fake is ten lines in the test that needs it"},
 		{"github.com/pkg/errors", nil, true, "errors are wrapped with %w"},
 		{"math/rand", nil, false, "randomness is crypto/rand"},
-		{"math/rand/v2", []string{"bench/..."}, false, "randomness is crypto/rand"},
+		{"math/rand/v2", []string{"bench/...", "soak"}, false, "randomness is crypto/rand"},
 		{"log", proof, false, "logging is log/slog"},
 		{"expvar", nil, true, "it publishes on the global mux"},
 		{"net/http/pprof", nil, true, "it publishes on the global mux"},

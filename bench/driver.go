@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/http/httputil"
 	"strconv"
 	"time"
@@ -24,40 +26,112 @@ const (
 type caller struct {
 	nc   net.Conn
 	in   *bufio.Reader
+	mux  http.RoundTripper // HTTP/2 on the connection; nil: HTTP/1.1
+	to   *target
 	id   string
+	key  string // empty: nobody asks for one
 	sent []byte // the request to the tool "echo"
+	call []byte // its body
 	want []byte // its answer's body
 	body []byte
 }
 
 // dial connects the nth caller of a peer.
 func dial(ctx context.Context, t *target, n int) (*caller, error) {
-	var d net.Dialer
+	// As many machines as keys: what is open from one address is bounded.
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(1+n/perKey%100))}}
 	nc, err := d.DialContext(ctx, "tcp", t.address)
 	if err != nil {
 		return nil, err
 	}
-	c := &caller{nc: nc, in: bufio.NewReaderSize(nc, 2048), id: strconv.Itoa(1000000 + n)}
-	c.sent = c.request(t, n, fmt.Sprintf(echoCall, c.id))
+	c := &caller{nc: nc, to: t, id: strconv.Itoa(1000000 + n)}
+	if len(t.keys) > 0 {
+		c.key = t.keys[n/perKey%len(t.keys)]
+	}
+	if t.tls != nil {
+		if err := c.secure(ctx); err != nil {
+			nc.Close()
+			return nil, err
+		}
+	}
+	c.in = bufio.NewReaderSize(c.nc, 2048)
+	c.call = fmt.Appendf(nil, echoCall, c.id)
+	c.sent = c.request(c.call)
 	c.want = answer(nil, []byte(c.id), []byte(echoed))
 	return c, nil
 }
 
-func (c *caller) request(t *target, n int, body string) []byte {
-	auth := ""
-	if len(t.keys) > 0 {
-		auth = "Authorization: Bearer " + t.keys[n/perKey%len(t.keys)] + "\r\n"
+// secure brings the connection through its handshake.
+func (c *caller) secure(ctx context.Context) error {
+	protocol := "http/1.1"
+	if c.to.mux {
+		protocol = "h2"
 	}
-	return fmt.Appendf(nil, "POST /mcp HTTP/1.1\r\nHost: %s\r\n%sContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\n"+
-		"MCP-Protocol-Version: 2025-11-25\r\nContent-Length: %d\r\n\r\n%s", t.address, auth, len(body), body)
-}
-
-// call makes one call and checks its answer.
-func (c *caller) call() error {
-	if _, err := c.nc.Write(c.sent); err != nil {
+	s := tls.Client(c.nc, &tls.Config{RootCAs: c.to.tls.trust, ServerName: "127.0.0.1", NextProtos: []string{protocol}})
+	if err := s.HandshakeContext(ctx); err != nil {
 		return err
 	}
-	body, err := c.head()
+	if got := s.ConnectionState().NegotiatedProtocol; got != protocol && (c.to.mux || got != "") {
+		return fmt.Errorf("got protocol %q, want %q", got, protocol)
+	}
+	c.nc = s
+	if c.to.mux {
+		only := &http.Protocols{}
+		only.SetHTTP2(true)
+		c.mux = &http.Transport{
+			Protocols: only, DisableCompression: true,
+			DialTLSContext: func(context.Context, string, string) (net.Conn, error) { return s, nil },
+		}
+	}
+	return nil
+}
+
+func (c *caller) request(body []byte) []byte {
+	auth := ""
+	if c.key != "" {
+		auth = "Authorization: Bearer " + c.key + "\r\n"
+	}
+	return fmt.Appendf(nil, "POST /mcp HTTP/1.1\r\nHost: %s\r\n%sContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\n"+
+		"MCP-Protocol-Version: 2025-11-25\r\nContent-Length: %d\r\n\r\n%s", c.to.address, auth, len(body), body)
+}
+
+// ask sends a request, in both forms, and returns the body of a good answer.
+func (c *caller) ask(sent, body []byte) (io.Reader, error) {
+	if c.mux != nil {
+		return c.askMux(body)
+	}
+	if _, err := c.nc.Write(sent); err != nil {
+		return nil, err
+	}
+	return c.head()
+}
+
+// askMux asks over HTTP/2.
+func (c *caller) askMux(body []byte) (io.Reader, error) {
+	r, err := http.NewRequest(http.MethodPost, "https://"+c.to.address+"/mcp", bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if c.key != "" {
+		r.Header["Authorization"] = []string{"Bearer " + c.key}
+	}
+	r.Header["Content-Type"] = []string{"application/json"}
+	r.Header["Accept"] = []string{"application/json, text/event-stream"}
+	r.Header["Mcp-Protocol-Version"] = []string{"2025-11-25"}
+	res, err := c.mux.RoundTrip(r)
+	switch {
+	case err != nil:
+		return nil, err
+	case res.ProtoMajor != 2 || res.StatusCode != http.StatusOK:
+		res.Body.Close()
+		return nil, fmt.Errorf("got %s %s, want HTTP/2 and 200", res.Proto, res.Status)
+	}
+	return res.Body, nil
+}
+
+// echo makes one call and checks its answer.
+func (c *caller) echo() error {
+	body, err := c.ask(c.sent, c.call)
 	if err != nil {
 		return err
 	}
@@ -134,11 +208,9 @@ func (t trailed) Read(p []byte) (int, error) {
 }
 
 // listen asks for a stream of events, and calls each with the number of every one.
-func (c *caller) listen(t *target, n int, every time.Duration, each func()) error {
-	if _, err := c.nc.Write(c.request(t, n, fmt.Sprintf(tickCall, c.id, every.Microseconds()))); err != nil {
-		return err
-	}
-	body, err := c.head()
+func (c *caller) listen(every time.Duration, each func()) error {
+	call := fmt.Appendf(nil, tickCall, c.id, every.Microseconds())
+	body, err := c.ask(c.request(call), call)
 	if err != nil {
 		return err
 	}
@@ -166,5 +238,5 @@ func askOnce(ctx context.Context, t *target) error {
 		return err
 	}
 	defer c.nc.Close()
-	return c.call()
+	return c.echo()
 }

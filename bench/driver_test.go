@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -43,7 +44,7 @@ func TestCallIsChecked(t *testing.T) {
 			}
 			defer c.nc.Close()
 			for range 3 { // on one connection
-				if err := c.call(); (err == nil) != tt.good {
+				if err := c.echo(); (err == nil) != tt.good {
 					t.Fatalf("got %v, want an error: %v", err, !tt.good)
 				}
 				if !tt.good {
@@ -61,7 +62,7 @@ func TestEventsAreCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := 0
-	err = c.listen(to, 0, time.Millisecond, func() {
+	err = c.listen(time.Millisecond, func() {
 		if n++; n == 20 {
 			c.nc.Close()
 		}
@@ -85,20 +86,79 @@ func keyed(next http.HandlerFunc) http.HandlerFunc {
 }
 
 func TestReport(t *testing.T) {
-	g, key := &peer{name: nameG}, &peer{name: nameKey}
+	g, key := &peer{name: nameG}, &peer{name: nameAudit, over: nameG, adds: "everything"}
 	r := newReport([]*peer{g, key})
 	for i, v := range []float64{100, 300, 200} {
 		r.add(g, rowCPU, v)
 		r.add(key, rowCPU, v*[]float64{0.5, 0.7, 0.6}[i])
 	}
-	if got := r.ratio(nameKey, nameG, rowCPU); got != 0.6 {
+	if got := r.ratio(nameAudit, nameG, rowCPU); got != 0.6 {
 		t.Errorf("got %v, want the median of the rounds' ratios, 0.6", got)
 	}
 	var b strings.Builder
 	r.print(&b)
-	for _, want := range []string{"120 [50.0–210]", "≤ 0.60 ✓", "≤ 0.40 ✗"} {
+	for _, want := range []string{"120 [50.0–210]", "≤ 0.60 ✓", "≤ 0.40 ✗", "everything", "-80.0 [-90.0–-50.0]"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("got a table without %q:\n%s", want, b.String())
+		}
+	}
+	if err := r.sound(); err != nil {
+		t.Errorf("got %v without an error", err)
+	}
+	r.errors(key, 1)
+	if r.sound() == nil {
+		t.Error("a wrong answer does not void the figures")
+	}
+}
+
+func TestCallOverTLS(t *testing.T) {
+	c, err := newCertificate(t.TempDir(), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewUnstartedServer(http.HandlerFunc(echo))
+	s.EnableHTTP2 = true
+	pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
+	s.StartTLS()
+	defer s.Close()
+	for _, mux := range []bool{false, true} {
+		to := &target{address: s.Listener.Addr().String(), tls: c, mux: mux}
+		c, err := dial(t.Context(), to, 2*perKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			if err := c.echo(); err != nil {
+				t.Errorf("HTTP/2 %v: %v", mux, err)
+			}
+		}
+		n := 0
+		if err := c.listen(time.Millisecond, func() {
+			if n++; n == 20 {
+				c.nc.Close()
+			}
+		}); err == nil || n != 20 {
+			t.Errorf("HTTP/2 %v: got %d events and %v, want 20 and then the end", mux, n, err)
+		}
+	}
+}
+
+// Every peer that is compared with another is compared with one that there is.
+func TestPeersAreComparedWithPeers(t *testing.T) {
+	known := map[string]bool{"": true}
+	for _, p := range allPeers() {
+		if known[p.name] {
+			t.Errorf("two peers are called %q", p.name)
+		}
+		known[p.name] = true
+	}
+	for _, p := range allPeers() {
+		if !known[p.over] || !known[p.g] || !known[p.n] {
+			t.Errorf("%q is compared with %q, %q, %q", p.name, p.over, p.g, p.n)
 		}
 	}
 }

@@ -1,79 +1,107 @@
 package main
 
 import (
-	"crypto"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/sha256"
-	"crypto/x509"
-	"encoding/base64"
+	"bytes"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
-	"net/url"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"time"
 )
 
-// perKey is how many streams are opened with one key: Gatehouse bounds them.
+// perKey is how many streams are opened with one key, and from one address:
+// Gatehouse bounds them.
 const perKey = 1000
 
-// gatehouse starts Gatehouse, again with the same keys on the same state.
+// gatehouse is Gatehouse with some of its features. It is started again with
+// the same keys on the same state.
 type gatehouse struct {
-	tools string // what the keys may call; empty: everything
-	keys  []string
+	tools    string // what the keys may call; empty: everything
+	rules    bool   // a hundred of them
+	limits   bool   // of every kind, high enough for everybody to pass
+	audit    bool   // of calls; refusals always are
+	strict   bool   // calls are on disk before they are forwarded
+	log      bool   // a line for each request, in a file
+	identity string // what the server is told of callers: headers or jwt
+	tls      bool
+	mux      bool // asked over HTTP/2
+
+	keys map[string][]string // by configuration
 }
 
-// start starts Gatehouse as scripts do. The first start on a state makes keys.
+// identities are the headers by which the server knows that it was told.
+var identities = map[string]string{"headers": "X-Gatehouse-Subject", "jwt": "X-Gatehouse-Identity"}
+
+// start serves a configuration as a service manager would. The first start on a
+// state makes keys, and checks that the features are on which are to be measured.
 func (g *gatehouse) start(y *yard, dir string) (*target, error) {
-	p, err := start(y.ctx, y.dir, y.proxies, y.binary,
-		"up", "--json", "--listen", "127.0.0.1:0", "--state", dir, "http://"+y.echo+"/mcp")
+	file, err := g.configure(y, dir)
 	if err != nil {
 		return nil, err
 	}
-	t := &target{programs: []*program{p}}
-	if err := g.ready(y, dir, t); err != nil {
+	args := []string{y.binary, "serve", "--json", "-c", file}
+	if !g.log {
+		args = append(args, "--quiet")
+	}
+	p, err := start(y.ctx, y.dir, y.proxies, args...)
+	if err != nil {
+		return nil, err
+	}
+	t := &target{programs: []*program{p}, mux: g.mux}
+	if g.tls {
+		t.tls = y.certificate
+	}
+	if err := g.ready(y, file, t); err != nil {
 		t.stop()
-		return nil, fmt.Errorf("gatehouse up: %w", err)
+		return nil, fmt.Errorf("gatehouse serve: %w", err)
 	}
 	return t, nil
 }
 
+// configure writes the configuration, which the state lies beside.
+func (g *gatehouse) configure(y *yard, dir string) (string, error) {
+	var others []string
+	for i := range 97 {
+		others = append(others, fmt.Sprintf("tool_%d", i))
+	}
+	return configure(dir, "gatehouse.yaml", map[string]any{
+		"Echo": y.echo, "Expect": identities[g.identity], "Identity": g.identity, "Others": others,
+		"Rules": g.rules, "Limits": g.limits, "Audit": g.audit, "Strict": g.strict, "TLS": g.tls, "Certificate": y.certificate,
+	})
+}
+
 // ready waits for the line that Gatehouse prints once it serves.
-func (g *gatehouse) ready(y *yard, dir string, t *target) error {
+func (g *gatehouse) ready(y *yard, file string, t *target) error {
 	line, err := t.programs[0].line(20 * time.Second)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %s", err, t.programs[0].tail())
 	}
 	var ready struct {
-		URL string  `json:"url"`
-		Key *string `json:"key"`
+		Listen string `json:"listen"`
 	}
-	if err := json.Unmarshal([]byte(line), &ready); err != nil {
+	if err := json.Unmarshal([]byte(line), &ready); err != nil || ready.Listen == "" {
 		return fmt.Errorf("%q: %w", line, err)
 	}
-	u, err := url.Parse(ready.URL)
-	if err != nil {
+	t.address = ready.Listen
+	if t.keys = g.keys[file]; t.keys != nil {
+		return nil
+	}
+	if t.keys, err = g.create(y, file); err != nil {
 		return err
 	}
-	t.address = u.Host
-	if ready.Key != nil {
-		if g.keys, err = g.create(y, dir, *ready.Key); err != nil {
-			return err
-		}
+	if g.keys == nil {
+		g.keys = map[string][]string{}
 	}
-	t.keys = g.keys
-	return nil
+	g.keys[file] = t.keys
+	return g.prove(y, filepath.Dir(file), t)
 }
 
 // create makes keys for all the streams that will be opened.
-func (g *gatehouse) create(y *yard, dir, first string) ([]string, error) {
+func (g *gatehouse) create(y *yard, file string) ([]string, error) {
 	var keys []string
-	if g.tools == "" {
-		keys = append(keys, first)
-	}
 	for n := 0; n == 0 || len(keys) < (y.streams+perKey-1)/perKey; n++ {
-		args := []string{"key", "create", "--json", "--state", dir, "--name", fmt.Sprintf("bench-%d", n)}
+		args := []string{"key", "create", "--json", "-c", file, "--name", fmt.Sprintf("bench-%d", n)}
 		if g.tools != "" {
 			args = append(args, "--tools", g.tools)
 		}
@@ -92,24 +120,38 @@ func (g *gatehouse) create(y *yard, dir, first string) ([]string, error) {
 	return keys, nil
 }
 
-// newToken returns a JWT signed with RS256, good for a day, and the key to
-// verify it with.
-func newToken(now time.Time) (token string, public []byte, err error) {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		return "", nil, err
+// prove makes a call and looks for what it has to leave behind, and must not:
+// a feature that is off by mistake would be measured as a cheap one.
+func (g *gatehouse) prove(y *yard, dir string, t *target) error {
+	if err := askOnce(y.ctx, t); err != nil {
+		return err
 	}
-	der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
-	if err != nil {
-		return "", nil, err
+	for _, p := range []struct {
+		what, file string
+		line       string
+		want       bool
+	}{
+		{"the audit trail", filepath.Join(dir, "audit.jsonl"), `"kind":"tool_call"`, g.audit},
+		{"a call that is announced in the audit trail", filepath.Join(dir, "audit.jsonl"), `"kind":"tool_call","phase":"intent"`, g.strict},
+		{"the log of requests", t.programs[0].log, `"msg":"request"`, g.log},
+	} {
+		if got := appears(p.file, p.line, p.want); got != p.want {
+			return fmt.Errorf("%s: got %v, want %v, in %s", p.what, got, p.want, p.file)
+		}
 	}
-	b64 := base64.RawURLEncoding.EncodeToString
-	claims := fmt.Sprintf(`{"iss":"https://issuer.example","sub":"bench","aud":"https://mcp.example/mcp","exp":%d}`, now.Add(24*time.Hour).Unix())
-	text := b64([]byte(`{"alg":"RS256","typ":"at+jwt","kid":"1"}`)) + "." + b64([]byte(claims))
-	sum := sha256.Sum256([]byte(text))
-	signature, err := rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, sum[:])
-	if err != nil {
-		return "", nil, err
+	return nil
+}
+
+// appears waits for a text in a file, and if it shall not be there, a while.
+func appears(file, text string, want bool) bool {
+	patience := 200 * time.Millisecond
+	if want {
+		patience = 5 * time.Second
 	}
-	return text + "." + b64(signature), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), nil
+	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		b, _ := os.ReadFile(file) // it may not be there yet
+		if found := bytes.Contains(b, []byte(text)); found || time.Since(began) > patience {
+			return found
+		}
+	}
 }

@@ -26,6 +26,7 @@ type settings struct {
 	rounds   int
 	window   time.Duration  // of one measurement
 	streams  int            // idle ones
+	all      bool           // every phase of every peer
 	patience time.Duration  // in all, for measuring again what others disturbed
 	only     *regexp.Regexp // peers
 	phases   *regexp.Regexp
@@ -44,10 +45,11 @@ func main() {
 	}
 	everything := regexp.MustCompile("")
 	s := settings{only: everything, phases: everything}
-	flag.IntVar(&s.rounds, "rounds", 7, "interleaved `rounds`")
+	flag.IntVar(&s.rounds, "rounds", 5, "interleaved `rounds`")
 	flag.DurationVar(&s.window, "window", 1500*time.Millisecond, "`length` of one measurement")
-	flag.DurationVar(&s.patience, "patience", 90*time.Second, "`time` for measuring again what other programs disturbed")
+	flag.DurationVar(&s.patience, "patience", 45*time.Second, "`time` for measuring again what other programs disturbed")
 	flag.IntVar(&s.streams, "streams", 5000, "`number` of idle streams to weigh")
+	flag.BoolVar(&s.all, "all", false, "measure more than throughput of every peer, which takes long")
 	flag.StringVar(&s.results, "json", filepath.Join("dist", "bench.json"), "`file` for all samples")
 	flag.StringVar(&s.binary, "binary", "", "a gatehouse `program` to measure instead of building one")
 	expression := func(to **regexp.Regexp) func(string) error {
@@ -56,7 +58,7 @@ func main() {
 			return err
 		}
 	}
-	flag.Func("only", "measure peers that match this `expression`; no proxy, G and N always are", expression(&s.only))
+	flag.Func("only", "measure peers that match this `expression`, and those that they are compared with", expression(&s.only))
 	flag.Func("phases", "measure what matches this `expression`, of throughput, latency, events and fresh", expression(&s.phases))
 	flag.IntVar(&s.proxies, "proxy-core", unpinned, "`core` of the proxies; chosen when left out")
 	flag.IntVar(&s.driver, "driver-core", -1, "`core` of driver and server; chosen when left out")
@@ -151,7 +153,7 @@ func run(ctx context.Context, s settings) (err error) {
 	}
 	r.facts(y, time.Since(began))
 	r.print(os.Stdout)
-	return r.save(s.results)
+	return errors.Join(r.save(s.results), r.sound())
 }
 
 // raiseLimit takes all the files this process may have open; those it starts inherit that.

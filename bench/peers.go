@@ -2,9 +2,7 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"embed"
-	"fmt"
 	"os"
 	"path/filepath"
 	"text/template"
@@ -15,14 +13,19 @@ import (
 type peer struct {
 	name  string
 	start func(y *yard, dir string) (*target, error) // nil: the server itself
-	again bool                                       // another row of a program whose start and memory are known
+	brief bool                                       // only its throughput is measured, unless -all is given
+	g, n  string                                     // the peers it is compared with as G and N; empty: those without TLS
+	over  string                                     // the peer to which it adds one feature; empty: it is none of Gatehouse's
+	adds  string                                     // the feature
 }
 
 // target is a started peer.
 type target struct {
 	address  string
-	programs []*program // the proxy and its helpers
-	keys     []string   // credentials, each for at most perKey streams; empty: nobody asks for one
+	programs []*program   // the proxy and its helpers
+	keys     []string     // credentials, each for at most perKey streams; empty: nobody asks for one
+	tls      *certificate // its own; nil: it speaks plain HTTP
+	mux      bool         // it is spoken to in HTTP/2
 }
 
 func (t *target) stop() {
@@ -44,107 +47,59 @@ const (
 	nameDirect = "no proxy"
 	nameG      = "Go httputil.ReverseProxy, tuned (G)"
 	nameN      = "nginx proxy_pass (N)"
+	nameGTLS   = "G with TLS"
+	nameNTLS   = "N with TLS"
+	nameGMux   = "G with TLS, HTTP/2"
+	nameNMux   = "N with TLS, HTTP/2"
 	nameOwn    = "Gatehouse's forwarding, no checks"
 	nameKey    = "Gatehouse, key"
-	nameNarrow = "Gatehouse, key with tool patterns"
+	nameRules  = "Gatehouse, key, rules"
+	nameLimits = "Gatehouse, key, rules, limits"
+	nameAudit  = "Gatehouse, key, rules, limits, audit"
+	nameLog    = "Gatehouse, key, rules, limits, audit, log"
+	nameProd   = "Gatehouse, production: all that with TLS"
+
+	nameProdMux = "Gatehouse, production, HTTP/2"
 )
 
+// allPeers are the rows. Each of Gatehouse's has one feature more than another,
+// so that the difference is what the feature costs.
 func allPeers() []*peer {
+	gate := func(name, over, adds string, g gatehouse) *peer {
+		return &peer{name: name, start: g.start, over: over, adds: adds, brief: name != nameAudit && name != nameProd}
+	}
+	all := gatehouse{rules: true, limits: true, audit: true, log: true}
+	strict, headers, jwt, secure, muxed := all, all, all, all, all
+	strict.strict, headers.identity, jwt.identity, secure.tls, muxed.tls, muxed.mux = true, "headers", "jwt", true, true, true
 	return []*peer{
 		{name: nameDirect},
 		{name: nameG, start: self("reverseproxy")},
-		{name: nameN, start: nginx(false)},
-		{name: "nginx auth_request → Go key check", start: nginx(true)},
-		{name: "HAProxy jwt_verify RS256", start: haproxy},
+		{name: nameN, start: (&nginx{}).start},
+		{name: "nginx auth_request → Go key check", start: (&nginx{check: true}).start, brief: true},
+		{name: "HAProxy jwt_verify RS256", start: haproxy, brief: true},
 		{name: nameOwn, start: self("forward")},
-		{name: nameKey, start: (&gatehouse{}).start},
-		{name: nameNarrow, start: (&gatehouse{tools: "echo,tick*,get_*,list_*"}).start, again: true},
+		gate(nameKey, nameOwn, "key, strict reading, numbers", gatehouse{}),
+		gate("Gatehouse, key with patterns", nameOwn, "the same, of 4 patterns", gatehouse{tools: "echo,tick*,get_*,list_*"}),
+		gate(nameRules, nameKey, "100 rules", gatehouse{rules: true}),
+		gate(nameLimits, nameRules, "4 rates", gatehouse{rules: true, limits: true}),
+		gate(nameAudit, nameLimits, "audit of calls", gatehouse{rules: true, limits: true, audit: true}),
+		gate(nameLog, nameAudit, "a log line for each call", all),
+		gate("Gatehouse, …, log, audit.strict", nameLog, "calls are on disk before", strict),
+		gate("Gatehouse, …, log, identity headers", nameLog, "identity headers", headers),
+		gate("Gatehouse, …, log, identity JWT", nameLog, "identity JWT, ES256", jwt),
+		{name: nameGTLS, start: secured(self("reverseproxy-tls")), g: nameGTLS, n: nameNTLS},
+		{name: nameNTLS, start: secured((&nginx{tls: true}).start), g: nameGTLS, n: nameNTLS},
+		compared(gate(nameProd, nameLog, "TLS", secure), nameGTLS, nameNTLS),
+		{name: nameGMux, start: muxes(self("reverseproxy-tls")), g: nameGMux, n: nameNMux, brief: true},
+		{name: nameNMux, start: muxes((&nginx{tls: true}).start), g: nameGMux, n: nameNMux, brief: true},
+		compared(gate(nameProdMux, nameProd, "HTTP/2 in place of HTTP/1.1", muxed), nameGMux, nameNMux),
 	}
 }
 
-// yard is where the peers run.
-type yard struct {
-	settings
-	ctx   context.Context
-	dir   string
-	peers []*peer
-	up    map[*peer]*target // started for the phases that interleave
-	echo  string            // address of the MCP server
-	echoP *program
-
-	measured time.Duration // in all, and of it:
-	foreign  time.Duration // what others took of the proxies' core
-}
-
-// open starts the server and every peer, and has each answer once.
-func (y *yard) open() (err error) {
-	for _, p := range allPeers() {
-		if p.name == nameDirect || p.name == nameG || p.name == nameN || y.only.MatchString(p.name) {
-			y.peers = append(y.peers, p)
-		}
-	}
-	if y.echo, err = freeAddress(); err != nil {
-		return err
-	}
-	if y.echoP, err = y.self(y.driver, "echo", y.echo); err != nil {
-		return err
-	}
-	y.up = map[*peer]*target{}
-	for i, p := range y.peers {
-		dir := filepath.Join(y.dir, fmt.Sprint(i))
-		t, err := y.begin(p, dir)
-		if err != nil {
-			return fmt.Errorf("%s: %w", p.name, err)
-		}
-		y.up[p] = t
-		fmt.Fprintf(os.Stderr, "bench: %s is up\n", p.name)
-	}
-	return nil
-}
-
-// begin starts a peer in a directory and waits for its first right answer.
-func (y *yard) begin(p *peer, dir string) (*target, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	t := &target{address: y.echo}
-	if p.start != nil {
-		var err error
-		if t, err = p.start(y, dir); err != nil {
-			return nil, err
-		}
-	}
-	return t, y.await(t)
-}
-
-// await asks until the answer is right.
-func (y *yard) await(t *target) error {
-	deadline := time.Now().Add(10 * time.Second)
-	for {
-		err := askOnce(y.ctx, t)
-		if err == nil || time.Now().After(deadline) || y.ctx.Err() != nil {
-			return err
-		}
-		time.Sleep(200 * time.Microsecond)
-	}
-}
-
-func (y *yard) stopAll() {
-	for _, t := range y.up {
-		t.stop()
-	}
-	if y.echoP != nil {
-		y.echoP.stop()
-	}
-}
-
-// self starts this program in another role.
-func (y *yard) self(core int, role ...string) (*program, error) {
-	path, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	return start(y.ctx, y.dir, core, append([]string{path}, role...)...)
+// compared says whom a peer is compared with.
+func compared(p *peer, g, n string) *peer {
+	p.g, p.n = g, n
+	return p
 }
 
 // self returns how a peer that this program plays is started.
@@ -154,8 +109,30 @@ func self(role string) func(*yard, string) (*target, error) {
 		if err != nil {
 			return nil, err
 		}
-		p, err := y.self(y.proxies, role, address, y.echo)
+		p, err := y.self(y.proxies, role, address, y.echo, y.certificate.Cert, y.certificate.Key)
 		return &target{address: address, programs: []*program{p}}, err
+	}
+}
+
+// secured returns how a peer is started that is asked over TLS.
+func secured(begin func(*yard, string) (*target, error)) func(*yard, string) (*target, error) {
+	return func(y *yard, dir string) (*target, error) {
+		t, err := begin(y, dir)
+		if err == nil {
+			t.tls = y.certificate
+		}
+		return t, err
+	}
+}
+
+// muxes returns how a peer is started that is asked over HTTP/2.
+func muxes(begin func(*yard, string) (*target, error)) func(*yard, string) (*target, error) {
+	return func(y *yard, dir string) (*target, error) {
+		t, err := secured(begin)(y, dir)
+		if err == nil {
+			t.mux = true
+		}
+		return t, err
 	}
 }
 
@@ -176,38 +153,41 @@ func configure(dir, name string, data map[string]any) (string, error) {
 	return path, os.WriteFile(path, b.Bytes(), 0o600)
 }
 
-// nginx returns how nginx is started, with or without a check of keys.
-func nginx(check bool) func(*yard, string) (*target, error) {
-	return func(y *yard, dir string) (*target, error) {
-		address, err := freeAddress()
-		if err != nil {
-			return nil, err
-		}
-		t := &target{address: address}
-		data := map[string]any{"Root": os.Getuid() == 0, "Dir": dir, "Address": address, "Echo": y.echo}
-		if check {
-			t.keys = []string{"a-key-that-is-as-long-as-one-of-gatehouse-0000000000000000000000000000"}
-			at, err := freeAddress()
-			if err != nil {
-				return nil, err
-			}
-			helper, err := y.self(y.proxies, "keycheck", at, t.keys[0])
-			if err != nil {
-				return nil, err
-			}
-			t.programs = append(t.programs, helper)
-			data["Check"] = at
-		}
-		path, err := configure(dir, "nginx.conf", data)
-		if err != nil {
-			return nil, err
-		}
-		p, err := start(y.ctx, y.dir, y.proxies, "nginx", "-p", dir, "-e", "stderr", "-c", path)
-		if err == nil {
-			t.programs = append(t.programs, p)
-		}
-		return t, err
+// nginx is nginx with a check of keys, or with TLS, or plain.
+type nginx struct{ check, tls bool }
+
+func (n *nginx) start(y *yard, dir string) (*target, error) {
+	address, err := freeAddress()
+	if err != nil {
+		return nil, err
 	}
+	t := &target{address: address}
+	data := map[string]any{"Root": os.Getuid() == 0, "Dir": dir, "Address": address, "Echo": y.echo}
+	if n.tls {
+		data["TLS"] = y.certificate
+	}
+	if n.check {
+		t.keys = []string{"a-key-that-is-as-long-as-one-of-gatehouse-0000000000000000000000000000"}
+		at, err := freeAddress()
+		if err != nil {
+			return nil, err
+		}
+		helper, err := y.self(y.proxies, "keycheck", at, t.keys[0])
+		if err != nil {
+			return nil, err
+		}
+		t.programs = append(t.programs, helper)
+		data["Check"] = at
+	}
+	path, err := configure(dir, "nginx.conf", data)
+	if err != nil {
+		return nil, err
+	}
+	p, err := start(y.ctx, y.dir, y.proxies, "nginx", "-p", dir, "-e", "stderr", "-c", path)
+	if err == nil {
+		t.programs = append(t.programs, p)
+	}
+	return t, err
 }
 
 // haproxy starts HAProxy, which lets holders of a JWT through.

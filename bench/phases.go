@@ -25,6 +25,9 @@ const (
 func (y *yard) round(phase string, n int, measure func(*peer, *target) error) error {
 	fmt.Fprintf(os.Stderr, "bench: %s, round %d of %d\n", phase, n+1, y.rounds)
 	for _, p := range y.peers {
+		if p.brief && !y.all && phase != "throughput" {
+			continue
+		}
 		if err := measure(p, y.up[p]); err != nil {
 			return fmt.Errorf("%s of %s: %w", phase, p.name, err)
 		}
@@ -132,7 +135,7 @@ func throughput(y *yard, r *report) error {
 		if err := y.round("throughput", n, func(p *peer, t *target) error {
 			k := y.crowd(t, callers, func(k *crowd, c *caller, _ int) error {
 				for {
-					if err := c.call(); err != nil {
+					if err := c.echo(); err != nil {
 						return err
 					}
 					k.count.Add(1)
@@ -167,7 +170,7 @@ func latency(y *yard, r *report) error {
 				for {
 					<-turn.C
 					began := time.Now()
-					if err := c.call(); err != nil {
+					if err := c.echo(); err != nil {
 						return err
 					}
 					mu.Lock()
@@ -199,8 +202,8 @@ func events(y *yard, r *report) error {
 			if p.start == nil {
 				return nil
 			}
-			k := y.crowd(t, eventers, func(k *crowd, c *caller, n int) error {
-				return c.listen(t, n, eventEvery, func() { k.count.Add(1) })
+			k := y.crowd(t, eventers, func(k *crowd, c *caller, _ int) error {
+				return c.listen(eventEvery, func() { k.count.Add(1) })
 			})
 			m, err := y.during(t, &k.count)
 			r.errors(p, k.leave())
@@ -221,7 +224,7 @@ func events(y *yard, r *report) error {
 // answers, what it weighs, and what a silent stream adds.
 func fresh(y *yard, r *report) error {
 	for i, p := range y.peers {
-		if p.start == nil || p.again {
+		if p.start == nil || p.brief && !y.all {
 			continue
 		}
 		fmt.Fprintf(os.Stderr, "bench: start and memory of %s\n", p.name)
@@ -257,11 +260,11 @@ func weigh(y *yard, r *report, p *peer, t *target) error {
 	}
 	r.add(p, rowIdle, float64(idle)/(1<<20))
 	places := make(chan bool, 64) // how many connect at a time
-	k := y.crowd(t, y.streams, func(k *crowd, c *caller, n int) error {
+	k := y.crowd(t, y.streams, func(k *crowd, c *caller, _ int) error {
 		places <- true
 		began := sync.OnceFunc(func() { <-places; k.count.Add(1) })
 		defer began()
-		return c.listen(t, n, 0, began)
+		return c.listen(0, began)
 	})
 	for wait := time.Now(); k.count.Load() < int64(y.streams) && k.errors.Load() == 0 && time.Since(wait) < time.Minute; {
 		time.Sleep(10 * time.Millisecond)

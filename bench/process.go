@@ -19,6 +19,7 @@ import (
 type program struct {
 	cmd    *exec.Cmd
 	stdout *bufio.Reader
+	log    string        // file of what it says on stderr
 	done   chan struct{} // closed when it has ended
 }
 
@@ -33,7 +34,7 @@ func start(ctx context.Context, dir string, core int, args ...string) (*program,
 		return nil, err
 	}
 	defer log.Close()
-	p := &program{cmd: exec.CommandContext(ctx, args[0], args[1:]...), done: make(chan struct{})}
+	p := &program{cmd: exec.CommandContext(ctx, args[0], args[1:]...), log: log.Name(), done: make(chan struct{})}
 	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
 	p.cmd.Stderr = log
 	p.cmd.Env = append(os.Environ(), "GOMAXPROCS=")
@@ -83,6 +84,12 @@ func (p *program) line(within time.Duration) (string, error) {
 	case <-time.After(within):
 		return "", fmt.Errorf("no line within %v", within)
 	}
+}
+
+// tail returns the end of what the program has said on stderr.
+func (p *program) tail() string {
+	b, _ := os.ReadFile(p.log)
+	return string(bytes.TrimSpace(b[max(0, len(b)-500):]))
 }
 
 // freeAddress returns an address nobody listens on at the moment.

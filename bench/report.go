@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -32,10 +33,12 @@ type report struct {
 	Samples map[string]map[string][]float64 // by peer, by row
 	Errors  map[string]int64
 	Facts   map[string]any
+
+	peers []*peer
 }
 
 func newReport(peers []*peer) *report {
-	r := &report{Samples: map[string]map[string][]float64{}, Errors: map[string]int64{}, Facts: map[string]any{}}
+	r := &report{Samples: map[string]map[string][]float64{}, Errors: map[string]int64{}, Facts: map[string]any{}, peers: peers}
 	for _, p := range peers {
 		r.Peers = append(r.Peers, p.name)
 		r.Samples[p.name] = map[string][]float64{}
@@ -111,65 +114,102 @@ func short(v float64) string {
 	return fmt.Sprintf("%.2f", v)
 }
 
-// print writes the table.
+// print writes the tables.
 func (r *report) print(w io.Writer) {
-	fmt.Fprintf(w, "%d callers; medians [extremes] of %v interleaved rounds of %v ms; ratios are medians of the rounds'\n\n", callers, r.Facts["rounds"], r.Facts["window_ms"])
+	fmt.Fprintf(w, "%d callers; medians [extremes] of %v interleaved rounds of %v ms; ratios and differences are medians of the rounds'.\n", callers, r.Facts["rounds"], r.Facts["window_ms"])
+	fmt.Fprintf(w, "With TLS, × G and × N are against G and N with TLS, in the same version of HTTP.\n\n")
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row := func(cells ...string) { fmt.Fprintln(t, strings.Join(cells, "\t")) }
 	row("", rowRate, rowCPU, "× G", "× N", "added p50 µs", "added p99 µs", rowEvent, "× G", "× N", rowStream, rowIdle, rowStart, "errors")
-	for _, p := range r.Peers {
+	for _, peer := range r.peers {
+		p, g, n := peer.name, cmp.Or(peer.g, nameG), cmp.Or(peer.n, nameN)
 		cell := func(row string) string { return short(median(r.Samples[p][row])) }
 		if p == nameDirect {
 			row(p, r.spread(p, rowRate), "–", "–", "–", "("+cell(rowP50)+")", "("+cell(rowP99)+")", "–", "–", "–", "–", "–", "–", fmt.Sprint(r.Errors[p]))
 			continue
 		}
-		row(p, r.spread(p, rowRate), r.spread(p, rowCPU), short(r.ratio(p, nameG, rowCPU)), short(r.ratio(p, nameN, rowCPU)),
+		row(p, r.spread(p, rowRate), r.spread(p, rowCPU), short(r.ratio(p, g, rowCPU)), short(r.ratio(p, n, rowCPU)),
 			short(r.added(p, rowP50)), short(r.added(p, rowP99)),
-			r.spread(p, rowEvent), short(r.ratio(p, nameG, rowEvent)), short(r.ratio(p, nameN, rowEvent)),
+			r.spread(p, rowEvent), short(r.ratio(p, g, rowEvent)), short(r.ratio(p, n, rowEvent)),
 			cell(rowStream), cell(rowIdle), cell(rowStart), fmt.Sprint(r.Errors[p]))
 	}
 	t.Flush()
-	fmt.Fprintln(w)
-	r.goals(w)
+	r.steps(w)
+	r.goals(w, nameAudit, nameOwn, nameG, nameN)
+	r.goals(w, nameProd, "", nameGTLS, nameNTLS)
 	fmt.Fprintf(w, "\n%v, proxies on core %v, driver and server on core %v; took %v s, in which others took %v %% of the proxies' core\n",
 		r.Facts["go"], r.Facts["proxy_core"], r.Facts["driver_core"], r.Facts["took_s"], r.Facts["disturbed_percent"])
 }
 
-// goals compares Gatehouse with what it is meant to be.
-func (r *report) goals(w io.Writer) {
-	if len(r.Samples[nameKey]) == 0 {
-		return
-	}
-	g := func(row string) float64 { return r.ratio(nameKey, nameG, row) }
-	size, _ := r.Facts["binary_mb"].(float64)
-	var checks []float64
-	for i, own := range r.Samples[nameOwn][rowCPU] {
-		if with := r.Samples[nameKey][rowCPU]; i < len(with) {
-			checks = append(checks, with[i]-own)
+// steps shows what each of Gatehouse's features adds.
+func (r *report) steps(w io.Writer) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "\nwhat each feature adds\tCPU µs/call\tto\tcalls/s, ×\t")
+	for _, p := range r.peers {
+		if d := r.differences(p.name, p.over, rowCPU); p.over != "" && len(d) > 0 {
+			fmt.Fprintf(t, "%s\t%s [%s–%s]\t%s\t%s\t\n", p.adds, signed(median(d)), signed(slices.Min(d)), signed(slices.Max(d)), p.over, short(r.ratio(p.name, p.over, rowRate)))
 		}
 	}
+	t.Flush()
+}
+
+func signed(v float64) string { return fmt.Sprintf("%+.1f", v) }
+
+// differences are those of two peers' samples of the same round.
+func (r *report) differences(peer, other, row string) []float64 {
+	a, b := r.Samples[peer][row], r.Samples[other][row]
+	var v []float64
+	for i := range min(len(a), len(b)) {
+		v = append(v, a[i]-b[i])
+	}
+	return v
+}
+
+// goals compares Gatehouse with what it is meant to be. What checks cost is the
+// difference to own, the forwarding alone.
+func (r *report) goals(w io.Writer, name, own, g, n string) {
+	if len(r.Samples[name]) == 0 {
+		return
+	}
+	size, _ := r.Facts["binary_mb"].(float64)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, nameKey+"\tgot\tgoal\tstretch\t")
+	fmt.Fprintln(t, "\n"+name+"\tgot\tgoal\tstretch\t")
 	for _, row := range []struct {
 		what          string
 		got           float64
 		goal, stretch float64 // at most; at least when negative
 	}{
-		{"CPU per call, × G", g(rowCPU), 0.6, 0.4},
-		{"all checks, CPU µs", median(checks), 8, 3},
-		{"calls/s per core, × G", g(rowRate), -1.8, -2.5},
-		{"added p50 at 400/s, × G's", quotient(r.added(nameKey, rowP50), r.added(nameG, rowP50)), 1.1, 0},
-		{"added p99 at 400/s, × G's", quotient(r.added(nameKey, rowP99), r.added(nameG, rowP99)), 1.2, 0},
-		{"CPU per event, × G", g(rowEvent), 1.05, 0},
-		{"CPU per event, × N", r.ratio(nameKey, nameN, rowEvent), 0, 1.15},
-		{rowStream, median(r.Samples[nameKey][rowStream]), 43, 24},
-		{rowIdle, median(r.Samples[nameKey][rowIdle]), 30, 20},
-		{"start to first answer, ms", median(r.Samples[nameKey][rowStart]), 60, 25},
+		{"CPU per call, × " + g, r.ratio(name, g, rowCPU), 0.6, 0.4},
+		{"all checks, CPU µs", median(r.differences(name, own, rowCPU)), 8, 3},
+		{"calls/s per core, × G", r.ratio(name, g, rowRate), -1.8, -2.5},
+		{"added p50 at 400/s, × G's", quotient(r.added(name, rowP50), r.added(g, rowP50)), 1.1, 0},
+		{"added p99 at 400/s, × G's", quotient(r.added(name, rowP99), r.added(g, rowP99)), 1.2, 0},
+		{"CPU per event, × G", r.ratio(name, g, rowEvent), 1.05, 0},
+		{"CPU per event, × N", r.ratio(name, n, rowEvent), 0, 1.15},
+		{rowStream, median(r.Samples[name][rowStream]), 43, 24},
+		{rowIdle, median(r.Samples[name][rowIdle]), 30, 20},
+		{"start to first answer, ms", median(r.Samples[name][rowStart]), 60, 25},
 		{"static binary, MB", size, 40, 30},
 	} {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t\n", row.what, short(row.got), against(row.got, row.goal), against(row.got, row.stretch))
+		if row.got != 0 {
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t\n", row.what, short(row.got), against(row.got, row.goal), against(row.got, row.stretch))
+		}
 	}
 	t.Flush()
+}
+
+// sound says whether every answer was right: figures of wrong ones say nothing.
+func (r *report) sound() error {
+	var wrong []string
+	for _, p := range r.Peers {
+		if n := r.Errors[p]; n > 0 {
+			wrong = append(wrong, fmt.Sprintf("%s (%d)", p, n))
+		}
+	}
+	if len(wrong) == 0 {
+		return nil
+	}
+	return fmt.Errorf("wrong answers or none, so these figures are void: %s", strings.Join(wrong, ", "))
 }
 
 // against shows a goal and whether it is met.

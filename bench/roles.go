@@ -10,6 +10,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,13 +22,18 @@ func roles() map[string]func(args []string) error {
 	return map[string]func([]string) error{
 		"echo":         func(a []string) error { return listen(a[0], http.HandlerFunc(echo)) },
 		"reverseproxy": func(a []string) error { return listen(a[0], reverseProxy(a[1])) },
-		"forward":      func(a []string) error { return listen(a[0], forward(a[1])) },
-		"keycheck":     func(a []string) error { return listen(a[0], keyCheck(a[1])) },
+		"reverseproxy-tls": func(a []string) error {
+			return server(a[0], reverseProxy(a[1])).ListenAndServeTLS(a[2], a[3])
+		},
+		"forward":  func(a []string) error { return listen(a[0], forward(a[1])) },
+		"keycheck": func(a []string) error { return listen(a[0], keyCheck(a[1])) },
 	}
 }
 
-func listen(address string, h http.Handler) error {
-	return (&http.Server{Addr: address, Handler: h, ReadHeaderTimeout: 10 * time.Second}).ListenAndServe()
+func listen(address string, h http.Handler) error { return server(address, h).ListenAndServe() }
+
+func server(address string, h http.Handler) *http.Server {
+	return &http.Server{Addr: address, Handler: h, ReadHeaderTimeout: 10 * time.Second}
 }
 
 // echo is the MCP server behind every peer. The tool "echo" says its text back
@@ -38,7 +44,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	id, text := between(body, `"id":`, `,`), between(body, `"text":"`, `"`)
 	every, tick := strconv.Atoi(string(between(body, `"every":`, `}`)))
 	switch {
-	case err != nil || r.URL.Path != "/mcp" || r.Method != http.MethodPost:
+	case err != nil || r.Method != http.MethodPost || !told(r):
 		w.WriteHeader(http.StatusBadRequest)
 	case tick == nil:
 		ticks(w, r, time.Duration(every)*time.Microsecond)
@@ -47,6 +53,15 @@ func echo(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write(answer(nil, id, text)) // the driver notices
 	}
 }
+
+// told says whether a request has the header that the path names, if it names
+// one: what a peer is to tell the server is measured only if it does.
+func told(r *http.Request) bool {
+	name, expected := strings.CutPrefix(r.URL.Path, expects)
+	return r.URL.Path == "/mcp" || expected && r.Header.Get(name) != ""
+}
+
+const expects = "/mcp/expect/"
 
 // answer appends what the tool "echo" answers.
 func answer(b, id, text []byte) []byte {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -51,11 +52,14 @@ func (a *app) run(ctx context.Context, args []string) int {
 
 // root is the tree of commands.
 func (a *app) root() *cobra.Command {
-	c := group("gatehouse", "Protect an MCP server with API keys",
+	c := group("gatehouse", "Protect MCP servers: authentication and authorization in front of any of them",
 		"  gatehouse up --demo                                     try it\n"+
 			"  gatehouse up -- npx -y @modelcontextprotocol/server-everything\n"+
 			"  gatehouse up http://localhost:3000/mcp\n"+
-			"  gatehouse key create --name laptop\n",
+			"  gatehouse key create --name laptop\n\n"+
+			"  gatehouse init                                          in production: write a file,\n"+
+			"  gatehouse serve -c gatehouse.yaml                       and serve it\n"+
+			"  gatehouse status -c gatehouse.yaml\n",
 		a.up(), a.serves(), a.status(), a.init(), a.config(), a.key(), a.tenant(), a.signingKey(), a.ban(), a.audit(), a.db(), a.version(), a.demoServer())
 	c.SilenceErrors, c.SilenceUsage = true, true
 	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
@@ -135,6 +139,8 @@ func exactly(names ...string) cobra.PositionalArgs {
 		switch {
 		case len(args) < len(names):
 			return usage("%s needs %s. See: %s --help", c.CommandPath(), strings.Join(names[len(args):], " and "), c.CommandPath())
+		case len(args) > len(names) && strings.HasSuffix(args[len(names)], filepath.Ext(defaultFile)):
+			return usage("%s takes its file by name: %[1]s -c %s", c.CommandPath(), quoted(args[len(names)]))
 		case len(args) > len(names):
 			return usage("%s takes no %.40q. See: %s --help", c.CommandPath(), args[len(names)], c.CommandPath())
 		}

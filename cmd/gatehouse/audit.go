@@ -27,14 +27,14 @@ func (a *app) audit() *cobra.Command {
 // trailPath says where the audit trail is.
 func (a *app) trailPath() (string, error) {
 	state, err := a.stateDir()
-	if err != nil || a.file == "" {
+	if a.elsewhere(state); err != nil || a.file == "" {
 		return state.AuditPath(config.Audit{}), err
 	}
-	c, err := a.load()
+	file, err := config.Locate(a.file, config.SettingAuditFile, a.outside())
 	if err != nil {
-		return "", err
+		return "", a.unreadable(err)
 	}
-	return state.AuditPath(c.Audit), nil
+	return state.AuditPath(config.Audit{File: file}), nil
 }
 
 // auditFilter are the flags that say which events are wanted.

@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
+	"github.com/gatehouse-mcp/gatehouse/internal/server/edge"
 )
 
 func (a *app) config() *cobra.Command {
@@ -70,7 +72,9 @@ func (a *app) validate(ctx context.Context, strict bool) error {
 		return err
 	}
 	if c != nil {
-		_ = errors.As(c.Check(), &all)
+		if wrong := c.Check(); !errors.As(wrong, &all) {
+			all = a.certificates(c)
+		}
 		if out.Warnings = len(c.Warnings()); len(all) == 0 {
 			out.Hash = c.Hash()
 		}
@@ -98,6 +102,15 @@ func (a *app) validate(ctx context.Context, strict bool) error {
 		return &fault{exit: exitFailure}
 	}
 	return nil
+}
+
+// certificates says what is wrong with the files of a configuration that are not its own.
+func (a *app) certificates(c *config.Config) config.Mistakes {
+	var wrong *adminapi.Error
+	if !errors.As(edge.CheckFiles(c.Server, a.now()), &wrong) {
+		return nil
+	}
+	return config.Mistakes{{File: a.file, Path: "server.tls", Code: wrong.Code, Text: strings.TrimSuffix(wrong.Message, ".")}}
 }
 
 func (a *app) showFindings(out *validated, all config.Mistakes, now *adminapi.Status) error {

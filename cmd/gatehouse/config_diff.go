@@ -9,6 +9,7 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
+	"github.com/gatehouse-mcp/gatehouse/internal/server/edge"
 )
 
 func (a *app) configDiff() *cobra.Command {
@@ -109,7 +110,7 @@ func (a *app) configReload() *cobra.Command {
 		Short: "Have the running server read its file again, now",
 		Long: "Have the server that runs over the installation of a file (default ./gatehouse.yaml) read its configuration\n" +
 			"again. It does so by itself when the file changes; this waits for the result and says it. A file with a mistake\n" +
-			"changes nothing. With --dry-run the file is only judged here.",
+			"changes nothing. With --dry-run the server only judges the file; when none runs, it is judged here.",
 		Example:               "  gatehouse config reload\n  gatehouse config reload -c /etc/gatehouse.yaml --json",
 		Args:                  exactly(),
 		DisableFlagsInUseLine: true,
@@ -123,10 +124,11 @@ func (a *app) reload(ctx context.Context) error {
 	}
 	ctx, stop := a.within(ctx, commandWait)
 	defer stop()
-	if a.dry {
+	server, err := a.running(ctx)
+	var none *fault
+	if a.dry && errors.As(err, &none) && none.exit == exitNotFound {
 		return a.rehearseReload()
 	}
-	server, err := a.running(ctx)
 	if err != nil {
 		return err
 	}
@@ -145,7 +147,11 @@ func (a *app) reload(ctx context.Context) error {
 	if a.json {
 		return a.object(result)
 	}
-	if !result.Changed {
+	switch {
+	case a.dry:
+		a.done("%s could be put in force as %s", orElse(a.file, "the file"), result.After)
+		return nil
+	case !result.Changed:
 		a.done("read again; nothing changed (%s)", result.After)
 		return nil
 	}
@@ -153,13 +159,16 @@ func (a *app) reload(ctx context.Context) error {
 	return nil
 }
 
-// rehearseReload judges the file; what the server would make of it only the
+// rehearseReload judges the file here; what a server would make of it only that
 // server knows.
 func (a *app) rehearseReload() error {
 	a.configFile()
 	c, err := a.load()
 	if err == nil {
 		err = c.Check()
+	}
+	if err == nil {
+		err = edge.CheckFiles(c.Server, a.now())
 	}
 	if err != nil {
 		return err

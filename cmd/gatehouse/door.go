@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/user"
@@ -37,6 +38,7 @@ func (a *app) open(ctx context.Context, mayMake bool) (*door, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.elsewhere(state)
 	c := &adminapi.Client{DryRun: a.dry}
 	c.Transport, err = adminapi.Dial(ctx, state.Dir)
 	if err == nil {
@@ -46,7 +48,7 @@ func (a *app) open(ctx context.Context, mayMake bool) (*door, error) {
 		return nil, err
 	}
 	if !state.Exists() && !mayMake {
-		return nil, &fault{exitNotFound, "GH-2401", "There is no installation in " + state.Dir + ". Make one: gatehouse up --demo; or name another: --state DIR."}
+		return nil, noInstallation(state)
 	}
 	clean := func() error { return nil }
 	if !state.Exists() && a.dry { // it would be made: rehearse in one that goes away
@@ -62,6 +64,26 @@ func (a *app) open(ctx context.Context, mayMake bool) (*door, error) {
 	}
 	c.Transport = server.Local{Door: i.Admin(func() adminapi.Status { return adminapi.Status{PID: os.Getpid(), Version: version()} }, nil)}
 	return &door{c, func() error { return errors.Join(i.Close(), clean()) }}, nil
+}
+
+// elsewhere says when a command is about another installation than that of the
+// file in the working directory, which people forget to name.
+func (a *app) elsewhere(state server.State) {
+	if a.file != "" || a.state != "" {
+		return
+	}
+	if _, err := os.Lstat(defaultFile); err != nil {
+		return
+	}
+	database, err := config.Locate(defaultFile, config.SettingDatabase, a.outside())
+	if err != nil || database == "" || filepath.Dir(database) == state.Dir {
+		return
+	}
+	a.say("%s this is about the installation in %s; that of ./%s is meant with -c %[3]s\n", a.mark(a.err, "!"), state.Dir, defaultFile)
+}
+
+func noInstallation(state server.State) error {
+	return &fault{exitNotFound, "GH-2401", "There is no installation in " + state.Dir + ". Make one: gatehouse up --demo, or gatehouse serve; or name another: --state DIR, or -c FILE."}
 }
 
 // openHere opens an installation that no server runs over.
@@ -100,7 +122,7 @@ func (a *app) with(ctx context.Context, mayMake bool, do func(ctx context.Contex
 func (a *app) stateDir() (server.State, error) {
 	s := server.State{Dir: a.state}
 	if a.file != "" {
-		database, err := config.Locate(a.file, a.outside())
+		database, err := config.Locate(a.file, config.SettingDatabase, a.outside())
 		if err != nil {
 			return s, a.unreadable(err)
 		}
@@ -149,7 +171,11 @@ func (a *app) loadFile(name string) (*config.Config, error) {
 func (a *app) unreadable(err error) error {
 	var path *os.PathError
 	if errors.As(err, &path) {
-		return &fault{exitUsage, "GH-2001", "The configuration " + path.Path + " cannot be read: " + path.Err.Error() + "."}
+		next := ""
+		if errors.Is(err, fs.ErrNotExist) {
+			next = " Make one: gatehouse init"
+		}
+		return &fault{exitUsage, "GH-2001", "The configuration " + path.Path + " cannot be read: " + path.Err.Error() + "." + next}
 	}
 	return err
 }

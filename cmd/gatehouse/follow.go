@@ -26,7 +26,7 @@ func (a *app) follow(ctx context.Context, r *server.Running, log *slog.Logger, h
 		}
 		logged(log, notify.Reloading())
 		wait, stop := context.WithTimeout(ctx, commandWait)
-		status := "serving a changed configuration"
+		status := "serving the configuration as it is in the file"
 		if _, err := r.Reload(wait, by); err != nil { // Reload has told the log
 			status = "serving the configuration from before a change that was refused"
 		}

@@ -132,10 +132,10 @@ func (a *app) initialize(ctx context.Context, f *initFlags) error {
 	if err != nil {
 		return err
 	}
-	return a.writeInit(f, text, w.way)
+	return a.writeInit(f, text, w)
 }
 
-func (a *app) writeInit(f *initFlags, text, way string) error {
+func (a *app) writeInit(f *initFlags, text string, w *answers) error {
 	if a.dry {
 		if a.json {
 			return a.object(map[string]any{"file": f.out, "text": text, "dry_run": true})
@@ -156,7 +156,10 @@ func (a *app) writeInit(f *initFlags, text, way string) error {
 	}
 	a.print("%s wrote %s\n", a.mark(a.out, "✓"), f.out)
 	a.say("\n  Next  gatehouse config validate -c %s\n        gatehouse key create -c %[1]s --name laptop\n        gatehouse serve -c %[1]s\n", quoted(f.out))
-	if way == wayACME {
+	if w.way != wayLocal && w.publicURL == examplePublic {
+		a.say("  %s public_url is an example: put your own name in its place, or say --public-url\n", a.mark(a.err, "!"))
+	}
+	if w.way == wayACME {
 		a.say("  Terms the file says that you agree to those of Let's Encrypt (accept_tos)\n")
 	}
 	a.say("  Undo  rm %s\n", quoted(f.out))

@@ -73,7 +73,7 @@ func (q *questions) askTarget(w *answers) error {
 			if err := config.CheckUpstreamURL(text); err != nil {
 				return err
 			}
-			w.url, w.command, w.name = text, nil, hostName(text)
+			w.url, w.command, w.name = text, nil, serverName(hostName(text))
 			return nil
 		}
 		if strings.Contains(text, "://") {

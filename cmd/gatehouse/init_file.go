@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -30,11 +31,12 @@ type answers struct {
 	readOnly  bool     // only tools that read
 	limit     string
 	state     string // directory
+	out       string // the file
 }
 
 // begin has the answers of a preset, and what flags say instead.
 func (a *app) begin(f *initFlags, p *preset) (*answers, error) {
-	w := &answers{way: p.way, limit: "600/min", state: "gatehouse-state", publicURL: f.publicURL, email: f.email}
+	w := &answers{way: p.way, limit: "600/min", state: "gatehouse-state", out: f.out, publicURL: f.publicURL, email: f.email}
 	if w.way == wayLocal {
 		w.command = []string{"npx", "-y", "@modelcontextprotocol/server-everything"}
 		w.name = commandName(w.command)
@@ -64,11 +66,19 @@ func (a *app) begin(f *initFlags, p *preset) (*answers, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.name, w.url, w.command = u.Name, u.URL, nil
+	w.name, w.url, w.command = serverName(u.Name), u.URL, nil
 	if u.Stdio != nil {
 		w.command = u.Stdio.Command
 	}
 	return w, nil
+}
+
+// serverName is a name that tells people something: an address does not.
+func serverName(name string) string {
+	if _, err := netip.ParseAddr(name); err == nil || name == "localhost" {
+		return "server"
+	}
+	return name
 }
 
 func (w *answers) takeProxies(text string) error {
@@ -102,7 +112,7 @@ func (w *answers) file() string {
 	line("# Every setting: docs/reference/config.md, or gatehouse config expand. Check it: gatehouse config validate")
 	line("version: 1\n")
 	w.server(line)
-	line("\nservers:\n  - name: %s                       # for logs and rules", scalar(w.name))
+	line("\nservers:\n  - name: %-28s # for logs and rules", scalar(w.name))
 	if w.url != "" {
 		line("    url: %s", scalar(w.url))
 		line("    # forward: {identity: jwt}         # tell the server who calls, in a signed header")
@@ -114,12 +124,12 @@ func (w *answers) file() string {
 		line("    stdio:\n      command: [%s]", strings.Join(words, ", "))
 		line("      # secrets: {API_TOKEN: \"${API_TOKEN}\"}   # it inherits nothing but PATH, HOME, LANG and TZ")
 	}
-	line("\nauth:\n  api_keys: {}                       # make one: gatehouse key create --name laptop")
+	line("\nauth:\n  api_keys: {}                       # make one: gatehouse key create -c %s --name laptop", quoted(w.out))
 	if w.readOnly {
 		line("\npolicy:\n  default: deny                      # what no rule allows\n  rules:")
 		line(`    - {name: reading, tools: ["get_*", "list_*", "read_*", "search_*"], effect: allow}`)
 	} else {
-		line("\npolicy:\n  default: allow                     # a key may call the tools that it was made for: key create --tools 'get_*'")
+		line("\npolicy:\n  default: allow                     # a key may call the tools that it was made for: key create … --tools 'get_*'")
 		line(`  # rules: [{name: danger, tools: ["delete_*"], effect: deny}]`)
 	}
 	line("\nlimits:\n  per_key: %s                   # or off", w.limit)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/internal/server"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/edge"
@@ -71,9 +73,13 @@ func (a *app) runServe(ctx context.Context) error {
 		return err
 	}
 	if a.dry {
+		if err := edge.CheckFiles(c.Server, a.now()); err != nil {
+			return err
+		}
 		return a.announceServe(c, nil, state)
 	}
 	server.TuneMemory(a.getenv)
+	signal.Ignore(syscall.SIGPIPE) // whoever reads the trail on standard output may leave: that is an error, not our end
 	log := newSteady(a.err)
 	defer log.close()
 	o, err := a.options(c, a.logger(log, a.level(slog.LevelInfo)))
@@ -87,7 +93,7 @@ func (a *app) runServe(ctx context.Context) error {
 	}
 	r, err := s.Start(ctx)
 	if err != nil {
-		return err
+		return a.inFile(err)
 	}
 	if err := a.announceServe(c, r, state); err != nil {
 		_ = r.Close()
@@ -98,16 +104,31 @@ func (a *app) runServe(ctx context.Context) error {
 	work.Go(func() { a.follow(background, r, o.Log, hup) })
 	work.Go(func() { logged(o.Log, notify.Watch(background, r.Alive)) })
 	work.Go(func() { r.Survey(background) })
-	logged(o.Log, notify.Ready(fmt.Sprintf("serving %d MCP servers", len(c.Servers))))
+	logged(o.Log, notify.Ready("serving "+count(len(c.Servers), "MCP server", "MCP servers")))
 	err = r.Wait(ctx)
 	stop()
 	work.Wait()
 	logged(o.Log, notify.Stopping())
-	a.say("stopping; calls under way have %s\n", c.Server.ShutdownGrace)
+	a.say("stopping; calls under way have %s\n", r.Grace())
 	if closeErr := r.Close(); err == nil {
 		err = closeErr
 	}
 	return err
+}
+
+// inFile turns what a flag of up would mend into what the file has to say.
+func (a *app) inFile(err error) error {
+	var busy *adminapi.Error
+	if !errors.As(err, &busy) {
+		return err
+	}
+	what, _, cut := strings.Cut(busy.Message, " Use --listen ")
+	if !cut {
+		return err
+	}
+	other := *busy
+	other.Message = what + " Stop it, or put another address into " + a.file + "."
+	return &other
 }
 
 // logged notes an error that changes nothing: that a service manager did not hear us.

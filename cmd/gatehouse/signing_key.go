@@ -99,7 +99,7 @@ func (a *app) signingKeyRotate() *cobra.Command {
 				if a.json {
 					return a.object(k)
 				}
-				name := orElse(k.ID, "a new one")
+				name := orElse(k.ID, "to be made")
 				if k.State == "current" {
 					a.done("signing key %s signs from now on", name)
 					a.say("  Note  a server behind that keeps keys without looking again refuses what it signs, for 5 minutes at most\n")

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"os"
 	"strconv"
 	"strings"
 
@@ -11,7 +13,8 @@ import (
 )
 
 func (a *app) status() *cobra.Command {
-	return &cobra.Command{
+	ready := false
+	c := &cobra.Command{
 		Use:   "status",
 		Short: "Show what a running server serves, and what is wrong with it",
 		Long: "Show the servers, the configuration in force and every problem. It ends with 1 when there is a problem, and\n" +
@@ -20,26 +23,45 @@ func (a *app) status() *cobra.Command {
 		Args:                  exactly(),
 		DisableFlagsInUseLine: true,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.with(c.Context(), false, func(ctx context.Context, d *door) error {
-				s, err := d.Status(ctx)
-				if err != nil {
-					return err
-				}
-				return a.showStatus(s)
-			})
+			ctx, stop := a.within(c.Context(), commandWait)
+			defer stop()
+			return a.runStatus(ctx, ready)
 		},
 	}
+	c.Flags().BoolVar(&ready, "ready", false, "end with 1 only when callers are not served, for health checks")
+	return c
 }
 
-func (a *app) showStatus(s *adminapi.Status) error {
-	if !s.Running {
+// runStatus asks the server that runs. When none does the store is not opened:
+// that would need the secrets of the configuration.
+func (a *app) runStatus(ctx context.Context, ready bool) error {
+	state, err := a.stateDir()
+	if err != nil {
+		return err
+	}
+	a.elsewhere(state)
+	to, err := adminapi.Dial(ctx, state.Dir)
+	switch {
+	case errors.Is(err, adminapi.ErrNotRunning) && !state.Exists():
+		return noInstallation(state)
+	case errors.Is(err, adminapi.ErrNotRunning):
 		if a.json {
-			if err := a.object(s); err != nil {
+			if err := a.object(adminapi.Status{PID: os.Getpid(), Version: version()}); err != nil {
 				return err
 			}
 		}
-		return &fault{exitNotFound, "GH-2401", "No server runs over this installation. Start it: gatehouse serve, or gatehouse up."}
+		return &fault{exitNotFound, "GH-2401", "No server runs over the installation in " + state.Dir + ". Start it: gatehouse serve" + a.place() + ", or gatehouse up."}
+	case err != nil:
+		return err
 	}
+	s, err := (&adminapi.Client{Transport: to}).Status(ctx)
+	if err != nil {
+		return err
+	}
+	return a.showStatus(s, ready)
+}
+
+func (a *app) showStatus(s *adminapi.Status, ready bool) error {
 	if a.json {
 		if err := a.object(s); err != nil {
 			return err
@@ -67,7 +89,7 @@ func (a *app) showStatus(s *adminapi.Status) error {
 			a.print("%s %s\n", a.mark(a.out, "✗"), p)
 		}
 	}
-	if n := len(s.Problems); n > 0 {
+	if n := len(s.Problems); n > 0 && (!ready || !s.Ready) {
 		return &fault{exitFailure, "GH-2410", strconv.Itoa(n) + " of its problems need an operator."}
 	}
 	return nil

@@ -132,7 +132,7 @@ func (l *Limits) tools(buckets []ratelimit.Bucket, c *Caller, tool string) []rat
 	}
 	for i := range l.PerTool {
 		if t := &l.PerTool[i]; t.Tools.Allows(tool) {
-			buckets = append(buckets, ratelimit.Bucket{Kind: ratelimit.KindTool, Key: c.Subject + " " + t.Name, Rate: t.Rate})
+			buckets = append(buckets, ratelimit.Bucket{Kind: ratelimit.KindTool, Key: c.Subject, Of: t.Name, Rate: t.Rate})
 		}
 	}
 	return buckets

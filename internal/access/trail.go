@@ -15,7 +15,8 @@ import (
 type Trail interface {
 	// Durable has e on disk when it returns nil, or counts it among many alike.
 	Durable(ctx context.Context, e *audit.Event) error
-	// Write has e on its way to the disk, in order; it waits for room.
+	// Write has e on its way to the disk, in order; it waits for room, but not
+	// for ever even if ctx never ends.
 	Write(ctx context.Context, e *audit.Event) error
 	// Healthy says why nothing can be written at present; nil: it can.
 	Healthy() error

@@ -138,6 +138,7 @@ type Status struct {
 	Loaded   time.Time      `json:"loaded,omitzero"`  // when it was loaded
 	Listen   []string       `json:"listen,omitempty"`
 	Servers  []ServerStatus `json:"servers,omitempty"`
+	Ready    bool           `json:"ready"`              // callers are served, whatever else is wrong
 	Problems []string       `json:"problems,omitempty"` // none: all is well
 	Weakened []string       `json:"weakened,omitempty"` // settings that weaken a check
 }
@@ -154,6 +155,7 @@ type Reload struct {
 	Before  string `json:"before"`
 	After   string `json:"after"` // in force now
 	Changed bool   `json:"changed"`
+	DryRun  bool   `json:"dry_run,omitempty"` // so it would be
 }
 
 // Database describes the store.

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -15,10 +16,9 @@ import (
 // file is a sink on disk. The lock beside it says whose it is; it is a file of
 // its own, so that it holds while the trail is turned over.
 type file struct {
-	path string
-	max  int64
-	keep int
-	now  func() time.Time
+	path  string
+	rules *atomic.Pointer[rules]
+	now   func() time.Time
 
 	f    *os.File // nil: it could not be opened again
 	size int64
@@ -30,7 +30,7 @@ type file struct {
 
 // openFile takes the trail at path, and returns how many bytes its last line
 // has when nobody ended it.
-func openFile(path string, most int64, keep int, now func() time.Time) (_ *file, torn int, err error) {
+func openFile(path string, by *atomic.Pointer[rules], now func() time.Time) (_ *file, torn int, err error) {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, 0, fmt.Errorf("make the directory of the audit trail: %w", err)
@@ -38,7 +38,7 @@ func openFile(path string, most int64, keep int, now func() time.Time) (_ *file,
 	if err := closedToOthers(dir); err != nil {
 		return nil, 0, err
 	}
-	s := &file{path: path, max: most, keep: keep, now: now}
+	s := &file{path: path, rules: by, now: now}
 	if s.lock, err = takeLock(path + lockSuffix); err != nil {
 		return nil, 0, err
 	}
@@ -197,15 +197,15 @@ func (s *file) write(lines []byte) (int, error) {
 // part returns the lines that this file still has room for, having begun the
 // next one if it has none.
 func (s *file) part(lines []byte) ([]byte, error) {
-	first := int64(bytes.IndexByte(lines, '\n') + 1)
-	if s.size > 0 && s.size+first > s.max {
+	most, first := s.rules.Load().max, int64(bytes.IndexByte(lines, '\n')+1)
+	if s.size > 0 && s.size+first > most {
 		if err := s.turnOver(); errors.Is(err, errDoubtful) {
 			return nil, err
 		} else if err != nil {
 			return lines, nil //nolint:nilerr // a trail that is too long is better than none
 		}
 	}
-	room := max(s.max-s.size, first)
+	room := max(most-s.size, first)
 	if int64(len(lines)) <= room {
 		return lines, nil
 	}

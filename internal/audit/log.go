@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
-
-	"github.com/gatehouse-mcp/gatehouse/internal/config"
 )
 
 // Log is a trail that is open for writing. One goroutine writes; everybody else
@@ -31,7 +29,7 @@ type Log struct {
 	stats  Stats
 
 	alike collapser
-	skip  []string // kinds that are not written
+	rules atomic.Pointer[rules]
 
 	wake, urgent chan struct{} // there is a line; somebody waits for it
 	stop, ended  chan struct{}
@@ -105,12 +103,6 @@ func Open(cfg Config) (*Log, error) {
 
 // prepare is Open without the scribe.
 func prepare(cfg Config) (*Log, error) {
-	if cfg.MaxSize <= 0 {
-		cfg.MaxSize = config.AuditMaxSize
-	}
-	if cfg.Keep <= 0 {
-		cfg.Keep = config.AuditKeep
-	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
@@ -124,16 +116,11 @@ func prepare(cfg Config) (*Log, error) {
 	if l.tell == nil {
 		l.tell = slog.New(slog.DiscardHandler)
 	}
-	for _, kind := range config.AuditKinds() {
-		always := kind == config.AuditAuthFailed || kind == config.AuditAdmin
-		if cfg.Include != nil && !always && !slices.Contains(cfg.Include, kind) {
-			l.skip = append(l.skip, kind)
-		}
-	}
+	l.Change(cfg)
 	if cfg.Stdout != nil {
 		l.sink = &stream{to: cfg.Stdout}
 	} else {
-		f, torn, err := openFile(cfg.Path, cfg.MaxSize, cfg.Keep, cfg.Now)
+		f, torn, err := openFile(cfg.Path, &l.rules, cfg.Now)
 		if err != nil {
 			return nil, err
 		}
@@ -154,10 +141,12 @@ func (l *Log) Durable(ctx context.Context, e *Event) error {
 }
 
 // Write hands over an event to be written soon, and waits only while the queue
-// is full. nil: it is written unless this process is killed; with Config.Strict
-// it is on disk.
+// is full, at most for Config.Patience. nil: it is written unless this process
+// is killed; with Config.Strict it is on disk. While nothing can be written there
+// is still the queue: what has been done cannot be refused any more, so it is
+// told later.
 func (l *Log) Write(ctx context.Context, e *Event) error {
-	return l.take(ctx, e, l.cfg.Strict)
+	return l.take(ctx, e, l.rules.Load().strict)
 }
 
 func (l *Log) take(ctx context.Context, e *Event, durable bool) error {
@@ -185,24 +174,29 @@ func (l *Log) take(ctx context.Context, e *Event, durable bool) error {
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
 
-// included says whether events of a kind are written. What nobody knows is.
-func (l *Log) included(kind string) bool {
-	return !slices.Contains(l.skip, kind)
-}
-
 // put adds a line to the next batch, when there is room for it.
 func (l *Log) put(ctx context.Context, line []byte, at time.Time, durable bool) (*outcome, error) {
+	var late *time.Timer // of all waiting together, whoever else takes the room that there is
+	defer func() {
+		if late != nil {
+			late.Stop()
+		}
+	}()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for {
-		if err := l.refusal(); err != nil {
+		full := l.events >= maxQueue || l.bytes+len(line) > maxQueueBytes
+		if err := l.refusal(); err != nil && (durable || full || l.closed) {
 			l.lose(at, err)
 			return nil, err
 		}
-		if l.events < maxQueue && l.bytes+len(line) <= maxQueueBytes {
+		if !full {
 			return l.add(line, durable), nil
 		}
-		if err := l.roomy(ctx, at); err != nil {
+		if late == nil {
+			late = time.NewTimer(l.cfg.Patience)
+		}
+		if err := l.roomy(ctx, at, late); err != nil {
 			return nil, err
 		}
 	}
@@ -257,14 +251,12 @@ func signal(to chan struct{}) {
 }
 
 // roomy waits until something was written. It is called, and returns, with mu held.
-func (l *Log) roomy(ctx context.Context, at time.Time) error {
+func (l *Log) roomy(ctx context.Context, at time.Time, late *time.Timer) error {
 	if l.room == nil {
 		l.room = make(chan struct{})
 	}
 	room := l.room
 	l.mu.Unlock()
-	late := time.NewTimer(l.cfg.Patience)
-	defer late.Stop()
 	defer l.mu.Lock()
 	select {
 	case <-room:

@@ -169,8 +169,11 @@ func TestA171HungSinkIsAnErrorWithinASecondAndRecovers(t *testing.T) {
 	}
 	eventually(t, func() bool { return l.Healthy() != nil })
 	began = time.Now()
-	if err := l.Write(t.Context(), call("refused")); !errors.Is(err, ErrUnwritable) || time.Since(began) > patience {
+	if err := l.Durable(t.Context(), call("refused")); !errors.Is(err, ErrUnwritable) || time.Since(began) > patience {
 		t.Errorf("got %v after %v, want ErrUnwritable at once", err, time.Since(began))
+	}
+	if err := l.Write(t.Context(), call("kept")); err != nil || time.Since(began) > patience {
+		t.Errorf("got %v after %v, want what was done already to be kept at once", err, time.Since(began))
 	}
 	var out lockedBuffer
 	go io.Copy(&out, r)
@@ -180,7 +183,7 @@ func TestA171HungSinkIsAnErrorWithinASecondAndRecovers(t *testing.T) {
 	}
 	eventually(t, func() bool { return strings.Contains(out.String(), "again") })
 	text := out.String()
-	for _, want := range []string{`"name":"hung"`, `"action":"audit.gap"`, `"events":"1"`, `"name":"again"`} {
+	for _, want := range []string{`"name":"hung"`, `"name":"kept"`, `"action":"audit.gap"`, `"events":"1"`, `"name":"again"`} {
 		if strings.Count(text, want) != 1 {
 			t.Errorf("%d × %s in %s", strings.Count(text, want), want, text)
 		}
@@ -229,5 +232,69 @@ func TestFullQueueWaitsAsLongAsTheCallerDoes(t *testing.T) {
 	}
 	if n := l.Stats().Queued; n > maxQueue {
 		t.Errorf("%d events in the queue, want at most %d", n, maxQueue)
+	}
+}
+
+// Room that others always take first is none: whoever waits is told in time,
+// even if nothing else ends the waiting.
+func TestWriteWaitsNoLongerThanItsPatience(t *testing.T) {
+	l, err := prepare(Config{Stdout: io.Discard, Patience: time.Second}) // nobody writes
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.events = maxQueue
+	over := make(chan struct{})
+	var others sync.WaitGroup
+	others.Go(func() {
+		for {
+			select {
+			case <-over:
+				return
+			case <-time.After(time.Millisecond):
+				l.mu.Lock()
+				l.makeRoom()
+				l.mu.Unlock()
+			}
+		}
+	})
+	got := make(chan error, 1)
+	go func() { got <- l.Write(context.Background(), &Event{Kind: config.AuditCall}) }()
+	select {
+	case err := <-got:
+		if !errors.Is(err, ErrUnwritable) {
+			t.Errorf("got %v, want ErrUnwritable", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("it still waits")
+		l.mu.Lock()
+		l.events = 0
+		l.mu.Unlock()
+		<-got
+	}
+	close(over)
+	others.Wait()
+}
+
+func TestChangeTakesKindsAndSizesOfAnOpenTrail(t *testing.T) {
+	l, path := start(t, nil)
+	write := func(name string) {
+		t.Helper()
+		if err := l.Durable(t.Context(), call(name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("before")
+	l.Change(Config{Include: []string{config.AuditDenied}})
+	write("between")
+	l.Change(Config{MaxSize: 1, Keep: 1})
+	for range 4 {
+		write("after")
+	}
+	files, err := Files(path)
+	if err != nil || len(files) != 3 || l.Stats().Turned != 4 {
+		t.Errorf("got %v, %d files begun, %v, want one kept, the last and the lock", files, l.Stats().Turned, err)
+	}
+	if s := l.Stats(); s.Written != 5 {
+		t.Errorf("got %d events written, want 5: not the one between", s.Written)
 	}
 }

@@ -116,7 +116,7 @@ func (s *file) prune() {
 		return
 	}
 	ours := slices.DeleteFunc(all, func(f full) bool { return f.at == "" })
-	for len(ours) > s.keep {
+	for keep := s.rules.Load().keep; len(ours) > keep; {
 		_ = os.Remove(ours[0].path)
 		ours = ours[1:]
 	}

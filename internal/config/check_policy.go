@@ -11,7 +11,7 @@ import (
 // otherwise mean "nobody" without a word.
 func (c *checker) checkRights() {
 	if k := c.Auth.APIKeys; k == nil {
-		c.wrongf("auth", `nobody could sign in. Say "auth: {api_keys: {}}"`)
+		c.wrongf("auth", `lets nobody in. Say "auth: {api_keys: {}}"`)
 	} else {
 		if k.Pepper != "" {
 			c.wrong("auth.api_keys.pepper", checkLong(k.Pepper.Reveal()))

@@ -40,9 +40,9 @@ func rest(s string) string    { return "version: 1\n" + one + auth + allow + s +
 // refused are files, and what is said of them.
 var refused = []struct{ name, text, want string }{
 	{"no servers", "version: 1\n" + auth + allow, "servers has none"},
-	{"no way in", "version: 1\n" + one + allow, "auth nobody could sign in"},
-	{"empty auth", "version: 1\n" + one + allow + "auth: {}\n", "f:4:1: auth nobody could sign in"},
-	{"keys that are off", "version: 1\n" + one + allow + "auth: {api_keys: {enabled: false}}\n", "auth nobody could sign in"},
+	{"no way in", "version: 1\n" + one + allow, "auth lets nobody in"},
+	{"empty auth", "version: 1\n" + one + allow + "auth: {}\n", "f:4:1: auth lets nobody in"},
+	{"keys that are off", "version: 1\n" + one + allow + "auth: {api_keys: {enabled: false}}\n", "auth lets nobody in"},
 	{"keys without tenant", "version: 1\n" + one + allow + "auth: {api_keys: {allow_tenantless: true}}\n", "every key has a tenant"},
 	{"a short pepper", "version: 1\n" + one + allow + "auth: {api_keys: {pepper: '${TOKEN}'}}\n", "auth.api_keys.pepper"},
 	{"a policy without default", rules("{rules: [{tools: [x]}]}"), "policy.default is missing"},
@@ -220,7 +220,7 @@ func TestCheckJudgesWhatIsMadeByHand(t *testing.T) {
 		"servers[0].stdio.command is empty": func(c *Config) { c.Servers[0].URL, c.Servers[0].Stdio = "", &Stdio{} },
 		"limits.failed_auth.ban is missing": func(c *Config) { c.Limits.FailedAuth.PerAddress.Count = 1 },
 		"server.trusted_proxies[0]":         func(c *Config) { c.Server.TrustedProxies = make([]netip.Prefix, 1) },
-		"auth nobody could sign in":         func(c *Config) { c.Auth.APIKeys = nil },
+		"auth lets nobody in":               func(c *Config) { c.Auth.APIKeys = nil },
 		"limits.per_tool.a b":               func(c *Config) { c.Limits.PerTool = []ToolRate{{Tools: "a b"}} },
 	} {
 		c := sound()

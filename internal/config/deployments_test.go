@@ -38,7 +38,7 @@ var deployments = []struct {
 		edits: [][2]string{
 			{`^auth:.*?^policy`, "auth: {}\npolicy"}, {`, *require: \{.*?\}\}$`, "}"}, {`, sso: .*?$`, "}"},
 		},
-		then:   []string{"auth nobody could sign in", "admin.listen 0.0.0.0:9090 is beyond this machine"},
+		then:   []string{"auth lets nobody in", "admin.listen 0.0.0.0:9090 is beyond this machine"},
 		mended: [][2]string{{`auth: \{\}`, "auth: {api_keys: {}}"}, {`listen: 0.0.0.0:9090`, "listen: 9090"}},
 	},
 	{
@@ -68,7 +68,7 @@ var deployments = []struct {
 			{`"keychain:github-mcp"`, `"${GITHUB_TOKEN}"`}, {`^      sandbox:.*?^auth`, "auth"}, {`local: \{peer: same_user\}`, ""},
 			{`effect: ask`, "effect: deny"}, {`^  tool_pinning:.*?$`, ""},
 		},
-		then:   []string{"auth nobody could sign in"},
+		then:   []string{"auth lets nobody in"},
 		mended: [][2]string{{`auth: \{\}`, "auth: {api_keys: {}}"}},
 	},
 }

@@ -3,14 +3,22 @@ package config
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/goccy/go-yaml/ast"
 )
 
-// Locate returns only where the database of a configuration is, "" when it does
-// not say. The rest of the file is not judged and none of its references is
-// followed: whoever manages a server need not be able to read its secrets.
-func Locate(path string, o Outside) (string, error) {
+// Settings that Locate finds.
+const (
+	SettingDatabase  = "store.sqlite"
+	SettingAuditFile = "audit.file"
+)
+
+// Locate returns only where a configuration has its database or its audit trail,
+// "" when it does not say. The rest of the file is not judged and none of its
+// references is followed: whoever manages a server need not be able to read its
+// secrets.
+func Locate(path, wanted string, o Outside) (string, error) {
 	data, err := readFile(path)
 	if err != nil {
 		return "", err
@@ -20,15 +28,15 @@ func Locate(path string, o Outside) (string, error) {
 		return "", fmt.Errorf("resolve %s: %w", path, err)
 	}
 	r := &reader{file: path, dir: dir, outside: o, off: map[string]bool{}, source: &source{file: path, at: map[string]place{}}}
-	body := r.body(data)
+	section, name, _ := strings.Cut(wanted, ".")
 	where := ""
-	if body != nil {
+	if body := r.body(data); body != nil {
 		r.each(body, "", func(key string, _, n ast.Node, at string) {
-			if key != "store" {
+			if key != section {
 				return
 			}
 			r.each(n, at, func(key string, _, n ast.Node, at string) {
-				if key != "sqlite" {
+				if key != name {
 					return
 				}
 				if text, ok := r.text(n, at, &setting{key: key, form: formPath}); ok {

@@ -20,7 +20,7 @@ var root = slices.Concat([]setting{
 }, later("mode", "tenants", "scopes", "cache", "observability"))
 
 var serverSettings = []setting{
-	{key: "listen", field: "Listen", form: formAddress, def: DefaultListen, doc: "`host:port`, a port alone (on 127.0.0.1), `unix:/path` or `systemd:NAME`. Port 0 takes a free one."},
+	{key: "listen", field: "Listen", form: formAddress, def: DefaultListen, doc: "`host:port`, a port alone (on 127.0.0.1), `unix:/path` or `systemd:NAME`. `0.0.0.0` is every address, IPv6 too. Port 0 takes a free one."},
 	{key: "public_url", field: "PublicURL", check: checkBareURL, doc: "How callers reach us, such as `https://mcp.example.com`. The path of a server is added to it. Left out: as `listen` says."},
 	{key: "allow_origins", field: "AllowOrigins", check: CheckOrigin, doc: "Origins of web pages that may call from browsers, such as `https://app.example.com`. Left out: none but our own."},
 	{key: "max_body", field: "MaxBody", def: "4MiB", least: "1KiB", doc: "Size of one request at most: `512KiB`, `4MiB` or a number of bytes."},

@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	eventBuffer = 4 << 10  // bytes read at once, and what an idle stream holds
+	eventBuffer = 2 << 10  // bytes read at once, and what an idle stream holds
 	eventKeep   = 64 << 10 // a larger buffer is not kept for the next event
 )
 

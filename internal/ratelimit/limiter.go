@@ -41,6 +41,7 @@ func (k Kind) String() string {
 type Bucket struct {
 	Kind Kind
 	Key  string     // the name; make it from what is configured or known, not from what a caller says
+	Of   string     // what of it is counted, such as the name of a set of tools; empty: all
 	Addr netip.Addr // the name of an address, instead of Key: IPv6 is counted by /64, IPv4 by address
 	Rate unit.Rate  // zero: no limit
 	N    int        // how many come; zero: one. More than the rate's count never pass
@@ -200,6 +201,9 @@ func (l *Limiter) charge(b *Bucket, at int) charge {
 		c.hash = maphash.Bytes(l.seeds[b.Kind], a[:])
 	} else {
 		c.hash = maphash.String(l.seeds[b.Kind], b.Key)
+		if b.Of != "" { // the seeds are secret: nobody can make two names meet
+			c.hash = bits.RotateLeft64(c.hash, 1) ^ maphash.String(l.seeds[b.Kind], b.Of)
+		}
 	}
 	c.shard = int(c.hash >> 57)
 	if b.Kind >= KindAddress {

@@ -328,3 +328,21 @@ func TestAClockThatGoesBackLocksNobodyOutForEver(t *testing.T) {
 		t.Errorf("after the clock went back a new name got %d, want 10", n)
 	}
 }
+
+func TestLimiterTellsPartsOfANameApart(t *testing.T) {
+	l := limiter(&watch{})
+	of := func(name, part string) Bucket {
+		return Bucket{Kind: KindTool, Key: name, Of: part, Rate: rate(1, time.Hour)}
+	}
+	all := []Bucket{of("a", ""), of("a", "b"), of("b", "a"), of("a", "bc"), of("ab", "c"), of("a", "a"), of("b", "b"), of("", "a"), of("", "b")}
+	for _, b := range all {
+		if !l.Take(b).OK {
+			t.Errorf("%q of %q shares its bucket with another", b.Of, b.Key)
+		}
+	}
+	for _, b := range all {
+		if l.Take(b).OK {
+			t.Errorf("%q of %q passed twice", b.Of, b.Key)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -95,7 +96,11 @@ func Resource(c *config.Config, u *config.Upstream, address string) string {
 		base = public.String()
 	case base != "":
 	case u.Host != "":
-		address = u.Host
+		if _, port, err := net.SplitHostPort(address); err == nil {
+			address = net.JoinHostPort(u.Host, port)
+		} else { // a unix socket or one of systemd
+			address = u.Host
+		}
 		fallthrough
 	case secure:
 		base = map[bool]string{true: "https://", false: "http://"}[secure] + address

@@ -57,7 +57,12 @@ func (s State) Open(ctx context.Context, o Options) (*Installation, error) {
 	if err := s.Prepare(); err != nil {
 		return nil, err
 	}
+	done, err := alone(s.Dir) // two that make the database at once would meet half of it
+	if err != nil {
+		return nil, fmt.Errorf("wait for others in %s: %w", s.Dir, err)
+	}
 	db, err := store.Open(ctx, store.Config{SQLite: s.DatabasePath()})
+	done()
 	if err != nil {
 		return nil, storeError(err)
 	}

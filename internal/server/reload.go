@@ -54,7 +54,26 @@ func (r *Running) Reload(ctx context.Context, by string) (*adminapi.Reload, erro
 	return result, err
 }
 
-func (r *Running) reload(ctx context.Context, before *current) (*current, error) {
+// Rehearse says what Reload would do, and does nothing. What it cannot foresee
+// is whether an ACME server would give a certificate.
+func (r *Running) Rehearse(ctx context.Context) (*adminapi.Reload, error) {
+	r.reloading.Lock()
+	defer r.reloading.Unlock()
+	before := r.current.Load()
+	c, err := r.read(ctx, before)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.edge.Rehearse(c.Server); err != nil {
+		return nil, err
+	}
+	result := &adminapi.Reload{Before: before.config.Hash(), After: c.Hash(), DryRun: true}
+	result.Changed = result.After != result.Before
+	return result, nil
+}
+
+// read reads the configuration again, and judges it.
+func (r *Running) read(ctx context.Context, before *current) (*config.Config, error) {
 	if r.server.Load == nil {
 		return nil, &adminapi.Error{Status: http.StatusConflict, Code: "GH-2405", Message: "This server was started without a file: there is nothing to reload."}
 	}
@@ -67,6 +86,14 @@ func (r *Running) reload(ctx context.Context, before *current) (*current, error)
 	}
 	r.try(append(c.Files(), certificates(&c.Server.TLS)...))
 	if err := errors.Join(c.Check(), fixed(before.config, c)); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (r *Running) reload(ctx context.Context, before *current) (*current, error) {
+	c, err := r.read(ctx, before)
+	if err != nil {
 		return nil, err
 	}
 	next, err := r.build(ctx, c)
@@ -203,6 +230,7 @@ func (r *Running) put(next *current) {
 	before := r.current.Swap(next)
 	r.counters.Bans.Set(next.config.Limits.FailedAuth.PerAddress, next.config.Limits.FailedAuth.Ban)
 	r.SetAPIKeys(next.config.Auth.APIKeys)
+	r.Trail.Change(next.config.Audit)
 	for _, v := range next.served {
 		v.gateway.Activate()
 	}

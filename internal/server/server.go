@@ -308,7 +308,7 @@ func (r *Running) Status() adminapi.Status {
 		Since: r.began, Config: now.config.Hash(), Loaded: now.loaded, Listen: r.edge.Addresses(), Weakened: now.config.Weakened(),
 	}
 	blocking, warnings := r.health()
-	s.Problems = append(blocking, warnings...)
+	s.Ready, s.Problems = len(blocking) == 0, append(blocking, warnings...)
 	for _, v := range now.served {
 		s.Servers = append(s.Servers, adminapi.ServerStatus{Name: v.config.Name, URL: v.gateway.PublicURL, UnderWay: v.gateway.UnderWay()})
 	}

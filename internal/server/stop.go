@@ -58,6 +58,9 @@ func (r *Running) close() error {
 	return errors.Join(errs...)
 }
 
+// Grace is how long calls and streams may go on once a stop was asked for.
+func (r *Running) Grace() time.Duration { return r.current.Load().config.Server.ShutdownGrace }
+
 // drain lets calls be answered, then ends what is left.
 func (r *Running) drain() error {
 	cut := func(v *served) {
@@ -67,7 +70,7 @@ func (r *Running) drain() error {
 	for _, v := range r.current.Load().served {
 		cut(v)
 	}
-	errs := []error{r.shutdown(r.current.Load().config.Server.ShutdownGrace)}
+	errs := []error{r.shutdown(r.Grace())}
 	r.hangUp()
 	errs = append(errs, r.shutdown(hangUpTime), r.private.Close())
 	if r.ops != nil {

@@ -55,6 +55,16 @@ func (t *Trail) open() (*audit.Log, error) {
 	return t.log, nil
 }
 
+// Change takes what of a configuration may change while the trail is open.
+func (t *Trail) Change(c config.Audit) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.MaxSize, t.Keep, t.Include, t.Strict = c.MaxSize, c.Keep, c.Include, c.Strict
+	if t.log != nil {
+		t.log.Change(t.Config)
+	}
+}
+
 // Durable is audit.Log's.
 func (t *Trail) Durable(ctx context.Context, e *audit.Event) error {
 	l, err := t.open()

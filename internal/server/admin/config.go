@@ -17,6 +17,8 @@ type Configuration interface {
 	// Reload reads it again. On an error, which is config.Mistakes or an
 	// *adminapi.Error, everything stays as it was.
 	Reload(ctx context.Context, by string) (*adminapi.Reload, error)
+	// Rehearse says what Reload would do, and changes nothing.
+	Rehearse(ctx context.Context) (*adminapi.Reload, error)
 }
 
 // configuration are the endpoints about what is in force.
@@ -33,10 +35,11 @@ func (c *configuration) reload(r *http.Request) (reply, error) {
 	if c.Config == nil {
 		return reply{}, notServing()
 	}
+	do := func() (*adminapi.Reload, error) { return c.Config.Reload(r.Context(), c.By) }
 	if dryRun(r) {
-		return reply{}, bad("A reload cannot be rehearsed here. Compare the file with what is in force: gatehouse config diff")
+		do = func() (*adminapi.Reload, error) { return c.Config.Rehearse(r.Context()) }
 	}
-	result, err := c.Config.Reload(r.Context(), c.By)
+	result, err := do()
 	var all config.Mistakes
 	if errors.As(err, &all) {
 		return reply{}, &adminapi.Error{Status: http.StatusBadRequest, Code: all[0].Code, Message: all.Error()}

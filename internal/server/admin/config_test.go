@@ -31,6 +31,10 @@ func (f *inForce) Reload(_ context.Context, by string) (*adminapi.Reload, error)
 	return &adminapi.Reload{Before: "a", After: "b", Changed: true}, f.err
 }
 
+func (f *inForce) Rehearse(context.Context) (*adminapi.Reload, error) {
+	return &adminapi.Reload{Before: "a", After: "c", DryRun: true}, f.err
+}
+
 func TestConfigurationThroughTheDoor(t *testing.T) {
 	const file = "version: 1\nservers: [{name: a, url: 'http://127.0.0.1:1/', forward: {authorization: 'Bearer ${T}'}}]\nauth: {api_keys: {}}\npolicy: {default: allow}\nlimits: {per_key: off}\n"
 	c, err := config.Parse("g.yaml", []byte(file), config.Outside{Lookup: func(string) (string, bool) { return "gatehouse-canary", true }})
@@ -60,13 +64,17 @@ func TestConfigurationThroughTheDoor(t *testing.T) {
 	if r, err := client.ReloadConfiguration(t.Context()); err != nil || !r.Changed || r.After != "b" || f.by != "ada" {
 		t.Errorf("reload: got %+v, %v, by %q", r, err, f.by)
 	}
+	rehearsal := &adminapi.Client{Transport: direct{door}, DryRun: true}
+	if r, err := rehearsal.ReloadConfiguration(t.Context()); err != nil || !r.DryRun || r.After != "c" {
+		t.Errorf("a rehearsal: got %+v, %v", r, err)
+	}
 	f.err = config.Mistakes{{Code: "GH-2004", File: "g.yaml", Line: 2, Col: 1, Text: "x"}, {Code: "GH-2001", File: "g.yaml", Text: "y"}}
 	var refused *adminapi.Error
 	if _, err := client.ReloadConfiguration(t.Context()); !errors.As(err, &refused) || refused.Code != "GH-2004" || refused.Status != http.StatusBadRequest || refused.Message != "g.yaml:2:1: x\ng.yaml: y" {
 		t.Errorf("a wrong file: got %v", err)
 	}
-	if _, err := (&adminapi.Client{Transport: direct{door}, DryRun: true}).ReloadConfiguration(t.Context()); !errors.As(err, &refused) || refused.Code != "GH-2403" {
-		t.Errorf("a rehearsal: got %v, want it refused", err)
+	if _, err := rehearsal.ReloadConfiguration(t.Context()); !errors.As(err, &refused) || refused.Code != "GH-2004" {
+		t.Errorf("a rehearsal of a wrong file: got %v", err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"os"
 	"path/filepath"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
@@ -39,6 +40,10 @@ func (d *database) backup(r *http.Request) (reply, error) {
 	s, err := d.Database.Backup(r.Context(), in.Path)
 	if errors.Is(err, fs.ErrExist) {
 		return reply{}, &adminapi.Error{Status: http.StatusConflict, Code: codeExists, Message: fmt.Sprintf("%s exists; a backup overwrites nothing. Choose another name.", in.Path)}
+	}
+	var place *fs.PathError
+	if errors.As(err, &place) { // the server writes it, as its own account and with what its service manager allows
+		return reply{}, bad(fmt.Sprintf("%s cannot be written: %v. It is written as user %d: name a place where that may write, such as the state directory.", in.Path, place.Err, os.Getuid()))
 	}
 	if err != nil {
 		return reply{}, err

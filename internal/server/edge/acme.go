@@ -266,7 +266,7 @@ func (a *acme) problems(now time.Time) []Problem {
 			all = append(all, Problem{Kind: ProblemACME, Severe: true, Text: text})
 			continue
 		}
-		best := slices.MaxFunc(found, func(x, y certmagic.Certificate) int { return x.Leaf.NotAfter.Compare(y.Leaf.NotAfter) })
+		best := latest(found)
 		for _, p := range timeProblems("the certificate of "+name, &best.Certificate, now) {
 			if why != "" {
 				p.Text += ", and could not be renewed: " + why
@@ -275,4 +275,22 @@ func (a *acme) problems(now time.Time) []Problem {
 		}
 	}
 	return all
+}
+
+// ends are when the certificates end, each name's last one.
+func (a *acme) ends() []time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var all []time.Time
+	for _, name := range a.names {
+		if found := a.cache.AllMatchingCertificates(name); len(found) > 0 {
+			all = append(all, latest(found).Leaf.NotAfter)
+		}
+	}
+	return all
+}
+
+func latest(found []certmagic.Certificate) *certmagic.Certificate {
+	best := slices.MaxFunc(found, func(x, y certmagic.Certificate) int { return x.Leaf.NotAfter.Compare(y.Leaf.NotAfter) })
+	return &best
 }

@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/http"
 	"net/netip"
@@ -22,6 +23,7 @@ type conn struct {
 
 	mu     sync.Mutex
 	limit  time.Time // what SetDeadline and SetWriteDeadline asked for
+	due    time.Time // of writes, as the connection below has it
 	closed bool
 	gives  []func() // give back what the connection holds
 }
@@ -62,7 +64,7 @@ func (c *conn) peek() (byte, error) {
 func (c *conn) Write(b []byte) (n int, err error) {
 	for {
 		piece := b[n:min(len(b), n+pieceSize)]
-		if err := c.Conn.SetWriteDeadline(c.until()); err != nil {
+		if err := c.extend(); err != nil {
 			return n, err
 		}
 		m, err := c.Conn.Write(piece)
@@ -73,31 +75,35 @@ func (c *conn) Write(b []byte) (n int, err error) {
 	}
 }
 
-func (c *conn) until() time.Time {
-	t := time.Now().Add(c.stall) // a deadline of the kernel's clock, not of ours
+// extend gives a piece its time, which is stall or a little more: a deadline
+// that was set for a piece before will do while it leaves as much, so that many
+// short pieces do not set a timer each.
+func (c *conn) extend() error {
+	now := time.Now() // of the kernel's clock, not of ours
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.limit.IsZero() && c.limit.Before(t) {
-		return c.limit
+	if c.limit.IsZero() && c.due.Sub(now) >= c.stall {
+		return nil
 	}
-	return t
-}
-
-func (c *conn) remember(t time.Time) {
-	c.mu.Lock()
-	c.limit = t
-	c.mu.Unlock()
+	due := now.Add(c.stall + c.stall/8)
+	if !c.limit.IsZero() && c.limit.Before(due) {
+		due = c.limit
+	}
+	c.due = due
+	return c.Conn.SetWriteDeadline(due)
 }
 
 // SetDeadline implements net.Conn.
 func (c *conn) SetDeadline(t time.Time) error {
-	c.remember(t)
-	return c.Conn.SetDeadline(t)
+	return errors.Join(c.Conn.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
-// SetWriteDeadline implements net.Conn. A write waits no longer than stall all the same.
+// SetWriteDeadline implements net.Conn. A write waits hardly longer than stall
+// all the same. The lock keeps a write that begins now from setting a later one.
 func (c *conn) SetWriteDeadline(t time.Time) error {
-	c.remember(t)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.limit, c.due = t, t
 	return c.Conn.SetWriteDeadline(t)
 }
 

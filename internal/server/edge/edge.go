@@ -28,9 +28,10 @@ type Edge struct {
 	Log       *slog.Logger     // required
 	Now       func() time.Time // nil: time.Now
 
-	// Burnt is told of every credential that came in the clear: the address it
-	// came from, and the ids of our keys among them, never a secret. nil: it is only logged.
-	Burnt func(r *http.Request, from netip.Addr, keys []string)
+	// Burnt is told of every credential that came in the clear: the id that the
+	// caller is given, the address it came from, and the ids of our keys among them,
+	// never a secret. nil: it is only logged.
+	Burnt func(r *http.Request, id string, from netip.Addr, keys []string)
 
 	MaxConns      int           // connections at once; zero: 20000, or what file descriptors allow
 	MaxPerAddress int           // connections at once from one address, IPv6 by /64; zero: 1024
@@ -50,6 +51,8 @@ type Edge struct {
 	counts    Counts
 	counting  sync.Mutex
 	warned    sync.Once // of headers from strangers
+	stranger  sync.Once // of connections past the proxies
+	mute      sync.Once // of proxies without a PROXY header
 
 	gates       []*gate
 	good, clear handover

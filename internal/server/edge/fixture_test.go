@@ -217,7 +217,7 @@ func opened(t testing.TB, c config.Server, edits ...func(*Edge)) *fixture {
 	f.Edge = &Edge{
 		Config: c, Domains: []string{"gate.test", "127.0.0.1"}, PollFiles: 20 * time.Millisecond,
 		Log: slog.New(slog.NewJSONHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Burnt: func(_ *http.Request, from netip.Addr, keys []string) {
+		Burnt: func(_ *http.Request, _ string, from netip.Addr, keys []string) {
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			f.burnt = append(f.burnt, burnt{from, keys})

@@ -94,7 +94,9 @@ func (g *gate) admit(raw net.Conn) {
 	proxy := unix || s.proxies.has(hop)
 	if s.proxyProtocol && !proxy {
 		e.count(&e.counts.ProxyRefused)
-		e.Log.Debug("connection refused", "address", hop, "why", "it is none of trusted_proxies, and only they may connect when proxy_protocol is on")
+		e.stranger.Do(func() {
+			e.Log.Warn("connections of others than server.trusted_proxies are refused while proxy_protocol is on; said once", "code", "GH-2006", "address", hop)
+		})
 		_ = c.Close()
 		return
 	}
@@ -208,6 +210,9 @@ func (g *gate) introduce(c *conn, head *proxyproto.Conn) (net.Conn, error) {
 func (g *gate) readProxy(c *conn, head *proxyproto.Header) error {
 	if head == nil {
 		g.edge.count(&g.edge.counts.ProxyBroken)
+		g.edge.mute.Do(func() {
+			g.edge.Log.Warn("a proxy connects without a PROXY header, and is refused: have it send one, or set server.proxy_protocol to false; said once", "code", "GH-2006", "address", c.peer.hop)
+		})
 		return errors.New("no PROXY header, or one that cannot be read")
 	}
 	from, ok := head.SourceAddr.(*net.TCPAddr)

@@ -81,8 +81,17 @@ func TestProxyProtocolOfStrangers(t *testing.T) {
 			t.Errorf("%q: got %q, want the connection closed", head, got)
 		}
 	}
-	if n := f.Counts().ProxyRefused; n != 2 {
-		t.Errorf("got %d counted, want 2", n)
+	if n, said := f.Counts().ProxyRefused, strings.Count(f.log.String(), "GH-2006"); n != 2 || said != 1 {
+		t.Errorf("got %d counted and %d warnings, want 2 and 1", n, said)
+	}
+	// A proxy of ours that says nothing is told to the operator, too.
+	f = served(t, config.Server{ProxyProtocol: true, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, nil)
+	for range 2 {
+		raw(t, f.address, plainRequest("GET", "/", "Connection: close"))
+	}
+	eventually(t, "both are counted", func() bool { return f.Counts().ProxyBroken == 2 })
+	if said := strings.Count(f.log.String(), "GH-2006"); said != 1 {
+		t.Errorf("got %d warnings, want 1", said)
 	}
 	// Where it is off, a header is no HTTP.
 	f = served(t, config.Server{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, nil)

@@ -21,14 +21,15 @@ import (
 func (e *Edge) refuseClear(w http.ResponseWriter, r *http.Request) {
 	s := e.settings.Load()
 	from, source := s.address(peerOf(r), r.Header)
+	id := newID()
 	w.Header().Set("Connection", "close")
 	if keys, found := credentials(r); found {
 		e.count(&e.counts.Burnt)
-		e.Log.Warn("credential in the clear", "code", "GH-1015", "address", from, "address_from", source, "keys", keys)
+		e.Log.Warn("credential in the clear", "code", "GH-1015", "request", id, "address", from, "address_from", source, "keys", keys)
 		if e.Burnt != nil {
-			e.Burnt(r, from, keys)
+			e.Burnt(r, id, from, keys)
 		}
-		refuse(w, &gatehouse.Error{Code: "GH-1015", Status: http.StatusForbidden, Description: "A credential was sent over plain HTTP, where everybody on the way could read it. " +
+		refuse(w, id, &gatehouse.Error{Code: "GH-1015", Status: http.StatusForbidden, Description: "A credential was sent over plain HTTP, where everybody on the way could read it. " +
 			"It is burnt: revoke it" + revoking(keys) + ", and use https:// with the next one."})
 		return
 	}
@@ -40,7 +41,7 @@ func (e *Edge) refuseClear(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusPermanentRedirect)
 		return
 	}
-	refuse(w, &gatehouse.Error{Code: "GH-1016", Status: http.StatusForbidden, Description: "HTTPS is required. Use the https:// URL of this server."})
+	refuse(w, id, &gatehouse.Error{Code: "GH-1016", Status: http.StatusForbidden, Description: "HTTPS is required. Use the https:// URL of this server."})
 }
 
 func revoking(keys []string) string {
@@ -122,9 +123,11 @@ func credentials(r *http.Request) (keys []string, found bool) {
 	return keys[:min(len(keys), maxBurnt)], found
 }
 
+// newID names a request, for whoever asks what became of it.
+func newID() string { return rand.Text()[:16] }
+
 // refuse writes a refusal in the form that the gateway has, too.
-func refuse(w http.ResponseWriter, e *gatehouse.Error) {
-	id := rand.Text()[:16]
+func refuse(w http.ResponseWriter, id string, e *gatehouse.Error) {
 	var body bytes.Buffer
 	text := json.NewEncoder(&body)
 	text.SetEscapeHTML(false)
@@ -142,6 +145,7 @@ func refuse(w http.ResponseWriter, e *gatehouse.Error) {
 // began, and is no longer.
 func (e *Edge) refuseVetted(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Connection", "close")
-	e.Log.Warn("client certificate refused", "code", "GH-1017", "address", peerOf(r).hop)
-	refuse(w, &gatehouse.Error{Code: "GH-1017", Status: http.StatusForbidden, Description: "The client certificate of this connection is not accepted any more. Connect anew."})
+	id := newID()
+	e.Log.Warn("client certificate refused", "code", "GH-1017", "request", id, "address", peerOf(r).hop)
+	refuse(w, id, &gatehouse.Error{Code: "GH-1017", Status: http.StatusForbidden, Description: "The client certificate of this connection is not accepted any more. Connect anew."})
 }

@@ -101,6 +101,21 @@ func (e *Edge) Problems() []Problem {
 	return all
 }
 
+// Expiry is the end of the certificate that ends first; zero: there is none.
+func (e *Edge) Expiry() time.Time {
+	var ends []time.Time
+	for _, p := range e.files.all() {
+		ends = append(ends, p.loaded.Leaf.NotAfter)
+	}
+	if e.acme != nil {
+		ends = append(ends, e.acme.ends()...)
+	}
+	if len(ends) == 0 {
+		return time.Time{}
+	}
+	return slices.MinFunc(ends, time.Time.Compare)
+}
+
 // watch reads files when they change. Their content is compared, so links that
 // are turned elsewhere count too.
 func (e *Edge) watch(ctx context.Context) {
@@ -136,30 +151,54 @@ func (e *Edge) watch(ctx context.Context) {
 func (e *Edge) Reload(c config.Server, domains []string) error {
 	e.reloading.Lock()
 	defer e.reloading.Unlock()
-	if fixed := e.fixed(c); len(fixed) > 0 {
-		return &adminapi.Error{Status: http.StatusConflict, Code: "GH-2033", Message: fmt.Sprintf(
-			"Cannot change while running: %s. Restart Gatehouse for it.", strings.Join(fixed, ", "))}
-	}
-	var f files
-	if err := f.load(c.TLS.Files, e.now()); err != nil {
+	if err := e.fixed(c); err != nil {
 		return err
 	}
-	var v vetters
-	if err := v.load(c.TLS); err != nil {
+	f, v, err := load(c.TLS, e.now())
+	if err != nil {
 		return err
 	}
 	if err := e.reloadACME(c, domains); err != nil {
 		return err
 	}
 	e.files.set(f.pairs)
-	e.vetters.take(&v)
+	e.vetters.take(v)
 	e.Config, e.Domains = c, domains
 	e.settings.Store(settingsOf(c, domains))
 	return nil
 }
 
-// fixed names the parts of a new configuration that cannot be taken.
-func (e *Edge) fixed(c config.Server) []string {
+// Rehearse is Reload, but changes nothing.
+func (e *Edge) Rehearse(c config.Server) error {
+	e.reloading.Lock()
+	defer e.reloading.Unlock()
+	if err := e.fixed(c); err != nil {
+		return err
+	}
+	return CheckFiles(c, e.now())
+}
+
+// CheckFiles says why the certificates of a configuration, or the authorities of
+// its callers', cannot be used.
+func CheckFiles(c config.Server, now time.Time) error {
+	_, _, err := load(c.TLS, now)
+	return err
+}
+
+// load reads every file that a configuration names.
+func load(c config.TLS, now time.Time) (*files, *vetters, error) {
+	f, v := &files{}, &vetters{}
+	if err := f.load(c.Files, now); err != nil {
+		return nil, nil, err
+	}
+	if err := v.load(c); err != nil {
+		return nil, nil, err
+	}
+	return f, v, nil
+}
+
+// fixed refuses a configuration that needs a restart, and names the parts.
+func (e *Edge) fixed(c config.Server) error {
 	var all []string
 	old := e.Config
 	for _, part := range []struct {
@@ -176,5 +215,9 @@ func (e *Edge) fixed(c config.Server) []string {
 			all = append(all, part.name)
 		}
 	}
-	return all
+	if len(all) == 0 {
+		return nil
+	}
+	return &adminapi.Error{Status: http.StatusConflict, Code: "GH-2033", Message: fmt.Sprintf(
+		"Cannot change while running: %s. Restart Gatehouse for it.", strings.Join(all, ", "))}
 }

@@ -282,9 +282,9 @@ func (g *Gateway) body(x *exchange) ([]byte, error) {
 
 // hurry bounds the time that a body may take, of whomever it is: what we refuse
 // without reading it net/http reads to its end before it goes on.
-func (g *Gateway) hurry(a *answer, r *http.Request) {
+func (g *Gateway) hurry(a *answer, r *http.Request, now time.Time) {
 	if r.ContentLength != 0 {
-		_ = http.NewResponseController(a.ResponseWriter).SetReadDeadline(time.Now().Add(g.BodyWait))
+		_ = http.NewResponseController(a.ResponseWriter).SetReadDeadline(now.Add(g.BodyWait))
 	}
 }
 

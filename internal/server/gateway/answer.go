@@ -21,15 +21,30 @@ type answer struct {
 	id      string
 	status  int // zero until the answer has begun
 	dropped int // events of the server's that were not for this client
+
+	values [4]string // of headers that are set with only
+	set    int
+}
+
+// only sets a header, whose name is in its canonical form, to one value: Header.Set
+// with one allocation for all of an answer's headers.
+func (a *answer) only(name, value string) {
+	if a.set == len(a.values) {
+		a.Header()[name] = []string{value}
+		return
+	}
+	a.values[a.set] = value
+	a.set++
+	a.Header()[name] = a.values[a.set-1 : a.set : a.set] // whoever adds to it copies it
 }
 
 // WriteHeader begins the answer.
 func (a *answer) WriteHeader(status int) {
 	if a.status == 0 {
 		a.status = status
-		a.Header().Set("X-Content-Type-Options", "nosniff")
-		if a.Header().Get("Cache-Control") == "" {
-			a.Header().Set("Cache-Control", "no-store")
+		a.only("X-Content-Type-Options", "nosniff")
+		if len(a.Header()["Cache-Control"]) == 0 {
+			a.only("Cache-Control", "no-store")
 		}
 		a.ResponseWriter.WriteHeader(status)
 	}
@@ -182,6 +197,9 @@ var ours = regexp.MustCompile(`gthk_([0-9A-Za-z_]{0,12})[0-9A-Za-z_]*`)
 // that moves a cursor or turns the direction of a line, and no key.
 func printable(s string) string {
 	const limit = 256
+	if len(s) <= limit && plain(s) {
+		return s
+	}
 	out, more := make([]rune, 0, min(len(s), limit)), ""
 	for _, r := range s {
 		if len(out) == limit {
@@ -194,4 +212,15 @@ func printable(s string) string {
 		out = append(out, r)
 	}
 	return ours.ReplaceAllString(string(out), "gthk_${1}…") + more
+}
+
+// plain says whether a text is ASCII that can be shown as it is, and has
+// nothing in it that begins like a key.
+func plain(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return !strings.Contains(s, "gthk_")
 }

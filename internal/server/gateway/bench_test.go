@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -10,12 +11,17 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/access"
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
+	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
+	"github.com/gatehouse-mcp/gatehouse/internal/policy"
+	"github.com/gatehouse-mcp/gatehouse/internal/server/ops"
 	"github.com/gatehouse-mcp/gatehouse/internal/store"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
+	"github.com/gatehouse-mcp/gatehouse/internal/unit"
 )
 
 // nowhere answers at once, so that what is measured is the gateway alone.
@@ -34,31 +40,103 @@ func (b *blank) Write(p []byte) (int, error) { return len(p), nil }
 func (b *blank) WriteHeader(int)             {}
 func (b *blank) Flush()                      {}
 
+func (b *blank) SetReadDeadline(time.Time) error { return nil }
+
 // BenchmarkGateway measures what verifying, reading, deciding and watching add
-// to a call of 107 bytes, by a key with all tools and one with patterns.
+// to a call of 107 bytes, by a key with all tools and one with patterns; and then
+// what each further feature adds to the one before it.
 func BenchmarkGateway(b *testing.B) {
-	for name, tools := range map[string][]string{"all tools": {"*"}, "patterns": {"get_*", "list_*", "echo"}} {
-		b.Run(name, func(b *testing.B) {
-			g, key := benchGateway(b, tools)
-			const body = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"message":"hello world"}}}`
-			reader := strings.NewReader(body)
-			r := httptest.NewRequest(http.MethodPost, "/mcp", nil)
-			r.Body, r.ContentLength, r.Host = io.NopCloser(reader), int64(len(body)), "127.0.0.1:8080"
-			r.Header.Set("Authorization", "Bearer "+key)
-			r.Header.Set("Content-Type", "application/json")
-			r.Header.Set("Accept", "application/json, text/event-stream")
-			r.Header.Set("Mcp-Protocol-Version", "2025-11-25")
-			w := &blank{h: http.Header{}}
-			b.ReportAllocs()
-			for b.Loop() {
-				reader.Reset(body)
-				clear(w.h)
-				g.ServeHTTP(w, r)
-			}
-			if w.h.Get("Content-Type") != "application/json" || w.h.Get("Content-Length") != "2" {
-				b.Fatalf("got %v, want the answer of the server", w.h)
-			}
+	plain := func(*testing.B, *Gateway) {}
+	for _, bench := range []struct {
+		name  string
+		tools []string
+		add   func(*testing.B, *Gateway)
+	}{
+		{"all tools", []string{"*"}, plain},
+		{"patterns", []string{"get_*", "list_*", "echo"}, plain},
+		{"metrics", []string{"*"}, withMetrics},
+		{"metrics, rules", []string{"*"}, withRules},
+		{"metrics, rules, limits", []string{"*"}, withLimits},
+		{"metrics, rules, limits, audit", []string{"*"}, withAudit},
+		{"metrics, rules, limits, audit, log", []string{"*"}, withLog},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			g, key := benchGateway(b, bench.tools)
+			bench.add(b, g)
+			benchCalls(b, g, key)
 		})
+	}
+}
+
+func withMetrics(_ *testing.B, g *Gateway) { g.Metrics = ops.NewMetrics("bench") }
+
+// withRules adds a hundred rules, of which three are about the tool or about all.
+func withRules(b *testing.B, g *Gateway) {
+	withMetrics(b, g)
+	set := func(patterns ...string) policy.Tools {
+		t, err := policy.Compile(patterns)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return t
+	}
+	var rules []policy.Rule
+	for i := range 97 {
+		rules = append(rules, policy.Rule{Name: "tool", Tools: set(fmt.Sprintf("tool_%d", i))})
+	}
+	rules = append(rules, policy.Rule{Name: "some", Tools: set("get_*", "echo*")},
+		policy.Rule{Name: "none", Tools: set("*_delete"), Deny: true}, policy.Rule{Name: "other", Tools: set("*"), Tenants: []string{"other"}, Deny: true})
+	g.Guard.Rules = policy.NewRules(false, rules)
+}
+
+// withLimits adds a rate of each kind, high enough for all.
+func withLimits(b *testing.B, g *Gateway) {
+	withRules(b, g)
+	all, err := policy.Compile([]string{"ech*"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := unit.Rate{Count: 10_000_000, Per: time.Second}
+	g.Guard.Limits = &access.Limits{
+		Counters: access.NewCounters(), PerKey: r, PerTenant: r, PerPrincipal: r,
+		PerTool: []access.ToolRate{{Name: "bench ech*", Tools: all, Rate: r}},
+	}
+}
+
+func withAudit(b *testing.B, g *Gateway) {
+	withLimits(b, g)
+	l, err := audit.Open(audit.Config{Stdout: io.Discard})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = l.Close() })
+	g.Guard.Audit = &access.Audit{Trail: l}
+}
+
+func withLog(b *testing.B, g *Gateway) {
+	withAudit(b, g)
+	g.Log = slog.New(slog.NewJSONHandler(io.Discard, nil))
+}
+
+// benchCalls makes calls without a connection.
+func benchCalls(b *testing.B, g *Gateway, key string) {
+	const body = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"message":"hello world"}}}`
+	reader := strings.NewReader(body)
+	r := httptest.NewRequest(http.MethodPost, "/mcp", nil)
+	r.Body, r.ContentLength, r.Host = io.NopCloser(reader), int64(len(body)), "127.0.0.1:8080"
+	r.Header.Set("Authorization", "Bearer "+key)
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Accept", "application/json, text/event-stream")
+	r.Header.Set("Mcp-Protocol-Version", "2025-11-25")
+	w := &blank{h: http.Header{}}
+	b.ReportAllocs()
+	for b.Loop() {
+		reader.Reset(body)
+		clear(w.h)
+		g.ServeHTTP(w, r)
+	}
+	if w.h.Get("Content-Type") != "application/json" || w.h.Get("Content-Length") != "2" {
+		b.Fatalf("got %v, want the answer of the server", w.h)
 	}
 }
 

@@ -58,9 +58,8 @@ func (x *exchange) opens(session string) {
 
 // json answers with one JSON body.
 func (x *exchange) json(status int, body []byte) error {
-	h := x.w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	x.w.only("Content-Type", "application/json")
+	x.w.only("Content-Length", strconv.Itoa(len(body)))
 	x.w.WriteHeader(status)
 	if len(body) > shortAnswer {
 		defer x.breakable()()

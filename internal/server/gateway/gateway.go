@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/access"
@@ -123,11 +124,15 @@ func (g *Gateway) Close() { g.line.end() }
 
 // ServeHTTP answers one request and writes one line about it.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	a := &answer{ResponseWriter: w, id: rand.Text()[:16]}
-	a.Header().Set("X-Request-Id", a.id)
-	g.hurry(a, r)
 	v := &visit{began: time.Now()}
 	v.from, v.shared = g.address(r)
+	a := &v.answer
+	a.ResponseWriter, a.id = w, rand.Text()[:16]
+	a.only("X-Request-Id", a.id)
+	g.hurry(a, r, v.began)
+	if path, _, _ := strings.Cut(r.RequestURI, "?"); g.Serves(path) { // else it came here because no server has that path
+		v.server = g.Name
+	}
 	defer g.finish(a, r, v)
 	if v.err = g.serve(a, r, v); v.err != nil {
 		g.refuse(a, r, v)
@@ -145,8 +150,10 @@ func (g *Gateway) address(r *http.Request) (from netip.Addr, shared bool) {
 
 // refuse answers with an error, and before that has it written down.
 func (g *Gateway) refuse(a *answer, r *http.Request, v *visit) {
-	if status, _, _ := told(v.err); !v.passed || // or the way to the server refuses, and nothing was carried out
-		!v.stream && a.status == 0 && status < http.StatusInternalServerError && ended(v.x) == nil {
+	status, _, _ := told(v.err)
+	// The way to the server may refuse too, and then nothing was carried out. What a
+	// lost right cuts off was, as far as anybody knows, and is told as that.
+	if !v.passed || !v.stream && a.status == 0 && status < http.StatusInternalServerError && ended(v.x) == nil {
 		v.passed = false
 		g.refused(a, r, v)
 	}
@@ -167,6 +174,7 @@ func (g *Gateway) finish(a *answer, r *http.Request, v *visit) {
 		g.Log.Error("panic", "request", a.id, "panic", printable(fmt.Sprint(p)), "stack", string(debug.Stack()))
 		g.refuse(a, r, v)
 	}
+	v.took = time.Since(v.began)
 	if v.passed {
 		g.done(a, v)
 	}
@@ -188,7 +196,8 @@ func (g *Gateway) serve(a *answer, r *http.Request, v *visit) error {
 		v.asked = true
 		return nil
 	}
-	x := &exchange{w: a, r: r, id: a.id, g: g, from: v.from, shared: v.shared}
+	x := &v.exchange
+	x.w, x.r, x.id, x.g, x.from, x.shared = a, r, a.id, g, v.from, v.shared
 	if err := g.admit(x); err != nil {
 		v.page = wantsPage(r, err)
 		return err

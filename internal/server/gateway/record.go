@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -11,16 +12,15 @@ import (
 
 // Metrics counts requests.
 type Metrics interface {
-	// Request counts one. Server is a name from the configuration, method one of
+	// Request counts one. Server is a name from the configuration or "none", method one of
 	// the protocol, code a GH code, "rpc" or "ok": no caller can add to them.
 	Request(server, method, code string, took time.Duration)
 }
 
 // record writes the request's line, and counts it.
 func (g *Gateway) record(a *answer, r *http.Request, v *visit) {
-	took := time.Since(v.began)
 	if g.Metrics != nil {
-		g.Metrics.Request(g.Name, v.method(r), v.code(a), took)
+		g.Metrics.Request(cmp.Or(v.server, "none"), v.method(r), v.code(a), v.took)
 	}
 	level := slog.LevelInfo
 	switch {
@@ -34,8 +34,8 @@ func (g *Gateway) record(a *answer, r *http.Request, v *visit) {
 		return
 	}
 	attrs := append(make([]slog.Attr, 0, 16),
-		slog.String("server", g.Name), slog.String("request", a.id), slog.String("address", v.from.String()),
-		slog.String("http", printable(r.Method)), slog.Int("status", a.status), slog.Int64("took_us", took.Microseconds()),
+		slog.String("server", v.server), slog.String("request", a.id), slog.String("address", v.from.String()),
+		slog.String("http", printable(r.Method)), slog.Int("status", a.status), slog.Int64("took_us", v.took.Microseconds()),
 	)
 	if c := v.caller; c != nil {
 		attrs = append(attrs, slog.String("tenant", c.TenantName), slog.String("key", c.KeyID))
@@ -50,7 +50,9 @@ func (g *Gateway) record(a *answer, r *http.Request, v *visit) {
 	if v.err != nil {
 		attrs = append(attrs, reason(v.err)...)
 	}
-	g.Log.LogAttrs(ctx, level, "request", attrs...)
+	line := slog.NewRecord(v.began.Add(v.took), level, "request", 0) // Logger would look for the line of code, which is this one
+	line.AddAttrs(attrs...)
+	_ = g.Log.Handler().Handle(ctx, line) // as Logger does: there is nowhere to say that the log cannot be written
 }
 
 // method is what a request is counted under.

@@ -212,7 +212,7 @@ func (n *eventSession) call(from *exchange, call *mcp.Call) {
 		w.onBegin = func() { n.adopt(from.caller, w.Header().Get(headerSession)) }
 	}
 	x := n.exchange(ctx, from, w, http.MethodPost, call)
-	v := &visit{began: time.Now(), from: from.from, caller: from.caller, call: call, x: x}
+	v := &visit{began: time.Now(), server: n.g.Name, from: from.from, caller: from.caller, call: call, x: x}
 	defer func() {
 		if p := recover(); p != nil {
 			v.err = fmt.Errorf("panic: %v", p)

@@ -157,7 +157,7 @@ func wantsFilter(x *exchange) bool {
 
 // list answers with what may be a list of tools.
 func (s *streamable) list(x *exchange, resp *http.Response) error {
-	body, err := io.ReadAll(io.LimitReader(resp.Body, int64(s.max)+1))
+	body, err := whole(resp, s.max)
 	if err != nil {
 		return away(x, err)
 	}
@@ -169,6 +169,23 @@ func (s *streamable) list(x *exchange, resp *http.Response) error {
 	}
 	inbound(x, resp.Header)
 	return x.json(resp.StatusCode, body)
+}
+
+// whole reads a body of at most limit bytes; of a longer one it returns more.
+func whole(resp *http.Response, limit int) ([]byte, error) {
+	n := resp.ContentLength
+	if n < 0 || n > shortAnswer {
+		return io.ReadAll(io.LimitReader(resp.Body, int64(limit)+1)) // n is only what the server says
+	}
+	body := make([]byte, n+1) // room to see its end: the connection is free only then
+	got, err := fill(resp.Body, body)
+	switch {
+	case err == nil:
+		return nil, errors.New("more came than was said")
+	case !errors.Is(err, io.EOF):
+		return nil, err
+	}
+	return body[:got], nil
 }
 
 func nonsense(cause error) error {

@@ -18,6 +18,7 @@ import (
 // the audit trail and in numbers.
 type visit struct {
 	began   time.Time
+	server  string // whose it is; empty: nobody's
 	from    netip.Addr
 	shared  bool // from is a proxy's
 	caller  *access.Caller
@@ -30,8 +31,12 @@ type visit struct {
 	page    bool // a browser lost its way, and gets a page
 	asked   bool // a browser only asked whether it may
 	err     error
+	took    time.Duration // set when it is over
 
-	event [1]audit.Event // room for the usual one
+	// One allocation for all that a request needs.
+	answer   answer
+	exchange exchange
+	event    [1]audit.Event // the usual one
 }
 
 // check asks whether an admitted caller's request may pass, and has it written
@@ -71,7 +76,7 @@ func (v *visit) passes(x *exchange) error {
 // events are what the trail says: one for each message of a batch.
 func (v *visit) events(a *answer, r *http.Request, g *Gateway) []audit.Event {
 	base := &v.event[0]
-	*base = audit.Event{Time: v.began, Request: a.id, Server: g.Name, Address: v.from}
+	*base = audit.Event{Time: v.began, Request: a.id, Server: v.server, Address: v.from}
 	if c := v.caller; c != nil {
 		base.Tenant, base.TenantID, base.Subject, base.KeyID = c.TenantName, c.Tenant, c.Subject, c.KeyID
 	}
@@ -92,6 +97,10 @@ func (v *visit) events(a *answer, r *http.Request, g *Gateway) []audit.Event {
 			all = append(all, *base)
 			v.describe(&all[len(all)-1], m, g)
 		}
+	}
+	if len(all) == 0 { // answers alone
+		v.describe(base, &v.call.Messages[0], g)
+		return v.event[:]
 	}
 	return all
 }
@@ -140,14 +149,13 @@ func (g *Gateway) done(a *answer, v *visit) {
 	if g.guard().Audit == nil {
 		return
 	}
-	ctx, stop := context.WithTimeout(context.WithoutCancel(v.x.ctx()), auditWait)
-	defer stop()
+	ctx := context.Background() // it is over for the client, not for the trail, which bounds its waiting
 	events := v.events(a, v.x.r, g)
 	for i := range events {
 		e := &events[i]
-		e.Status, e.Took, e.Outcome = a.status, time.Since(v.began), audit.OK
-		if v.stream {
-			e.Action = "close"
+		e.Status, e.Took, e.Outcome = a.status, v.took, audit.OK
+		if v.stream { // which began long ago, and that was written down then
+			e.Action, e.Time = "close", v.began.Add(e.Took)
 		}
 		if v.err != nil {
 			e.Outcome = audit.Failed

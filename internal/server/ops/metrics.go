@@ -29,10 +29,11 @@ type series struct {
 	took  prometheus.Observer
 }
 
-// Gauge is a number that is asked for when it is wanted.
-type Gauge struct {
+// Number is asked for when it is wanted.
+type Number struct {
 	Name, Help string
 	Labels     map[string]string
+	Counter    bool // it only grows
 	Value      func() float64
 }
 
@@ -41,7 +42,7 @@ func NewMetrics(version string) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "gatehouse_requests_total", Help: "Requests by server, MCP method and outcome; code is ok or the code of the refusal.",
+			Name: "gatehouse_requests_total", Help: "Requests by server, MCP method and outcome.",
 		}, []string{"server", "method", "code"}),
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "gatehouse_request_duration_seconds", Help: "Time until a request was answered; for streams, until they ended.",
@@ -66,9 +67,13 @@ func goVersion() string {
 }
 
 // Add publishes further numbers.
-func (m *Metrics) Add(gauges ...Gauge) {
-	for _, g := range gauges {
-		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: g.Name, Help: g.Help, ConstLabels: g.Labels}, g.Value))
+func (m *Metrics) Add(numbers ...Number) {
+	for _, n := range numbers {
+		if n.Counter {
+			m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: n.Name, Help: n.Help, ConstLabels: n.Labels}, n.Value))
+			continue
+		}
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: n.Name, Help: n.Help, ConstLabels: n.Labels}, n.Value))
 	}
 }
 
