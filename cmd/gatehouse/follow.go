@@ -4,8 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/server"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/notify"
@@ -15,10 +13,7 @@ const defaultFile = "gatehouse.yaml"
 
 // follow reloads the configuration when its file, or one that it read, changes,
 // and on SIGHUP.
-func (a *app) follow(ctx context.Context, r *server.Running, log *slog.Logger) {
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
+func (a *app) follow(ctx context.Context, r *server.Running, log *slog.Logger, hup <-chan os.Signal) {
 	changed := r.Watch(ctx)
 	for {
 		by := "the file"

@@ -57,6 +57,9 @@ type servingAt struct {
 }
 
 func (a *app) runServe(ctx context.Context) error {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP) // from the beginning to the end: it never means to stop
+	defer signal.Stop(hup)
 	a.file = orElse(a.file, defaultFile)
 	c, err := a.load()
 	if err != nil {
@@ -86,7 +89,7 @@ func (a *app) runServe(ctx context.Context) error {
 	o.Stdout = a.out
 	s := &server.Server{
 		Config: c, State: state, Options: o, Version: version(), Environ: a.environ, Inherited: edge.Passed(),
-		Load: func(context.Context) (*config.Config, error) { return a.load() },
+		Load: func(context.Context) (*config.Config, error) { return config.Load(a.file, a.outside()) },
 	}
 	r, err := s.Start(ctx)
 	if err != nil {
@@ -98,7 +101,7 @@ func (a *app) runServe(ctx context.Context) error {
 	}
 	background, stop := context.WithCancel(ctx)
 	var work sync.WaitGroup
-	work.Go(func() { a.follow(background, r, o.Log) })
+	work.Go(func() { a.follow(background, r, o.Log, hup) })
 	work.Go(func() { logged(o.Log, notify.Watch(background, r.Alive)) })
 	work.Go(func() { r.Survey(background) })
 	logged(o.Log, notify.Ready("serving "+count(len(c.Servers), "MCP server", "MCP servers")))

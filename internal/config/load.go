@@ -94,6 +94,7 @@ func parse(name, dir string, data []byte, o Outside) (*Config, error) {
 		}
 	}
 	r.mistakes.sort()
+	r.mistakes[0].source = r.source
 	return nil, r.mistakes
 }
 

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -24,7 +25,8 @@ type Mistake struct {
 	Warning bool   // it can be served
 	Weakens bool   // a warning: a check is weaker for it
 
-	planned bool // a setting of another version
+	planned bool    // a setting of another version
+	source  *source // of the first of all that are wrong with a file
 }
 
 // Error reads "gatehouse.yaml:14:7: unknown key …".
@@ -45,6 +47,15 @@ func (m Mistake) Place() string {
 
 // Mistakes are all that is wrong, in the order of the file.
 type Mistakes []Mistake
+
+// Files are those that were read before the mistakes were found: when one of
+// them changes, it is worth trying again. None when there is no saying.
+func (m Mistakes) Files() []string {
+	if len(m) == 0 || m[0].source == nil {
+		return nil
+	}
+	return slices.Clone(m[0].source.files)
+}
 
 // Error is one mistake on a line.
 func (m Mistakes) Error() string {

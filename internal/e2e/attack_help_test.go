@@ -57,9 +57,9 @@ func newDouble(t testing.TB, answers http.HandlerFunc) *double {
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		answers(w, r)
 	}))
-	t.Cleanup(func() {
-		d.CloseClientConnections()
-		d.Close()
+	t.Cleanup(func() { // Close would wait for connections whose first request is still to come
+		_ = d.Listener.Close()
+		_ = d.Config.Close()
 	})
 	return d
 }

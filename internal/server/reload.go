@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"reflect"
 	"time"
 
@@ -39,6 +40,7 @@ func (r *Running) Reload(ctx context.Context, by string) (*adminapi.Reload, erro
 		r.server.Options.Log.Error("the configuration was not reloaded; the old one stays", "config", result.After, "error", text)
 	} else {
 		r.broken.Store(nil)
+		r.tried.Store(nil)
 		result.After = after.config.Hash()
 		result.Changed = result.After != result.Before
 		r.server.Options.Log.Info("reloaded", "before", result.Before, "config", result.After)
@@ -77,9 +79,16 @@ func (r *Running) read(ctx context.Context, before *current) (*config.Config, er
 	}
 	c, err := r.server.Load(ctx)
 	if err != nil {
+		var all config.Mistakes
+		errors.As(err, &all)
+		r.try(all.Files())
+		return nil, unreadable(err)
+	}
+	r.try(append(c.Files(), certificates(&c.Server.TLS)...))
+	if err := errors.Join(c.Check(), fixed(before.config, c)); err != nil {
 		return nil, err
 	}
-	return c, errors.Join(c.Check(), fixed(before.config, c))
+	return c, nil
 }
 
 func (r *Running) reload(ctx context.Context, before *current) (*current, error) {
@@ -101,6 +110,35 @@ func (r *Running) reload(ctx context.Context, before *current) (*current, error)
 	}
 	r.put(next)
 	return next, nil
+}
+
+// unreadable says what is wrong with a configuration's file as a file.
+func unreadable(err error) error {
+	var path *os.PathError
+	if !errors.As(err, &path) {
+		return err
+	}
+	return &adminapi.Error{Status: http.StatusBadRequest, Code: "GH-2001", Message: fmt.Sprintf("The configuration %s cannot be read: %v.", path.Path, path.Err)}
+}
+
+// try remembers what has to change before it is worth trying again. What could
+// not be read names nothing new.
+func (r *Running) try(files []string) {
+	if len(files) > 0 {
+		r.tried.Store(&files)
+	}
+}
+
+// certificates are the files of certificates and keys.
+func certificates(t *config.TLS) []string {
+	var files []string
+	for _, pair := range t.Files {
+		files = append(files, pair.Cert, pair.Key)
+	}
+	if t.ClientCA != "" {
+		files = append(files, t.ClientCA)
+	}
+	return files
 }
 
 func stopping() error {

@@ -249,6 +249,21 @@ func TestA156NoCallIsJudgedByOldRules(t *testing.T) {
 	work.Wait()
 }
 
+// TestReloadSaysInItsOwnWordsThatAFileIsGone has the admin door tell it too.
+func TestReloadSaysInItsOwnWordsThatAFileIsGone(t *testing.T) {
+	up := httptest.NewServer(http.HandlerFunc(ticking))
+	t.Cleanup(up.Close)
+	c := reloadable(t, up.URL+"/mcp")
+	c.Running.server.Load = func(context.Context) (*config.Config, error) {
+		return config.Load("/no/such/file.yaml", config.Outside{})
+	}
+	_, err := (&adminapi.Client{Transport: c.Admin}).ReloadConfiguration(t.Context())
+	var refused *adminapi.Error
+	if !errors.As(err, &refused) || refused.Code != "GH-2001" || !strings.Contains(refused.Message, "/no/such/file.yaml") {
+		t.Errorf("got %v, want GH-2001 with the file's name", err)
+	}
+}
+
 func TestReloadRefusesWhatNeedsARestart(t *testing.T) {
 	up := httptest.NewServer(http.HandlerFunc(ticking))
 	t.Cleanup(up.Close)

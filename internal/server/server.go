@@ -59,7 +59,9 @@ type Running struct {
 
 	current   atomic.Pointer[current]
 	reloading sync.Mutex
-	broken    atomic.Pointer[string] // why the last reload failed; nil: it did not
+	broken    atomic.Pointer[string]   // why the last reload failed; nil: it did not
+	tried     atomic.Pointer[[]string] // files that a refused configuration named; nil: the last one is in force
+	seen      map[string]string        // how the files were when they had been read: what Watch begins with
 	draining  atomic.Bool
 	leaving   leaving
 
@@ -88,10 +90,11 @@ func (s *Server) Start(ctx context.Context) (_ *Running, err error) {
 	if err := s.Config.Check(); err != nil {
 		return nil, err
 	}
+	seen := look(s.Config.Files()) // what changes while we start is a change too
 	if err := s.State.Prepare(); err != nil {
 		return nil, err
 	}
-	r := &Running{server: s, failed: make(chan error, 1), counters: access.NewCounters(), metrics: ops.NewMetrics(s.Version), began: time.Now()}
+	r := &Running{seen: seen, server: s, failed: make(chan error, 1), counters: access.NewCounters(), metrics: ops.NewMetrics(s.Version), began: time.Now()}
 	defer func() {
 		if err != nil {
 			_ = r.Close()

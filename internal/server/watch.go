@@ -3,8 +3,8 @@ package server
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
-	"strings"
 	"time"
 )
 
@@ -13,45 +13,74 @@ import (
 // swaps; it takes a system call a file, and no watcher that could miss one.
 const lookEvery = 250 * time.Millisecond
 
-// Watch says when the configuration's file has changed, or one that it read. It
-// waits until a change is over: a file that is being written is not read.
+// Watch says when the configuration's file has changed, or one that it read, or
+// that the last refused one did. It waits until a change is over: a file that is
+// being written is not read.
 func (r *Running) Watch(ctx context.Context) <-chan struct{} {
 	changed := make(chan struct{}, 1)
 	r.work.Go(func() {
 		tick := time.NewTicker(lookEvery)
 		defer tick.Stop()
-		known := look(r.current.Load().config.Files())
-		last := known
+		known, last := r.seen, r.seen
 		for {
 			select {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
 			}
-			now := look(r.current.Load().config.Files())
-			if now != known && now == last {
-				known = now
+			now := look(r.watched())
+			if maps.Equal(now, last) && differ(known, now) {
 				select {
 				case changed <- struct{}{}:
 				default: // it is known already that something has changed
 				}
+				known = now
 			}
 			last = now
+			known = join(known, now)
 		}
 	})
 	return changed
 }
 
-// look tells two states of files apart.
-func look(files []string) string {
-	var b strings.Builder
+// watched are the files of the configuration in force, and those that one named
+// which was refused: the mistake may be in them.
+func (r *Running) watched() []string {
+	files := r.current.Load().config.Files()
+	if tried := r.tried.Load(); tried != nil {
+		files = append(files, *tried...)
+	}
+	return files
+}
+
+// look returns what tells two states of each file apart.
+func look(files []string) map[string]string {
+	all := make(map[string]string, len(files))
 	for _, path := range files {
 		info, err := os.Stat(path)
 		if err != nil {
-			fmt.Fprintf(&b, "%s: %v\n", path, err)
+			all[path] = err.Error()
 			continue
 		}
-		fmt.Fprintf(&b, "%s: %d %d %d %v\n", path, info.Size(), info.ModTime().UnixNano(), inode(info), info.Mode())
+		all[path] = fmt.Sprintf("%d %d %d %v", info.Size(), info.ModTime().UnixNano(), inode(info), info.Mode())
 	}
-	return b.String()
+	return all
+}
+
+// differ says whether a file is not as it was. One that was not looked at
+// before has just been read.
+func differ(known, now map[string]string) bool {
+	for path, state := range now {
+		if before, ok := known[path]; ok && before != state {
+			return true
+		}
+	}
+	return false
+}
+
+// join adds the files that were not known.
+func join(known, now map[string]string) map[string]string {
+	all := maps.Clone(now)
+	maps.Copy(all, known)
+	return all
 }
