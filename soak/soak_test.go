@@ -69,7 +69,7 @@ func short(t *testing.T, edit func(*settings)) (string, error) {
 // TestSoak is a run of some seconds: it keeps the long one from rotting.
 func TestSoak(t *testing.T) {
 	out, err := short(t, func(s *settings) {
-		s.duration, s.rest, s.verbose = 25*time.Second, 12*time.Second, true
+		s.duration, s.rest, s.verbose = 22*time.Second, 12*time.Second, true
 		s.faults = []string{"key.*", "tenant.*", "reload.rules", "reload.server", "process.term", "child.kill", "upstream.restart", "process.kill"}
 	})
 	if err != nil {
@@ -93,8 +93,9 @@ func TestSoakFindsLies(t *testing.T) {
 		"trail":    "the trail has nothing of ",
 	} {
 		t.Run(lie, func(t *testing.T) {
+			t.Parallel()
 			out, err := short(t, func(s *settings) {
-				s.sabotage, s.slack, s.duration = lie, 500*time.Millisecond, 5*time.Second
+				s.sabotage, s.slack, s.duration, s.clients = lie, 500*time.Millisecond, 6*time.Second, 4
 				s.faults = []string{"key.revoke", "key.create"}
 			})
 			if err == nil || !strings.Contains(out, want) {
