@@ -12,6 +12,7 @@ import (
 	"os"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/access"
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
@@ -22,6 +23,11 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/server/gateway"
 	"github.com/gatehouse-mcp/gatehouse/internal/upstream"
 )
+
+// answerWait is how long a server reached by URL may take to begin an answer.
+// Clients give up after minutes; one that does not would be held, and with it
+// what it holds here, for as long as a server hangs.
+const answerWait = 30 * time.Minute
 
 // served is a server of the configuration, and the gateway in front of it.
 type served struct {
@@ -67,7 +73,7 @@ func (r *Running) newServed(ctx context.Context, c *config.Config, u *config.Ups
 		if err != nil {
 			return nil, errors.New("the upstream is not a URL") // the parser's error repeats it
 		}
-		v.gateway.Upstream = &upstream.Client{URL: target}
+		v.gateway.Upstream = &upstream.Client{URL: target, HeadTimeout: answerWait}
 		if !v.gateway.Events { // which the gateway asks by itself
 			v.client = v.gateway.Upstream
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/wellknown"
@@ -59,6 +60,19 @@ func (r *Running) burnt(q *http.Request, id string, from netip.Addr, keys []stri
 		if err := r.Trail.Durable(ctx, e); err != nil {
 			r.server.Options.Log.Error("audit", "error", err.Error())
 		}
+	}
+}
+
+// refusedAtEdge writes down a refusal that no gateway sees.
+func (r *Running) refusedAtEdge(q *http.Request, id string, from netip.Addr, refusal *gatehouse.Error) {
+	ctx, stop := context.WithTimeout(context.WithoutCancel(q.Context()), recordTime)
+	defer stop()
+	e := &audit.Event{
+		Time: time.Now(), Kind: config.AuditAuthFailed, Request: id, Address: from, Method: q.Method, Status: refusal.Status, Code: refusal.Code,
+		Reason: refusal.Description, Outcome: audit.Refused,
+	}
+	if err := r.Trail.Durable(ctx, e); err != nil {
+		r.server.Options.Log.Error("audit", "error", err.Error())
 	}
 }
 

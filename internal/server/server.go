@@ -152,7 +152,7 @@ func (r *Running) listen(ctx context.Context) error {
 	s := r.server
 	e := &edge.Edge{
 		Config: s.Config.Server, Domains: domains(s.Config), Storage: s.State.acme(), Inherited: s.Inherited,
-		Log: s.Options.Log, Burnt: r.burnt,
+		Log: s.Options.Log, Burnt: r.burnt, Refused: r.refusedAtEdge,
 	}
 	if err := e.Listen(ctx); err != nil {
 		return err

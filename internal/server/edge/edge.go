@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
 )
 
@@ -32,6 +33,8 @@ type Edge struct {
 	// caller is given, the address it came from, and the ids of our keys among them,
 	// never a secret. nil: it is only logged.
 	Burnt func(r *http.Request, id string, from netip.Addr, keys []string)
+	// Refused is told of what else is refused here, before the caller is; nil: it is only logged.
+	Refused func(r *http.Request, id string, from netip.Addr, e *gatehouse.Error)
 
 	MaxConns      int           // connections at once; zero: 20000, or what file descriptors allow
 	MaxPerAddress int           // connections at once from one address, IPv6 by /64; zero: 1024

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -41,7 +42,7 @@ func (e *Edge) refuseClear(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusPermanentRedirect)
 		return
 	}
-	refuse(w, id, &gatehouse.Error{Code: "GH-1016", Status: http.StatusForbidden, Description: "HTTPS is required. Use the https:// URL of this server."})
+	e.turnAway(w, r, id, from, &gatehouse.Error{Code: "GH-1016", Status: http.StatusForbidden, Description: "HTTPS is required. Use the https:// URL of this server."})
 }
 
 func revoking(keys []string) string {
@@ -141,11 +142,20 @@ func refuse(w http.ResponseWriter, id string, e *gatehouse.Error) {
 	_, _ = io.Copy(w, &body) // nobody is left to tell
 }
 
+// turnAway refuses a request, once that is written down.
+func (e *Edge) turnAway(w http.ResponseWriter, r *http.Request, id string, from netip.Addr, refusal *gatehouse.Error) {
+	if e.Refused != nil {
+		e.Refused(r, id, from, refusal)
+	}
+	refuse(w, id, refusal)
+}
+
 // refuseVetted answers a caller whose certificate was good when the connection
 // began, and is no longer.
 func (e *Edge) refuseVetted(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Connection", "close")
 	id := newID()
-	e.Log.Warn("client certificate refused", "code", "GH-1017", "request", id, "address", peerOf(r).hop)
-	refuse(w, id, &gatehouse.Error{Code: "GH-1017", Status: http.StatusForbidden, Description: "The client certificate of this connection is not accepted any more. Connect anew."})
+	from, _ := e.settings.Load().address(peerOf(r), r.Header)
+	e.Log.Warn("client certificate refused", "code", "GH-1017", "request", id, "address", from)
+	e.turnAway(w, r, id, from, &gatehouse.Error{Code: "GH-1017", Status: http.StatusForbidden, Description: "The client certificate of this connection is not accepted any more. Connect anew."})
 }
