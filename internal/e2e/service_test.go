@@ -85,7 +85,7 @@ func TestService(t *testing.T) {
 	cmd.Env = append(os.Environ(), "HOME="+p.dir, "LISTEN_FDS=2", "LISTEN_FDNAMES=https:http", "WATCHDOG_USEC=300000",
 		"NOTIFY_SOCKET="+filepath.Join(p.dir, "notify"), "CREDENTIALS_DIRECTORY="+credentials)
 	service := start(t, cmd)
-	m.hears(t, "READY=1\nSTATUS=serving 1 MCP servers")
+	m.hears(t, "READY=1\nSTATUS=serving 1 MCP server")
 	m.hears(t, "WATCHDOG=1")
 
 	c := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: p.pool, ServerName: "mcp.test"}}}
