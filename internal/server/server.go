@@ -213,6 +213,9 @@ func (r *Running) open(background context.Context) error {
 
 // answer hands a caller's request to the configuration in force.
 func (r *Running) answer(w http.ResponseWriter, q *http.Request) {
+	if q.ProtoMajor == 1 && r.draining.Load() {
+		w.Header().Set("Connection", "close") // the next call finds another replica, or us anew
+	}
 	r.current.Load().front.ServeHTTP(w, q)
 }
 

@@ -11,9 +11,10 @@ import (
 )
 
 const (
-	hangUpTime = 500 * time.Millisecond // for requests to end that were told to
-	childTime  = time.Second            // for a child to end by itself
-	recordTime = 2 * time.Second        // for the trail to take an event whose cause is over
+	farewellTime = 500 * time.Millisecond // for callers to leave connections that are kept
+	hangUpTime   = 500 * time.Millisecond // for requests to end that were told to
+	childTime    = time.Second            // for a child to end by itself
+	recordTime   = 2 * time.Second        // for the trail to take an event whose cause is over
 )
 
 // Close stops in order: no new work, calls that are under way may end within
@@ -66,10 +67,18 @@ func (r *Running) drain() error {
 	cut := func(v *served) {
 		v.gateway.Cut(&gatehouse.Error{Code: "GH-1606", Status: http.StatusServiceUnavailable, Description: "This server is being stopped. Come back in a moment."})
 	}
-	r.leaving.each(cut)
-	for _, v := range r.current.Load().served {
-		cut(v)
+	streams := func() {
+		r.leaving.each(cut)
+		for _, v := range r.current.Load().served {
+			cut(v)
+		}
 	}
+	streams()
+	// A connection that seems idle may have a call on the way, which closing it
+	// would lose. So for a moment callers are still answered, and told not to come
+	// back on the same one.
+	time.Sleep(min(r.Grace()/20, farewellTime))
+	streams() // those that were opened meanwhile
 	errs := []error{r.shutdown(r.Grace())}
 	r.hangUp()
 	errs = append(errs, r.shutdown(hangUpTime), r.private.Close())
