@@ -95,6 +95,7 @@ func TestSoakFindsLies(t *testing.T) {
 		t.Run(lie, func(t *testing.T) {
 			t.Parallel()
 			out, err := short(t, func(s *settings) {
+				s.seed = 6 // its trail is strict: what is missing is missed at once
 				s.sabotage, s.slack, s.duration, s.clients = lie, 500*time.Millisecond, 6*time.Second, 4
 				s.faults = []string{"key.revoke", "key.create"}
 			})
