@@ -31,6 +31,111 @@ func faulty(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// mcpAt is the address of the gateway's endpoint.
+const mcpAt = "https://mcp.test/mcp"
+
+// decision is a request, and what the trail shall have of it.
+type decision struct {
+	name string
+	code string // empty: admitted
+	kind string
+	got  got
+}
+
+// decisions gathers what a server has decided for keys of different rights.
+type decisions struct {
+	p                        *production
+	c                        *http.Client
+	id, key, few, slow, dead string
+	all                      []decision
+}
+
+// does notes an answer, and wants its code in it.
+func (d *decisions) does(t *testing.T, name, kind, code string, g got) {
+	t.Helper()
+	if code != "" && !strings.Contains(g.body, code) {
+		t.Errorf("%s: got %d %s, want %s", name, g.status, g.body, code)
+	}
+	d.all = append(d.all, decision{name, code, kind, g})
+}
+
+// calls asks for what is admitted, of an upstream that works and that fails.
+func (d *decisions) calls(t *testing.T) {
+	d.does(t, "a list", "call", "", d.p.ask(d.c, "POST", mcpAt, toolsList, modern(d.key)...))
+	d.does(t, "a tool", "tool_call", "", d.p.ask(d.c, "POST", mcpAt, toolCall("x", `{}`), toolHeaders(d.key, "x")...))
+	for tool, code := range map[string]string{"fails": "", "resets": "GH-1601", "refuses": "GH-1602", "babbles": "GH-1604"} {
+		d.does(t, "a tool that "+tool, "tool_call", code, d.p.ask(d.c, "POST", mcpAt, toolCall(tool, `{}`), toolHeaders(d.key, tool)...))
+	}
+}
+
+// strangers brings every credential that is not taken.
+func (d *decisions) strangers(t *testing.T) {
+	d.does(t, "no credential", "auth_failed", "GH-1001", d.p.ask(d.c, "POST", mcpAt, toolsList))
+	d.does(t, "a damaged key", "auth_failed", "GH-1010", d.p.ask(d.c, "POST", mcpAt, toolsList, modern(d.key[:len(d.key)-1]+"!")...))
+	d.does(t, "another's token", "auth_failed", "GH-1011", d.p.ask(d.c, "POST", mcpAt, toolsList, modern("sk-x")...))
+	d.does(t, "a revoked key", "auth_failed", "GH-1011", d.p.ask(d.c, "POST", mcpAt, toolsList, modern(d.dead)...))
+	d.does(t, "two credentials", "auth_failed", "GH-1004", d.p.ask(d.c, "POST", mcpAt, toolsList, append(modern(d.key), "X-API-Key: "+d.key)...))
+	d.does(t, "a key in the query", "auth_failed", "GH-1002", d.p.ask(d.c, "POST", mcpAt+"?k="+d.dead, toolsList, modern(d.key)...))
+	d.does(t, "a variable", "auth_failed", "GH-1003", d.p.ask(d.c, "POST", mcpAt, toolsList, modern("${KEY}")...))
+}
+
+// refusals asks for what is denied to a key that is taken.
+func (d *decisions) refusals(t *testing.T) {
+	d.does(t, "a path", "denied", "GH-1305", d.p.ask(d.c, "POST", "https://mcp.test/nothing", toolsList, modern(d.key)...))
+	d.does(t, "a path in another form", "denied", "GH-1007", d.p.ask(d.c, "POST", "https://mcp.test/mcp;x", toolsList, modern(d.key)...))
+	d.does(t, "an origin", "denied", "GH-1006", d.p.ask(d.c, "POST", mcpAt, toolsList, append(modern(d.key), "Origin: https://evil.test")...))
+	d.does(t, "a tool that the key may not call", "denied", "GH-1202", d.p.ask(d.c, "POST", mcpAt, toolCall("x", `{}`), toolHeaders(d.few, "x")...))
+	d.does(t, "a method that nobody knows", "denied", "GH-1203", d.p.ask(d.c, "POST", mcpAt, `{"jsonrpc":"2.0","id":1,"method":"x/y"}`, "Authorization: Bearer "+d.key))
+	d.does(t, "a body that is no JSON", "denied", "-32700", d.p.ask(d.c, "POST", mcpAt, `{`, modern(d.key)...))
+	d.does(t, "a verb", "denied", "", d.p.ask(d.c, "PUT", mcpAt, ``, "Authorization: Bearer "+d.key))
+	d.p.ask(d.c, "POST", mcpAt, toolsList, modern(d.slow)...)
+	d.does(t, "one too many", "denied", "GH-1501", d.p.ask(d.c, "POST", mcpAt, toolsList, modern(d.slow)...))
+	d.does(t, "an unknown session", "denied", "", d.p.ask(d.c, "POST", "https://mcp.test/sse/messages?session=x", `{"jsonrpc":"2.0","id":1,"method":"ping"}`, "Authorization: Bearer "+d.key))
+}
+
+// olderDoor takes the ways of the older transport.
+func (d *decisions) olderDoor(t *testing.T) {
+	s, f := d.p.stream(t, d.c, d.key), d.p.stream(t, d.c, d.few)
+	message := func(s *eventStream, key, body string) got {
+		return d.p.ask(d.c, "POST", "https://mcp.test"+s.endpoint, body, "Authorization: Bearer "+key)
+	}
+	call := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","arguments":{}}}`
+	d.does(t, "a message of the older door", "tool_call", "", message(s, d.key, call))
+	d.does(t, "a message of the older door that is refused", "denied", "", message(f, d.few, call))
+	d.does(t, "a message that nobody knows there", "denied", "", message(s, d.key, `{"jsonrpc":"2.0","id":1,"method":"x/y"}`))
+	d.does(t, "a message that cannot be read there", "denied", "", message(s, d.key, `{`))
+	d.does(t, "a message of another's stream", "denied", "", message(s, d.few, call))
+	eventually(t, "both answers", func() bool {
+		return strings.Contains(s.String(), `"result"`) && strings.Contains(f.String(), "GH-1202")
+	})
+}
+
+// isOnTrail wants one event for a decision, with all that is to be in it.
+func (a decision) isOnTrail(t *testing.T, p *production, id string) {
+	t.Helper()
+	request := a.got.header.Get("X-Request-Id")
+	var of []map[string]any
+	for _, e := range p.events(request) {
+		if e["phase"] != "intent" {
+			of = append(of, e)
+		}
+	}
+	if len(of) != 1 {
+		t.Errorf("%s: got %d events, want one: %v", a.name, len(of), of)
+		return
+	}
+	e := of[0]
+	if e["kind"] != a.kind && a.kind != "denied" || e["address"] != "127.0.0.1" || e["outcome"] == "" || e["time"] == nil {
+		t.Errorf("%s: got %v, want kind %s, a time and an address", a.name, e, a.kind)
+	}
+	if strings.HasPrefix(a.code, "GH-") && e["code"] != a.code {
+		t.Errorf("%s: got %v, want %s", a.name, e, a.code)
+	}
+	if a.kind == "tool_call" && (e["key"] != id || e["tenant"] != "default" || e["subject"] == nil || e["method"] != "tools/call" || e["name"] == nil) {
+		t.Errorf("%s: got %v, want who and what", a.name, e)
+	}
+}
+
 // TestA169OneEventForEachDecision takes every way that a request can end, once
 // or twice, and counts what the trail has of each.
 func TestA169OneEventForEachDecision(t *testing.T) {
@@ -38,87 +143,22 @@ func TestA169OneEventForEachDecision(t *testing.T) {
 	for _, strict := range []bool{false, true} {
 		t.Run(fmt.Sprintf("strict %v", strict), func(t *testing.T) {
 			p := serve(t, strings.NewReplacer("UPSTREAM", up.URL, "per_key: 10/min", "per_key: off", "per_address: 40/min", "per_address: off", "admin: {listen", fmt.Sprintf("audit: {strict: %v}\nadmin: {listen", strict)).Replace(limited))
-			id, key := p.key("--name", "k")
-			_, few := p.key("--name", "few", "--tools", "get_*")
-			_, slow := p.key("--name", "slow", "--limit", "1/h")
-			_, dead := p.key("--name", "dead")
-			p.run("key", "revoke", dead[5:17], "--yes")
-			c := p.client()
-			const at = "https://mcp.test/mcp"
-			type ask struct {
-				name string
-				code string // empty: admitted
-				kind string
-				got  got
-			}
-			var all []ask
-			does := func(name, kind, code string, g got) {
-				t.Helper()
-				if code != "" && !strings.Contains(g.body, code) {
-					t.Errorf("%s: got %d %s, want %s", name, g.status, g.body, code)
-				}
-				all = append(all, ask{name, code, kind, g})
-			}
-			does("a list", "call", "", p.ask(c, "POST", at, toolsList, modern(key)...))
-			does("a tool", "tool_call", "", p.ask(c, "POST", at, toolCall("x", `{}`), toolHeaders(key, "x")...))
-			for tool, code := range map[string]string{"fails": "", "resets": "GH-1601", "refuses": "GH-1602", "babbles": "GH-1604"} {
-				does("a tool that "+tool, "tool_call", code, p.ask(c, "POST", at, toolCall(tool, `{}`), toolHeaders(key, tool)...))
-			}
-			does("no credential", "auth_failed", "GH-1001", p.ask(c, "POST", at, toolsList))
-			does("a damaged key", "auth_failed", "GH-1010", p.ask(c, "POST", at, toolsList, modern(key[:len(key)-1]+"!")...))
-			does("another's token", "auth_failed", "GH-1011", p.ask(c, "POST", at, toolsList, modern("sk-x")...))
-			does("a revoked key", "auth_failed", "GH-1011", p.ask(c, "POST", at, toolsList, modern(dead)...))
-			does("two credentials", "auth_failed", "GH-1004", p.ask(c, "POST", at, toolsList, append(modern(key), "X-API-Key: "+key)...))
-			does("a key in the query", "auth_failed", "GH-1002", p.ask(c, "POST", at+"?k="+dead, toolsList, modern(key)...))
-			does("a variable", "auth_failed", "GH-1003", p.ask(c, "POST", at, toolsList, modern("${KEY}")...))
-			does("a path", "denied", "GH-1305", p.ask(c, "POST", "https://mcp.test/nothing", toolsList, modern(key)...))
-			does("a path in another form", "denied", "GH-1007", p.ask(c, "POST", "https://mcp.test/mcp;x", toolsList, modern(key)...))
-			does("an origin", "denied", "GH-1006", p.ask(c, "POST", at, toolsList, append(modern(key), "Origin: https://evil.test")...))
-			does("a tool that the key may not call", "denied", "GH-1202", p.ask(c, "POST", at, toolCall("x", `{}`), toolHeaders(few, "x")...))
-			does("a method that nobody knows", "denied", "GH-1203", p.ask(c, "POST", at, `{"jsonrpc":"2.0","id":1,"method":"x/y"}`, "Authorization: Bearer "+key))
-			does("a body that is no JSON", "denied", "-32700", p.ask(c, "POST", at, `{`, modern(key)...))
-			does("a verb", "denied", "", p.ask(c, "PUT", at, ``, "Authorization: Bearer "+key))
-			p.ask(c, "POST", at, toolsList, modern(slow)...)
-			does("one too many", "denied", "GH-1501", p.ask(c, "POST", at, toolsList, modern(slow)...))
-			does("an unknown session", "denied", "", p.ask(c, "POST", "https://mcp.test/sse/messages?session=x", `{"jsonrpc":"2.0","id":1,"method":"ping"}`, "Authorization: Bearer "+key))
-			s, f := p.stream(t, c, key), p.stream(t, c, few)
-			message := func(s *eventStream, key, body string) got {
-				return p.ask(c, "POST", "https://mcp.test"+s.endpoint, body, "Authorization: Bearer "+key)
-			}
-			call := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","arguments":{}}}`
-			does("a message of the older door", "tool_call", "", message(s, key, call))
-			does("a message of the older door that is refused", "denied", "", message(f, few, call))
-			does("a message that nobody knows there", "denied", "", message(s, key, `{"jsonrpc":"2.0","id":1,"method":"x/y"}`))
-			does("a message that cannot be read there", "denied", "", message(s, key, `{`))
-			does("a message of another's stream", "denied", "", message(s, few, call))
-			eventually(t, "both answers", func() bool {
-				return strings.Contains(s.String(), `"result"`) && strings.Contains(f.String(), "GH-1202")
-			})
+			d := &decisions{p: p}
+			d.id, d.key = p.key("--name", "k")
+			_, d.few = p.key("--name", "few", "--tools", "get_*")
+			_, d.slow = p.key("--name", "slow", "--limit", "1/h")
+			_, d.dead = p.key("--name", "dead")
+			p.run("key", "revoke", d.dead[5:17], "--yes")
+			d.c = p.client()
+			d.calls(t)
+			d.strangers(t)
+			d.refusals(t)
+			d.olderDoor(t)
 			if err := p.stop(); err != nil {
 				t.Error(err)
 			}
-			for _, a := range all {
-				request := a.got.header.Get("X-Request-Id")
-				var of []map[string]any
-				for _, e := range p.events(request) {
-					if e["phase"] != "intent" {
-						of = append(of, e)
-					}
-				}
-				if len(of) != 1 {
-					t.Errorf("%s: got %d events, want one: %v", a.name, len(of), of)
-					continue
-				}
-				e := of[0]
-				if e["kind"] != a.kind && a.kind != "denied" || e["address"] != "127.0.0.1" || e["outcome"] == "" || e["time"] == nil {
-					t.Errorf("%s: got %v, want kind %s, a time and an address", a.name, e, a.kind)
-				}
-				if strings.HasPrefix(a.code, "GH-") && e["code"] != a.code {
-					t.Errorf("%s: got %v, want %s", a.name, e, a.code)
-				}
-				if a.kind == "tool_call" && (e["key"] != id || e["tenant"] != "default" || e["subject"] == nil || e["method"] != "tools/call" || e["name"] == nil) {
-					t.Errorf("%s: got %v, want who and what", a.name, e)
-				}
+			for _, a := range d.all {
+				a.isOnTrail(t, p, d.id)
 			}
 		})
 	}
@@ -208,12 +248,12 @@ func TestA167NoInjectionIntoLogAndTrail(t *testing.T) {
 	}
 }
 
-// TestA168CanarySweep puts a secret of its own into each place where one may
-// be, does what there is to do, and looks for them in all that comes out: the
-// log with every line on, trail, metrics, status, commands, backup, the memory
-// dump that SIGQUIT asks for.
-func TestA168CanarySweep(t *testing.T) {
-	up := newDouble(t, faulty)
+// canary is a secret that is found again by its name.
+func canary(name string) string { return "canary-" + name + "-0123456789abcdef0123456789abcdef" }
+
+// serveCanaries starts a server with a canary for each secret of its configuration, every line of its log on.
+func serveCanaries(t *testing.T, up *double, canaries map[string]string) *production {
+	t.Helper()
 	p := &production{dir: stateDir(t)}
 	p.file = filepath.Join(p.dir, "gatehouse.yaml")
 	p.pool = certificate(t, p.dir, "mcp.test")
@@ -224,8 +264,6 @@ func TestA168CanarySweep(t *testing.T) {
 		"gatehouse.db}", `gatehouse.db, encryption_key: "${STORE_KEY}"}`,
 	).Replace(plainly)
 	p.configure(t, strings.NewReplacer("UPSTREAM/", up.URL+"/", "GRACE", "1s", "AUDIT", "strict: true").Replace(text))
-	canary := func(name string) string { return "canary-" + name + "-0123456789abcdef0123456789abcdef" }
-	canaries := map[string]string{}
 	cmd := exec.Command(gatehouseBinary(t), "serve", "--json", "--verbose", "-c", p.file)
 	cmd.Env = append(os.Environ(), "HOME="+p.dir)
 	for _, name := range []string{"PEPPER", "UPSTREAM_TOKEN", "CHILD_TOKEN", "STORE_KEY"} {
@@ -241,35 +279,37 @@ func TestA168CanarySweep(t *testing.T) {
 	if err := json.Unmarshal([]byte(p.stdout.String()), p); err != nil {
 		t.Fatalf("%v: %s%s", err, p.stdout, p.stderr)
 	}
-	_, key := p.key("--name", "k")
-	_, wrong := p.key("--name", "wrong")
-	p.run("key", "revoke", wrong[5:17], "--yes")
-	for name, k := range map[string]string{"a key": key, "a revoked key": wrong} {
-		canaries[name] = k[len("gthk_")+13 : len(k)-6]
+	return p
+}
+
+// askWithCanaries puts the canaries of clients wherever a request has a place for one.
+func (p *production) askWithCanaries(c *http.Client, canaries map[string]string, key, wrong string) {
+	for _, tool := range []string{"x", "fails", "resets", "refuses", "babbles"} {
+		p.ask(c, "POST", "https://mcp.test/mcp", toolCall(tool, `{"password":"`+canaries["argument"]+`","x":"`+canaries["argument"]+`"}`),
+			append(toolHeaders(key, tool), "Cookie: a="+canaries["cookie"], "X-Secret: "+canaries["header"])...)
 	}
-	for _, name := range []string{"argument", "cookie", "header", "token", "query", "path"} {
-		canaries[name] = canary(name)
-	}
-	for name, c := range map[string]*http.Client{"h2": p.client(), "h1": p.client(old)} {
-		for _, tool := range []string{"x", "fails", "resets", "refuses", "babbles"} {
-			p.ask(c, "POST", "https://mcp.test/mcp", toolCall(tool, `{"password":"`+canaries["argument"]+`","x":"`+canaries["argument"]+`"}`),
-				append(toolHeaders(key, tool), "Cookie: a="+canaries["cookie"], "X-Secret: "+canaries["header"])...)
-		}
-		p.ask(c, "POST", "https://mcp.test/child", toolsList, modern(key)...)
-		p.ask(c, "POST", "https://mcp.test/mcp", toolsList, modern(canaries["token"])...)
-		p.ask(c, "POST", "https://mcp.test/mcp", toolsList, modern(wrong)...)
-		p.ask(c, "POST", "https://mcp.test/mcp?access_token="+canaries["query"], toolsList, modern(key)...)
-		p.ask(c, "POST", "https://mcp.test/mcp?x="+key, toolsList)
-		p.ask(c, "GET", "https://mcp.test/"+canaries["path"], "", "Accept: text/html")
-		p.ask(c, "POST", "https://mcp.test/mcp", `{"jsonrpc":"2.0","id":1,"method":"x/`+canaries["argument"]+`"`, modern(key)...)
-		t.Log(name)
-	}
-	s := p.stream(t, p.client(), key)
-	var out strings.Builder
-	for _, args := range [][]string{
+	p.ask(c, "POST", "https://mcp.test/child", toolsList, modern(key)...)
+	p.ask(c, "POST", "https://mcp.test/mcp", toolsList, modern(canaries["token"])...)
+	p.ask(c, "POST", "https://mcp.test/mcp", toolsList, modern(wrong)...)
+	p.ask(c, "POST", "https://mcp.test/mcp?access_token="+canaries["query"], toolsList, modern(key)...)
+	p.ask(c, "POST", "https://mcp.test/mcp?x="+key, toolsList)
+	p.ask(c, "GET", "https://mcp.test/"+canaries["path"], "", "Accept: text/html")
+	p.ask(c, "POST", "https://mcp.test/mcp", `{"jsonrpc":"2.0","id":1,"method":"x/`+canaries["argument"]+`"`, modern(key)...)
+}
+
+// canaryCommands lists the commands that tell of a server and what it keeps.
+func canaryCommands(p *production, key string) [][]string {
+	return [][]string{
 		{"config", "expand"}, {"config", "validate"}, {"key", "list", "--json"}, {"key", "show", key[5:17]}, {"audit", "search", "--json"}, {"audit", "export"}, {"signing-key", "list"},
 		{"tenant", "list"}, {"ban", "list"}, {"db", "status"}, {"db", "backup", filepath.Join(p.dir, "copy.db")}, {"config", "reload"}, {"serve", "--dry-run"},
-	} {
+	}
+}
+
+// commandsSay runs them all, and returns what they print.
+func (p *production) commandsSay(t *testing.T, key string) string {
+	t.Helper()
+	var out strings.Builder
+	for _, args := range canaryCommands(p, key) {
 		cmd := exec.Command(gatehouseBinary(t), append(args, "-c", p.file)...)
 		cmd.Env = p.cmd.Env
 		text, err := cmd.CombinedOutput()
@@ -278,12 +318,12 @@ func TestA168CanarySweep(t *testing.T) {
 		}
 		out.Write(text)
 	}
-	out.WriteString(p.metricsPage(t) + p.operators(t, "/-/ready") + p.operators(t, "/-/live") + s.String())
-	time.Sleep(100 * time.Millisecond)
-	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.PID))
-	if err == nil {
-		out.Write(line)
-	}
+	return out.String()
+}
+
+// dumps asks for the memory dump of SIGQUIT, and waits for the end.
+func (p *production) dumps(t *testing.T) {
+	t.Helper()
 	if err := p.cmd.Process.Signal(syscall.SIGQUIT); err != nil {
 		t.Fatal(err)
 	}
@@ -291,14 +331,11 @@ func TestA168CanarySweep(t *testing.T) {
 	if !regexp.MustCompile(`(?m)^goroutine \d+ `).MatchString(p.stderr.String()) {
 		t.Error("SIGQUIT printed no goroutines")
 	}
-	files := map[string]string{"a command": out.String(), "the output": p.stdout.String() + p.stderr.String()}
-	_ = filepath.WalkDir(p.dir, func(path string, d os.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() {
-			text, _ := os.ReadFile(path)
-			files[path] = string(text)
-		}
-		return err
-	})
+}
+
+// lookForCanaries wants no secret in anything that came out.
+func lookForCanaries(t *testing.T, canaries, files map[string]string) {
+	t.Helper()
 	for name, secret := range canaries {
 		for where, text := range files {
 			if name == "path" && where == "the output" {
@@ -309,4 +346,46 @@ func TestA168CanarySweep(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestA168CanarySweep puts a secret of its own into each place where one may
+// be, does what there is to do, and looks for them in all that comes out: the
+// log with every line on, trail, metrics, status, commands, backup, the memory
+// dump that SIGQUIT asks for.
+func TestA168CanarySweep(t *testing.T) {
+	up := newDouble(t, faulty)
+	canaries := map[string]string{}
+	p := serveCanaries(t, up, canaries)
+	_, key := p.key("--name", "k")
+	_, wrong := p.key("--name", "wrong")
+	p.run("key", "revoke", wrong[5:17], "--yes")
+	for name, k := range map[string]string{"a key": key, "a revoked key": wrong} {
+		canaries[name] = k[len("gthk_")+13 : len(k)-6]
+	}
+	for _, name := range []string{"argument", "cookie", "header", "token", "query", "path"} {
+		canaries[name] = canary(name)
+	}
+	for name, c := range map[string]*http.Client{"h2": p.client(), "h1": p.client(old)} {
+		p.askWithCanaries(c, canaries, key, wrong)
+		t.Log(name)
+	}
+	s := p.stream(t, p.client(), key)
+	var out strings.Builder
+	out.WriteString(p.commandsSay(t, key))
+	out.WriteString(p.metricsPage(t) + p.operators(t, "/-/ready") + p.operators(t, "/-/live") + s.String())
+	time.Sleep(100 * time.Millisecond)
+	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.PID))
+	if err == nil {
+		out.Write(line)
+	}
+	p.dumps(t)
+	files := map[string]string{"a command": out.String(), "the output": p.stdout.String() + p.stderr.String()}
+	_ = filepath.WalkDir(p.dir, func(path string, d os.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			text, _ := os.ReadFile(path)
+			files[path] = string(text)
+		}
+		return err
+	})
+	lookForCanaries(t, canaries, files)
 }
