@@ -36,14 +36,14 @@ func breakages(t testing.TB, p *production, good string) []breakage {
 	}
 	return []breakage{
 		{"a syntax error", edit("policy: {default: allow}", "policy: {default: allow"), nil, "must be specified"},
-		{"half of it", func() { p.configure(t, good[:len(good)/2]) }, nil, "nobody could sign in"},
+		{"half of it", func() { p.configure(t, good[:len(good)/2]) }, nil, "lets nobody in"},
 		{"an unknown key", edit("policy: {default: allow}", "policy: {default: allow, defualt: deny}"), nil, "defualt"},
 		{"a literal secret", edit("${file:DIR/pepper}", secretInFile), nil, "is a secret"},
 		{"nothing", func() { p.configure(t, "") }, nil, "is empty"},
 		{"white space", func() { p.configure(t, "\n\n# nothing\n") }, nil, "is empty"},
 		{"binary", func() { p.configure(t, "\x00\xff\xfe"+good) }, nil, "holds a NUL"},
 		{"no file", func() { _ = os.Remove(p.file) }, nil, "cannot be read"},
-		{"nobody is asked who they are", edit(`auth: {api_keys: {pepper: "${file:DIR/pepper}"}}`, "auth: {api_keys: {enabled: false}}"), nil, "nobody could sign in"},
+		{"nobody is asked who they are", edit(`auth: {api_keys: {pepper: "${file:DIR/pepper}"}}`, "auth: {api_keys: {enabled: false}}"), nil, "lets nobody in"},
 		{"what cannot change", edit("gatehouse.db", "other.db"), nil, "Restart it for that"},
 		{"an upstream that is no URL", edit("url: \"http", "url: \"ftp"), nil, "needs to begin with"},
 		{"no secret file", func() { _ = os.Rename(pepper, pepper+".away") }, func() { _ = os.Rename(pepper+".away", pepper) }, "pepper"},

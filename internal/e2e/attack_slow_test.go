@@ -233,17 +233,14 @@ func TestA203MemoryUnderAllSizes(t *testing.T) {
 			}
 		})
 	}
-	most := 0.0
+	var most float64
 	for end := time.Now().Add(time.Duration(times(8, 60)) * time.Second); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
 		most = max(most, p.metrics(t)["process_resident_memory_bytes"])
 	}
 	p.lives(t, key)
 	over.Store(true)
 	all.Wait()
-	limit := 400.0
-	if raceDetector {
-		limit *= 6
-	}
+	limit := map[bool]float64{false: 400, true: 2400}[raceDetector]
 	if most/(1<<20) > limit {
 		t.Errorf("got %.0f MiB at most, want %.0f", most/(1<<20), limit)
 	}
