@@ -175,7 +175,7 @@ func (p *production) flat(t testing.TB) (back func()) {
 		var now map[string]float64
 		ok := func() bool {
 			now = p.metrics(t)
-			return now[routines] <= before[routines]+10 && now[files] <= before[files]+10 && now["gatehouse_exchanges"] == 0
+			return now[routines] <= before[routines]+10 && now[files] <= before[files]+24 && now["gatehouse_exchanges"] == 0
 		}
 		for end := time.Now().Add(10*time.Second + slack()); !ok(); time.Sleep(50 * time.Millisecond) {
 			if time.Now().After(end) {

@@ -155,10 +155,6 @@ func fixed(before, after *config.Config) error {
 		{"store", before.Store, after.Store},
 		{"audit.file", before.Audit.File, after.Audit.File},
 		{"audit.stdout", before.Audit.Stdout, after.Audit.Stdout},
-		{"audit.max_size", before.Audit.MaxSize, after.Audit.MaxSize},
-		{"audit.keep", before.Audit.Keep, after.Audit.Keep},
-		{"audit.include", before.Audit.Include, after.Audit.Include},
-		{"audit.strict", before.Audit.Strict, after.Audit.Strict},
 		{"auth.api_keys.pepper", pepper(before), pepper(after)},
 		{"admin", before.Admin, after.Admin},
 	} {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse"
@@ -28,6 +29,7 @@ type exchange struct {
 	placed  bool           // it counts among the caller's open streams
 	g       *Gateway
 
+	endless    atomic.Bool       // lasts, for whoever looks at it from outside
 	end        func(cause error) // ends the request's context
 	prev, next *exchange         // on the line, under its lock
 }

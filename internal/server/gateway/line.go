@@ -154,7 +154,7 @@ func (g *Gateway) Shut(cause *gatehouse.Error) { g.line.shut(cause) }
 // Cut ends the streams that never end by themselves.
 func (g *Gateway) Cut(cause *gatehouse.Error) {
 	g.line.cut(func(x *exchange) *gatehouse.Error {
-		if x.lasts() {
+		if x.endless.Load() {
 			return cause
 		}
 		return nil

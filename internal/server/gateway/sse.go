@@ -62,6 +62,7 @@ func (s *stream) begin() error {
 // open streams, or refuses. What it returns gives that back.
 func (x *exchange) hold() (release func(), err error) {
 	if x.lasts() {
+		x.endless.Store(true)
 		return x.place()
 	}
 	return x.g.guard().Hold(x.caller, false)
