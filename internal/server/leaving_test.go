@@ -94,10 +94,6 @@ func TestReloadRefusesWhatItWouldNotObey(t *testing.T) {
 	c := reloadable(t, up.URL+"/mcp")
 	for name, edit := range map[string]func(*config.Config){
 		"the pepper":         func(n *config.Config) { n.Auth.APIKeys = &config.APIKeys{Pepper: "0123456789abcdef0123456789abcdef"} },
-		"audit.include":      func(n *config.Config) { n.Audit.Include = []string{config.AuditAuthFailed, config.AuditAdmin} },
-		"audit.max_size":     func(n *config.Config) { n.Audit.MaxSize = 1 << 20 },
-		"audit.keep":         func(n *config.Config) { n.Audit.Keep = 3 },
-		"audit.strict":       func(n *config.Config) { n.Audit.Strict = true },
 		"the encryption key": func(n *config.Config) { n.Store.EncryptionKey = "x" },
 	} {
 		if err := c.change(edit); err == nil {
