@@ -94,11 +94,10 @@ func TestA205NoisyTenant(t *testing.T) {
 		})
 	}
 	c := p.client()
-	failed, slowest := 0, time.Duration(0)
+	var slowest time.Duration
 	for range times(300, 5000) {
 		began := time.Now()
 		if got := p.ask(c, "POST", "https://mcp.test/mcp", toolsList, modern(calm)...); got.status != http.StatusOK {
-			failed++
 			t.Errorf("got %d %s for the calm tenant", got.status, got.body)
 			break
 		}

@@ -118,18 +118,6 @@ func (p *production) secure(t testing.TB, protocol string) *tls.Conn {
 	return c
 }
 
-// raw sends bytes and returns what comes until the connection ends.
-func (p *production) raw(t testing.TB, request string) string {
-	t.Helper()
-	c := p.secure(t, "http/1.1")
-	_ = c.SetDeadline(time.Now().Add(patience))
-	if _, err := io.WriteString(c, request); err != nil {
-		t.Fatal(err)
-	}
-	text, _ := io.ReadAll(c)
-	return string(text)
-}
-
 // metrics reads /-/metrics, numbers without labels.
 func (p *production) metrics(t testing.TB) map[string]float64 {
 	t.Helper()

@@ -37,7 +37,7 @@ func breakages(t testing.TB, p *production, good string) []breakage {
 	return []breakage{
 		{"a syntax error", edit("policy: {default: allow}", "policy: {default: allow"), nil, "must be specified"},
 		{"half of it", func() { p.configure(t, good[:len(good)/2]) }, nil, "lets nobody in"},
-		{"an unknown key", edit("policy: {default: allow}", "policy: {default: allow, defualt: deny}"), nil, "defualt"},
+		{"an unknown key", edit("policy: {default: allow}", "policy: {default: allow, defualt: deny}"), nil, "defualt"}, //nolint:misspell // that is the point
 		{"a literal secret", edit("${file:DIR/pepper}", secretInFile), nil, "is a secret"},
 		{"nothing", func() { p.configure(t, "") }, nil, "is empty"},
 		{"white space", func() { p.configure(t, "\n\n# nothing\n") }, nil, "is empty"},

@@ -24,7 +24,7 @@ func TestWritesShareADeadline(t *testing.T) {
 	began := time.Now()
 	for range 1000 {
 		_, _ = c.Write([]byte("x"))
-		if left := below.of[len(below.of)-1].Sub(time.Now()); left < time.Hour-time.Minute {
+		if left := time.Until(below.of[len(below.of)-1]); left < time.Hour-time.Minute {
 			t.Fatalf("a write had %v left, want an hour", left)
 		}
 	}
