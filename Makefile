@@ -16,7 +16,7 @@ run: ## start a protected demo server on 127.0.0.1:8080 (needs Go only)
 	CGO_ENABLED=0 go run ./cmd/gatehouse up --demo $(ARGS)
 
 build: ## build bin/gatehouse, one static binary
-	CGO_ENABLED=0 go build -trimpath -o bin/gatehouse ./cmd/gatehouse
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o bin/gatehouse ./cmd/gatehouse
 
 test: ## install what the tests need, then run them all under the race detector
 	scripts/setup test
