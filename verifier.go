@@ -15,5 +15,5 @@ var ErrNotMine = errors.New("credential of another kind")
 // of another kind, an [*Error] when it is refused, and any other error when
 // judging it was impossible. It returns no identity beside an error.
 type Verifier interface {
-	Verify(ctx context.Context, credential string) (*Identity, error)
+	Verify(ctx context.Context, c *Credential) (*Identity, error)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
 	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
 	"github.com/gatehouse-mcp/gatehouse/internal/policy"
+	"github.com/gatehouse-mcp/gatehouse/internal/unit"
 )
 
 // Keys judges API keys.
@@ -20,7 +21,7 @@ type Keys interface {
 	// Verify returns what a key stands for at this moment, as it was presented;
 	// gatehouse.ErrNotMine when the text is no key of ours, and an
 	// error of *gatehouse.Error when it is refused.
-	Verify(ctx context.Context, p apikey.Presented) (*apikey.Active, error)
+	Verify(ctx context.Context, p *gatehouse.Credential) (*apikey.Active, error)
 	// Watch returns a context that ends, with a *gatehouse.Error as its cause,
 	// when the key stops being good for what it was. end(nil) releases it;
 	// end with an error ends it for that reason.
@@ -41,13 +42,17 @@ type Guard struct {
 
 // Caller is somebody who was let in, with what they may do.
 type Caller struct {
-	*apikey.Active
-	From netip.Addr // where the request came from
+	*gatehouse.Identity
+	TenantName string
+	Tools      policy.Tools // what the credential itself may call, whatever the rules say
+	Limit      unit.Rate    // of its calls; zero: no limit of its own
+	From       netip.Addr   // where the request came from
+	Key        *apikey.Active
 }
 
 // Admit says who a credential stands for. Every refusal is a *gatehouse.Error;
 // a refusal returns no caller.
-func (g *Guard) Admit(ctx context.Context, p apikey.Presented) (*Caller, error) {
+func (g *Guard) Admit(ctx context.Context, p *gatehouse.Credential) (*Caller, error) {
 	if g.Keys == nil {
 		return nil, g.Welcome(nil)
 	}
@@ -66,14 +71,14 @@ func (g *Guard) Admit(ctx context.Context, p apikey.Presented) (*Caller, error) 
 
 // Knock counts a request that brings no credential which could be judged, and
 // says whether its address may ask at all.
-func (g *Guard) Knock(p apikey.Presented) error { return g.Limits.knock(p) }
+func (g *Guard) Knock(p *gatehouse.Credential) error { return g.Limits.knock(p) }
 
 // Wasted counts a caller's request that was refused before it could be checked,
 // and says whether that was one too many.
 func (g *Guard) Wasted(c *Caller) error { return g.Limits.calls(c, nil) }
 
 // identify says who a credential stands for.
-func (g *Guard) identify(ctx context.Context, p apikey.Presented) (*Caller, error) {
+func (g *Guard) identify(ctx context.Context, p *gatehouse.Credential) (*Caller, error) {
 	key, err := g.Keys.Verify(ctx, p)
 	switch {
 	case errors.Is(err, gatehouse.ErrNotMine):
@@ -81,7 +86,7 @@ func (g *Guard) identify(ctx context.Context, p apikey.Presented) (*Caller, erro
 	case err != nil:
 		return nil, err
 	}
-	return &Caller{Active: key, From: p.From}, nil
+	return &Caller{Identity: &key.Identity, TenantName: key.TenantName, Tools: key.Tools, Limit: key.Limit, From: p.From, Key: key}, nil
 }
 
 // Welcome says why a caller who was let in may not be at this server; nil: they may.
@@ -109,7 +114,7 @@ func (g *Guard) Watch(ctx context.Context, c *Caller) (watched context.Context, 
 		end(g.Welcome(c))
 		return watched, end
 	}
-	return g.Keys.Watch(ctx, c.Active)
+	return g.Keys.Watch(ctx, c.Key)
 }
 
 // Allows says whether a caller may call a tool: both the key and the rules have to agree.
@@ -126,14 +131,8 @@ func (g *Guard) allows(c *Caller, tool string) (ok bool, why string) {
 	if g.Rules == nil {
 		return true, ""
 	}
-	ok, rule := g.Rules.Allows(policy.Asker{Tenant: c.TenantName, Key: c.Name}, tool)
-	switch {
-	case ok:
-		return true, ""
-	case rule == "":
-		return false, "no rule allows it"
-	}
-	return false, fmt.Sprintf("rule %q denies it", rule)
+	d := g.Rules.Decide(&policy.Asker{Identity: c.Identity, Tenant: c.TenantName, Key: c.Name, SignedIn: -1}, &policy.Operation{Kind: policy.Tool, Name: tool})
+	return d.Allowed, d.Reason
 }
 
 // Check says whether a call may pass: each of its messages, when it is a batch.
@@ -156,7 +155,7 @@ func (g *Guard) Check(c *Caller, call *mcp.Call) error {
 	}
 	for i := range call.Messages {
 		if m := &call.Messages[i]; m.Method != "" {
-			g.Keys.Used(c.Active, c.From, m.Client, tool(m))
+			g.Keys.Used(c.Key, c.From, m.Client, tool(m))
 		}
 	}
 	return nil

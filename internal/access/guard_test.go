@@ -24,7 +24,7 @@ type keys struct {
 	used []string
 }
 
-func (k *keys) Verify(context.Context, apikey.Presented) (*apikey.Active, error) {
+func (k *keys) Verify(context.Context, *gatehouse.Credential) (*apikey.Active, error) {
 	return k.key, k.err
 }
 
@@ -45,7 +45,7 @@ func admitted(t *testing.T, tools ...string) (*access.Guard, *access.Caller, *ke
 	}
 	k := &keys{key: &apikey.Active{Tools: set}}
 	g := &access.Guard{Keys: k}
-	c, err := g.Admit(t.Context(), apikey.Presented{Text: "a key", From: netip.MustParseAddr("127.0.0.1")})
+	c, err := g.Admit(t.Context(), &gatehouse.Credential{Text: "a key", From: netip.MustParseAddr("127.0.0.1")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func TestAdmitReturnsNoCallerBesideAnError(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			// The key beside the error is what a broken verifier might return.
 			g := &access.Guard{Keys: &keys{key: &apikey.Active{}, err: tt.err}}
-			c, err := g.Admit(t.Context(), apikey.Presented{Text: "x"})
+			c, err := g.Admit(t.Context(), &gatehouse.Credential{Text: "x"})
 			e, ok := errors.AsType[*gatehouse.Error](err)
 			if c != nil || !ok || e.Code != tt.want {
 				t.Errorf("got %v, %v, want no caller and %s", c, err, tt.want)

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse"
-	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
 	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
 	"github.com/gatehouse-mcp/gatehouse/internal/policy"
 	"github.com/gatehouse-mcp/gatehouse/internal/ratelimit"
@@ -62,7 +61,7 @@ func (l *Limited) Unwrap() error { return l.Refusal }
 
 // knock says whether an address may ask at all: it is not banned, and has not
 // asked too often.
-func (l *Limits) knock(p apikey.Presented) error {
+func (l *Limits) knock(p *gatehouse.Credential) error {
 	if l == nil || p.Shared || !p.From.IsValid() { // one caller must not have all others kept out
 		return nil
 	}
@@ -77,7 +76,7 @@ func (l *Limits) knock(p apikey.Presented) error {
 }
 
 // failed counts a credential that was refused. It returns the refusal.
-func (l *Limits) failed(p apikey.Presented, refusal error) error {
+func (l *Limits) failed(p *gatehouse.Credential, refusal error) error {
 	var e *gatehouse.Error
 	if l == nil || p.Shared || !p.From.IsValid() || !errors.As(refusal, &e) || e.Status >= http.StatusInternalServerError {
 		return refusal // nobody is at fault for what we could not judge

@@ -8,7 +8,6 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/access"
-	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
 	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
 	"github.com/gatehouse-mcp/gatehouse/internal/policy"
 	"github.com/gatehouse-mcp/gatehouse/internal/unit"
@@ -64,8 +63,8 @@ func TestA162RatesOfEachKind(t *testing.T) {
 
 func TestLimitsTellCallersApart(t *testing.T) {
 	g, c, _ := limited(t, access.Limits{PerKey: perMinute(5), PerTenant: perMinute(8)})
-	other := &access.Caller{Active: &apikey.Active{Identity: gatehouse.Identity{Subject: "key:b", Tenant: "t1"}, Tools: c.Tools}}
-	foreign := &access.Caller{Active: &apikey.Active{Identity: gatehouse.Identity{Subject: "key:c", Tenant: "t2"}, Tools: c.Tools}}
+	other := &access.Caller{Identity: &gatehouse.Identity{Subject: "key:b", Tenant: "t1"}, Tools: c.Tools}
+	foreign := &access.Caller{Identity: &gatehouse.Identity{Subject: "key:c", Tenant: "t2"}, Tools: c.Tools}
 	if got := passes(g, c, 20, "x"); got != 5 {
 		t.Errorf("one key: got %d, want 5", got)
 	}
@@ -131,7 +130,7 @@ func TestHoldsEndWithTheirRelease(t *testing.T) {
 }
 
 // banning refuses every key until an address is banned, and counts how often it was asked.
-func banning(t *testing.T, p apikey.Presented) (asked int, last error) {
+func banning(t *testing.T, p *gatehouse.Credential) (asked int, last error) {
 	t.Helper()
 	g, _, k := limited(t, access.Limits{})
 	g.Limits.Counters.Bans.Set(perMinute(3), time.Minute)
@@ -148,7 +147,7 @@ func banning(t *testing.T, p apikey.Presented) (asked int, last error) {
 }
 
 func TestRefusedCredentialsBanTheirAddress(t *testing.T) {
-	asked, err := banning(t, apikey.Presented{From: netip.MustParseAddr("192.0.2.7")})
+	asked, err := banning(t, &gatehouse.Credential{From: netip.MustParseAddr("192.0.2.7")})
 	var l *access.Limited
 	if !errors.As(err, &l) || l.Refusal.Code != "GH-1502" || l.Decision.RetryAfter <= 0 || asked != 4 {
 		t.Errorf("got %v after %d attempts, want GH-1502 after 4", err, asked)
@@ -156,7 +155,7 @@ func TestRefusedCredentialsBanTheirAddress(t *testing.T) {
 }
 
 func TestNobodyIsBannedForAnother(t *testing.T) {
-	for name, p := range map[string]apikey.Presented{
+	for name, p := range map[string]*gatehouse.Credential{
 		"a proxy that does not say whom it speaks for": {From: netip.MustParseAddr("10.0.0.1"), Shared: true},
 		"an address that is not known":                 {},
 	} {
@@ -169,7 +168,7 @@ func TestNobodyIsBannedForAnother(t *testing.T) {
 	k.key, k.err = nil, &gatehouse.Error{Code: "GH-1902", Status: 503}
 	for range 10 {
 		var l *access.Limited
-		if _, err := g.Admit(t.Context(), apikey.Presented{From: netip.MustParseAddr("192.0.2.8")}); errors.As(err, &l) {
+		if _, err := g.Admit(t.Context(), &gatehouse.Credential{From: netip.MustParseAddr("192.0.2.8")}); errors.As(err, &l) {
 			t.Fatal("somebody was banned because our store was away")
 		}
 	}
@@ -177,7 +176,7 @@ func TestNobodyIsBannedForAnother(t *testing.T) {
 
 func TestAnAddressHasARateBeforeItsKeyIsLookedAt(t *testing.T) {
 	g, _, _ := limited(t, access.Limits{PerAddress: perMinute(2)})
-	from := apikey.Presented{From: netip.MustParseAddr("2001:db8::1")}
+	from := &gatehouse.Credential{From: netip.MustParseAddr("2001:db8::1")}
 	for range 2 {
 		if _, err := g.Admit(t.Context(), from); err != nil {
 			t.Fatal(err)
@@ -197,7 +196,7 @@ func TestWelcomeAndRules(t *testing.T) {
 	if e := g.Welcome(c); e == nil || e.Code != "GH-1204" || e.Status != 403 {
 		t.Errorf("got %v for a tenant that is not admitted, want GH-1204", e)
 	}
-	if _, err := g.Admit(t.Context(), apikey.Presented{}); err == nil {
+	if _, err := g.Admit(t.Context(), &gatehouse.Credential{}); err == nil {
 		t.Error("such a tenant was let in")
 	}
 	g.Tenants = nil
@@ -213,7 +212,7 @@ func TestWelcomeAndRules(t *testing.T) {
 	if e := g.Welcome(c); e == nil || e.Status != 401 {
 		t.Errorf("got %v while keys are not accepted, want 401", e)
 	}
-	if _, err := g.Admit(t.Context(), apikey.Presented{}); err == nil {
+	if _, err := g.Admit(t.Context(), &gatehouse.Credential{}); err == nil {
 		t.Error("a key was accepted where none are")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
 )
 
@@ -18,7 +19,7 @@ func TestA160JudgingAWrongKeyIsCheap(t *testing.T) {
 	const n = 2000
 	began := time.Now()
 	for range n {
-		if a, err := h.v.Verify(t.Context(), apikey.Presented{Text: wrong}); a != nil || err == nil {
+		if a, err := h.v.Verify(t.Context(), &gatehouse.Credential{Text: wrong}); a != nil || err == nil {
 			t.Fatal("a wrong key was accepted")
 		}
 	}

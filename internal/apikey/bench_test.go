@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 )
@@ -46,7 +47,7 @@ func warm(b *testing.B, n int, pepper string) (*apikey.Verifier, []string) {
 	go func() { v.Run(ctx); close(done) }()
 	b.Cleanup(func() { cancel(); <-done })
 	for _, text := range texts {
-		_, err := v.Verify(ctx, apikey.Presented{Text: text})
+		_, err := v.Verify(ctx, &gatehouse.Credential{Text: text})
 		must(b, err)
 	}
 	return v, texts
@@ -60,7 +61,7 @@ func BenchmarkVerify(b *testing.B) {
 			b.ReportAllocs()
 			i := 0
 			for b.Loop() {
-				if _, err := v.Verify(context.Background(), apikey.Presented{Text: texts[i], From: from}); err != nil {
+				if _, err := v.Verify(context.Background(), &gatehouse.Credential{Text: texts[i], From: from}); err != nil {
 					b.Fatal(err)
 				}
 				if i++; i == 1000 { // of all; as many distinct ones as in the small set, for the processor's cache
@@ -80,7 +81,7 @@ func refuse(b *testing.B, spoil func(string) string) {
 	bad := spoil(texts[0])
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := v.Verify(context.Background(), apikey.Presented{Text: bad}); err == nil {
+		if _, err := v.Verify(context.Background(), &gatehouse.Credential{Text: bad}); err == nil {
 			b.Fatal("accepted")
 		}
 	}
@@ -96,7 +97,7 @@ func BenchmarkVerifyPeppered(b *testing.B) {
 	b.Cleanup(func() { cancel(); <-done })
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := h.v.Verify(context.Background(), apikey.Presented{Text: text}); err != nil {
+		if _, err := h.v.Verify(context.Background(), &gatehouse.Credential{Text: text}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -120,7 +121,7 @@ func BenchmarkWatch(b *testing.B) {
 	defer cancel()
 	as := make([]*apikey.Active, len(texts))
 	for i, text := range texts {
-		a, err := v.Verify(ctx, apikey.Presented{Text: text})
+		a, err := v.Verify(ctx, &gatehouse.Credential{Text: text})
 		must(b, err)
 		as[i] = a
 	}

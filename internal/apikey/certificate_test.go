@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
 	"github.com/gatehouse-mcp/gatehouse/internal/unit"
 )
@@ -76,7 +77,7 @@ func TestA165AKeyWithACertificateNeedsIt(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			a, err := h.v.Verify(t.Context(), apikey.Presented{Text: tt.text, Certificate: tt.certificate})
+			a, err := h.v.Verify(t.Context(), &gatehouse.Credential{Text: tt.text, Certificate: tt.certificate})
 			if tt.cause != "" {
 				wantRefusal(t, err, "GH-1011", tt.cause)
 				return
@@ -88,7 +89,7 @@ func TestA165AKeyWithACertificateNeedsIt(t *testing.T) {
 		})
 	}
 	// What is wrong with the key itself comes first, and so do its networks.
-	_, err := h.v.Verify(t.Context(), apikey.Presented{Text: respell(text, 40), Certificate: der})
+	_, err := h.v.Verify(t.Context(), &gatehouse.Credential{Text: respell(text, 40), Certificate: der})
 	wantRefusal(t, err, "GH-1011", "the secret does not belong")
 
 	_, next, secret, err := h.keys.Rotate(t.Context(), h.def, k.ID, time.Hour)
@@ -96,14 +97,14 @@ func TestA165AKeyWithACertificateNeedsIt(t *testing.T) {
 	if next.Certificate != k.Certificate {
 		t.Error("the successor needs no certificate")
 	}
-	_, err = h.v.Verify(t.Context(), apikey.Presented{Text: secret.Reveal()})
+	_, err = h.v.Verify(t.Context(), &gatehouse.Credential{Text: secret.Reveal()})
 	wantRefusal(t, err, "GH-1011", "needs its client certificate")
-	_, err = h.v.Verify(t.Context(), apikey.Presented{Text: secret.Reveal(), Certificate: der})
+	_, err = h.v.Verify(t.Context(), &gatehouse.Credential{Text: secret.Reveal(), Certificate: der})
 	must(t, err)
 
 	_, err = h.keys.Update(t.Context(), h.def, next.ID, apikey.Change{Certificate: &apikey.Thumbprint{}})
 	must(t, err)
-	_, err = h.v.Verify(t.Context(), apikey.Presented{Text: secret.Reveal()})
+	_, err = h.v.Verify(t.Context(), &gatehouse.Credential{Text: secret.Reveal()})
 	must(t, err)
 }
 
@@ -112,7 +113,7 @@ func TestA165AChangedCertificateCutsStreams(t *testing.T) {
 	first, second := []byte("first"), []byte("second")
 	k, text := h.create(t, apikey.Spec{Certificate: apikey.ThumbprintOf(first)})
 	watch := func(der []byte) (context.Context, func(error)) {
-		a, err := h.v.Verify(t.Context(), apikey.Presented{Text: text, Certificate: der})
+		a, err := h.v.Verify(t.Context(), &gatehouse.Credential{Text: text, Certificate: der})
 		must(t, err)
 		return h.v.Watch(t.Context(), a)
 	}
@@ -126,7 +127,7 @@ func TestA165AChangedCertificateCutsStreams(t *testing.T) {
 	if err := context.Cause(old); err == nil || !strings.Contains(err.Error(), "rights of this key have changed") {
 		t.Errorf("got %v, want the stream cut", err)
 	}
-	_, err := h.v.Verify(t.Context(), apikey.Presented{Text: text, Certificate: first})
+	_, err := h.v.Verify(t.Context(), &gatehouse.Credential{Text: text, Certificate: first})
 	wantRefusal(t, err, "GH-1011", "needs its client certificate")
 	now, stop := watch(second)
 	defer stop(nil)
@@ -136,7 +137,7 @@ func TestA165AChangedCertificateCutsStreams(t *testing.T) {
 	if now.Err() != nil {
 		t.Error("another limit cut a stream")
 	}
-	a, err := h.v.Verify(t.Context(), apikey.Presented{Text: text, Certificate: second})
+	a, err := h.v.Verify(t.Context(), &gatehouse.Credential{Text: text, Certificate: second})
 	must(t, err)
 	if a.Limit != limit {
 		t.Errorf("limit: got %s, want %s at once", a.Limit, limit)
@@ -163,7 +164,7 @@ func TestVerifyOfAWarmKeyAllocatesNothing(t *testing.T) {
 	h := newHouse(t)
 	der := make([]byte, 1200)
 	_, text := h.create(t, apikey.Spec{Certificate: apikey.ThumbprintOf(der), Limit: unit.Rate{Count: 60, Per: time.Minute}, Networks: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
-	p := apikey.Presented{Text: text, From: netip.MustParseAddr("192.0.2.1"), Certificate: der}
+	p := &gatehouse.Credential{Text: text, From: netip.MustParseAddr("192.0.2.1"), Certificate: der}
 	ctx := context.Background()
 	if n := testing.AllocsPerRun(100, func() {
 		if _, err := h.v.Verify(ctx, p); err != nil {

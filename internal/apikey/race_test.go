@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
 )
 
@@ -28,13 +29,13 @@ func TestRaceOfReadAndChange(t *testing.T) {
 			v.Changed()
 		})
 	}
-	a, err := v.Verify(t.Context(), apikey.Presented{Text: text})
+	a, err := v.Verify(t.Context(), &gatehouse.Credential{Text: text})
 	if err == nil { // it came before the change: so far so good, but it ends there
 		watched, stop := v.Watch(t.Context(), a)
 		defer stop(nil)
 		wantRefusal(t, context.Cause(watched), "GH-1011", "revoked")
 	}
-	_, err = v.Verify(t.Context(), apikey.Presented{Text: text})
+	_, err = v.Verify(t.Context(), &gatehouse.Credential{Text: text})
 	wantRefusal(t, err, "GH-1011", "revoked")
 }
 
@@ -45,12 +46,12 @@ func TestUnknownKeyIsSeenOnceMade(t *testing.T) {
 	must(t, err)
 	v := &apikey.Verifier{Source: m}
 	for range 3 {
-		_, err = v.Verify(t.Context(), apikey.Presented{Text: secret.Reveal()})
+		_, err = v.Verify(t.Context(), &gatehouse.Credential{Text: secret.Reveal()})
 		wantRefusal(t, err, "GH-1011", "no key has the id")
 	}
 	m.set(apikey.Record{Key: apikey.Key{ID: id, Family: id}, Digest: digest(secret.Reveal())})
 	v.Changed()
-	_, err = v.Verify(t.Context(), apikey.Presented{Text: secret.Reveal()})
+	_, err = v.Verify(t.Context(), &gatehouse.Credential{Text: secret.Reveal()})
 	must(t, err)
 }
 
@@ -64,10 +65,10 @@ func TestChangedWithoutAnAnswer(t *testing.T) {
 	m.fail(errors.New("disk on fire"))
 	v.Changed()
 	wantRefusal(t, context.Cause(watched), "GH-1902", "disk on fire")
-	_, err := v.Verify(t.Context(), apikey.Presented{Text: text})
+	_, err := v.Verify(t.Context(), &gatehouse.Credential{Text: text})
 	wantRefusal(t, err, "GH-1902", "disk on fire")
 	m.fail(nil)
-	_, err = v.Verify(t.Context(), apikey.Presented{Text: text})
+	_, err = v.Verify(t.Context(), &gatehouse.Credential{Text: text})
 	must(t, err)
 }
 
@@ -94,7 +95,7 @@ func TestSmallCapacity(t *testing.T) {
 	}
 	v.Changed() // nothing that was minted is news from here on
 	for _, text := range texts {
-		_, err := v.Verify(t.Context(), apikey.Presented{Text: text})
+		_, err := v.Verify(t.Context(), &gatehouse.Credential{Text: text})
 		must(t, err)
 	}
 	before, _ := v.KeptForTest()
@@ -104,7 +105,7 @@ func TestSmallCapacity(t *testing.T) {
 	for range 20000 { // strangers do not push them out
 		_, s, err := apikey.Mint(nil)
 		must(t, err)
-		_, err = v.Verify(t.Context(), apikey.Presented{Text: s.Reveal()})
+		_, err = v.Verify(t.Context(), &gatehouse.Credential{Text: s.Reveal()})
 		wantRefusal(t, err, "GH-1011", "")
 	}
 	if known, unknown := v.KeptForTest(); known != before || unknown > 8192+128 {
@@ -117,7 +118,7 @@ func TestSmallCapacity(t *testing.T) {
 	}
 	v.Changed()
 	for i, w := range watches {
-		_, err := v.Verify(t.Context(), apikey.Presented{Text: texts[i]})
+		_, err := v.Verify(t.Context(), &gatehouse.Credential{Text: texts[i]})
 		if want := i%2 == 1; (w.Err() == nil) != want || (err == nil) != want {
 			t.Fatalf("key %d: got %v and %v, want it valid: %v", i, w.Err(), err, want)
 		}
@@ -139,7 +140,7 @@ type crowd struct {
 func (c *crowd) call(ctx context.Context, t *testing.T, stubborn bool) {
 	for first := true; stubborn || !c.revoked.Load(); first = false {
 		late := c.revoked.Load()
-		a, err := c.h.v.Verify(ctx, apikey.Presented{Text: c.text})
+		a, err := c.h.v.Verify(ctx, &gatehouse.Credential{Text: c.text})
 		if err != nil {
 			return
 		}

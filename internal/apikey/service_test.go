@@ -179,7 +179,7 @@ func TestImport(t *testing.T) {
 		})
 	}
 	for _, text := range []string{whole, hashed} {
-		if _, err := h.v.Verify(t.Context(), apikey.Presented{Text: text}); err != nil {
+		if _, err := h.v.Verify(t.Context(), &gatehouse.Credential{Text: text}); err != nil {
 			t.Errorf("an imported key: %v", err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
 )
 
@@ -24,7 +25,7 @@ func TestUsesAreKeptByTheMinute(t *testing.T) {
 		from := netip.MustParseAddr("::ffff:198.51.100.7")
 		var a *apikey.Active
 		use := func() {
-			if next, err := v.Verify(ctx, apikey.Presented{Text: text, From: from}); err == nil {
+			if next, err := v.Verify(ctx, &gatehouse.Credential{Text: text, From: from}); err == nil {
 				a = next
 			}
 			v.Used(a, from, "claude\x1b-code\u202e", strings.Repeat("ü", 100))
@@ -54,7 +55,7 @@ func TestUsesAreKeptByTheMinute(t *testing.T) {
 func TestUsesSurviveARestart(t *testing.T) {
 	h := newHouse(t)
 	k, text := h.create(t, apikey.Spec{})
-	a, err := h.v.Verify(t.Context(), apikey.Presented{Text: text})
+	a, err := h.v.Verify(t.Context(), &gatehouse.Credential{Text: text})
 	must(t, err)
 	h.v.Used(a, netip.MustParseAddr("10.2.0.9"), "node", "echo")
 	ctx, cancel := context.WithCancel(t.Context())

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -67,21 +66,13 @@ type Active struct {
 	entry *entry
 }
 
-// Presented is a credential as it came in.
-type Presented struct {
-	Text        string
-	From        netip.Addr // of the caller
-	Shared      bool       // From is a proxy's, which did not say whom it speaks for: it is nobody's own
-	Certificate []byte     // DER of the connection's client certificate, if it was verified; nil: there is none
-}
-
 // Verify judges a key. It returns gatehouse.ErrNotMine for what is no key of ours, and a *gatehouse.Error for a
 // refusal: 401 GH-1010 (damaged), GH-1011 (not accepted), GH-1012 (replaced),
 // GH-1013 (tenant suspended), or 503 GH-1902 when the store has been away.
 //
 // Whether an id exists cannot be told from the answer, nor from the work done
 // on a wrong secret. Damaged keys are told apart: that takes no secret to see.
-func (v *Verifier) Verify(ctx context.Context, p Presented) (*Active, error) {
+func (v *Verifier) Verify(ctx context.Context, p *gatehouse.Credential) (*Active, error) {
 	now := v.now()
 	e, err := v.find(ctx, p.Text, now)
 	if err != nil {

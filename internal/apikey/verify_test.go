@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -51,15 +52,15 @@ func TestVerifyAccepts(t *testing.T) {
 	h := newHouse(t)
 	expires := h.clock.Add(time.Hour)
 	k, text := h.create(t, apikey.Spec{Name: "ci", Tools: []string{"get_*"}, Expires: expires})
-	a, err := h.v.Verify(t.Context(), apikey.Presented{Text: text, From: netip.MustParseAddr("198.51.100.7")})
+	a, err := h.v.Verify(t.Context(), &gatehouse.Credential{Text: text, From: netip.MustParseAddr("198.51.100.7")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := gatehouse.Identity{Tenant: string(h.def), Subject: "key:" + k.ID, KeyID: k.ID, Name: "ci", Expires: expires}
-	if a.Identity != want || a.TenantName != "default" || !a.Tools.Allows("get_x") || a.Tools.Allows("delete_x") {
+	if !reflect.DeepEqual(a.Identity, want) || a.TenantName != "default" || !a.Tools.Allows("get_x") || a.Tools.Allows("delete_x") {
 		t.Errorf("got %+v, want %+v", a, want)
 	}
-	if again, err := h.v.Verify(t.Context(), apikey.Presented{Text: text}); err != nil || again != a {
+	if again, err := h.v.Verify(t.Context(), &gatehouse.Credential{Text: text}); err != nil || again != a {
 		t.Errorf("got %p, %v, want the one in memory, %p", again, err, a)
 	}
 	if got, err := h.v.Identify(t.Context(), text); err != nil || got.ID != k.ID {
@@ -71,16 +72,16 @@ func TestA159VerifyRefusesShapes(t *testing.T) {
 	h := newHouse(t)
 	_, text := h.create(t, apikey.Spec{})
 	for name, bad := range damaged(text) {
-		a, err := h.v.Verify(t.Context(), apikey.Presented{Text: bad})
+		a, err := h.v.Verify(t.Context(), &gatehouse.Credential{Text: bad})
 		if a != nil {
 			t.Errorf("%s: got an identity", name)
 		}
 		wantRefusal(t, err, "GH-1010", "not a key's text")
 	}
-	_, err := h.v.Verify(t.Context(), apikey.Presented{Text: text[:66]})
+	_, err := h.v.Verify(t.Context(), &gatehouse.Credential{Text: text[:66]})
 	wantRefusal(t, err, "GH-1010", "67 characters expected, got 66")
 	for _, foreign := range []string{"", "eyJhbGciOiJub25lIn0.e30.", " " + text, "GTHK_" + text[5:]} {
-		if _, err := h.v.Verify(t.Context(), apikey.Presented{Text: foreign}); !errors.Is(err, gatehouse.ErrNotMine) {
+		if _, err := h.v.Verify(t.Context(), &gatehouse.Credential{Text: foreign}); !errors.Is(err, gatehouse.ErrNotMine) {
 			t.Errorf("%.10q: got %v, want ErrNotMine", foreign, err)
 		}
 	}
@@ -94,7 +95,7 @@ func TestA158RefusalsAreAlike(t *testing.T) {
 	mixed := one[:18] + two[18:61]
 	answers := map[string]bool{}
 	for _, bad := range []string{respell(one, 10), respell(one, 18), respell(one, 60), mixed + sum(mixed)} {
-		a, err := h.v.Verify(t.Context(), apikey.Presented{Text: bad})
+		a, err := h.v.Verify(t.Context(), &gatehouse.Credential{Text: bad})
 		if a != nil {
 			t.Error("got an identity")
 		}
@@ -117,14 +118,14 @@ func TestA160EveryCharacterCounts(t *testing.T) {
 		h := newHouse(t)
 		h.keys.Pepper, h.v.Pepper = []byte(pepper), []byte(pepper)
 		_, text := h.create(t, apikey.Spec{})
-		if _, err := h.v.Verify(t.Context(), apikey.Presented{Text: text}); err != nil {
+		if _, err := h.v.Verify(t.Context(), &gatehouse.Credential{Text: text}); err != nil {
 			t.Fatal(err)
 		}
 		for i := 5; i < 61; i++ {
 			if i == 17 { // the underscore
 				continue
 			}
-			_, err := h.v.Verify(t.Context(), apikey.Presented{Text: respell(text, i)})
+			_, err := h.v.Verify(t.Context(), &gatehouse.Credential{Text: respell(text, i)})
 			wantRefusal(t, err, "GH-1011", "")
 		}
 	}
@@ -191,11 +192,11 @@ func TestA165Lifecycle(t *testing.T) {
 			h := newHouse(t)
 			k, text := h.create(t, apikey.Spec{Tools: []string{"a"}, Expires: h.clock.Add(10 * day)})
 			from := netip.MustParseAddr("198.51.100.7")
-			if _, err := h.v.Verify(t.Context(), apikey.Presented{Text: text, From: from}); err != nil {
+			if _, err := h.v.Verify(t.Context(), &gatehouse.Credential{Text: text, From: from}); err != nil {
 				t.Fatalf("before: %v", err)
 			}
 			tt.do(t, h, k)
-			a, err := h.v.Verify(t.Context(), apikey.Presented{Text: text, From: from})
+			a, err := h.v.Verify(t.Context(), &gatehouse.Credential{Text: text, From: from})
 			if tt.code == "" {
 				must(t, err)
 				return
@@ -216,7 +217,7 @@ func (h *house) rotate(t *testing.T, k *apikey.Key, overlap time.Duration) {
 	t.Helper()
 	_, next, text, err := h.keys.Rotate(t.Context(), h.def, k.ID, overlap)
 	must(t, err)
-	a, err := h.v.Verify(t.Context(), apikey.Presented{Text: text.Reveal(), From: netip.MustParseAddr("198.51.100.7")})
+	a, err := h.v.Verify(t.Context(), &gatehouse.Credential{Text: text.Reveal(), From: netip.MustParseAddr("198.51.100.7")})
 	must(t, err)
 	if a.Subject != "key:"+k.ID || a.KeyID != next.ID {
 		t.Errorf("got %+v, want the old key's subject under the new id", a.Identity)
@@ -241,12 +242,12 @@ func TestA165Networks(t *testing.T) {
 		"203.0.113.9": true, "::ffff:203.0.113.9": true, "2001:db8::1": true, "fe80::1%eth0": true,
 		"203.0.114.1": false, "::203.0.113.9": false, "2001:db9::1": false, "127.0.0.1": false,
 	} {
-		_, err := h.v.Verify(t.Context(), apikey.Presented{Text: text, From: netip.MustParseAddr(addr)})
+		_, err := h.v.Verify(t.Context(), &gatehouse.Credential{Text: text, From: netip.MustParseAddr(addr)})
 		if (err == nil) != want {
 			t.Errorf("%s: got %v, want accepted: %v", addr, err, want)
 		}
 	}
-	_, err := h.v.Verify(t.Context(), apikey.Presented{Text: text})
+	_, err := h.v.Verify(t.Context(), &gatehouse.Credential{Text: text})
 	wantRefusal(t, err, "GH-1011", "in none of its networks")
 }
 
@@ -269,7 +270,7 @@ func TestPeppers(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := other(tt.pepper).Verify(t.Context(), apikey.Presented{Text: tt.text})
+			_, err := other(tt.pepper).Verify(t.Context(), &gatehouse.Credential{Text: tt.text})
 			if tt.cause == "" {
 				must(t, err)
 				return
@@ -280,7 +281,7 @@ func TestPeppers(t *testing.T) {
 			}
 		})
 	}
-	if _, err := other("short").Verify(t.Context(), apikey.Presented{Text: plain}); err == nil {
+	if _, err := other("short").Verify(t.Context(), &gatehouse.Credential{Text: plain}); err == nil {
 		t.Error("a short pepper: got no error")
 	}
 }
@@ -292,7 +293,7 @@ func TestA121RecycledTenantRefusesOldKeys(t *testing.T) {
 	must(t, err)
 	h.def = first.ID
 	_, text := h.create(t, apikey.Spec{Tools: []string{"*"}})
-	a, err := h.v.Verify(ctx, apikey.Presented{Text: text})
+	a, err := h.v.Verify(ctx, &gatehouse.Credential{Text: text})
 	must(t, err)
 	watched, stop := h.v.Watch(ctx, a)
 	defer stop(nil)
@@ -304,6 +305,6 @@ func TestA121RecycledTenantRefusesOldKeys(t *testing.T) {
 	if second.ID == first.ID {
 		t.Error("the id was given out again")
 	}
-	_, err = h.v.Verify(ctx, apikey.Presented{Text: text})
+	_, err = h.v.Verify(ctx, &gatehouse.Credential{Text: text})
 	wantRefusal(t, err, "GH-1011", "tenant deleted")
 }

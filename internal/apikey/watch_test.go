@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 )
@@ -111,7 +112,7 @@ func (m *memory) mint(t testing.TB, do func(*apikey.Key)) (id, text string) {
 // watching verifies a key and watches it.
 func watching(t testing.TB, v *apikey.Verifier, text string) (context.Context, func(error)) {
 	t.Helper()
-	a, err := v.Verify(context.Background(), apikey.Presented{Text: text})
+	a, err := v.Verify(context.Background(), &gatehouse.Credential{Text: text})
 	must(t, err)
 	return v.Watch(context.Background(), a)
 }
@@ -216,7 +217,7 @@ func TestWatchComesTooLate(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { v.Run(ctx); close(done) }()
-		a, err := v.Verify(ctx, apikey.Presented{Text: text})
+		a, err := v.Verify(ctx, &gatehouse.Credential{Text: text})
 		must(t, err)
 		_, stop := v.Watch(ctx, a)
 		defer stop(nil)
@@ -243,18 +244,18 @@ func TestA213StoreAway(t *testing.T) {
 		defer stop(nil)
 		m.fail(errors.New("connection refused"))
 		time.Sleep(9 * time.Second)
-		_, err := v.Verify(ctx, apikey.Presented{Text: text})
+		_, err := v.Verify(ctx, &gatehouse.Credential{Text: text})
 		must(t, err)
 		must(t, watched.Err())
-		_, err = v.Verify(ctx, apikey.Presented{Text: unseen})
+		_, err = v.Verify(ctx, &gatehouse.Credential{Text: unseen})
 		wantRefusal(t, err, "GH-1902", "connection refused")
 		time.Sleep(2 * time.Second)
-		_, err = v.Verify(ctx, apikey.Presented{Text: text})
+		_, err = v.Verify(ctx, &gatehouse.Credential{Text: text})
 		wantRefusal(t, err, "GH-1902", "")
 		wantRefusal(t, context.Cause(watched), "GH-1902", "")
 		m.fail(nil)
 		time.Sleep(time.Second)
-		_, err = v.Verify(ctx, apikey.Presented{Text: text})
+		_, err = v.Verify(ctx, &gatehouse.Credential{Text: text})
 		must(t, err)
 		again, stop := watching(t, v, text)
 		defer stop(nil)
@@ -271,15 +272,15 @@ func TestVerifyWithoutRun(t *testing.T) {
 		m := &memory{}
 		id, text := m.mint(t, nil)
 		v := &apikey.Verifier{Source: m}
-		_, err := v.Verify(t.Context(), apikey.Presented{Text: text})
+		_, err := v.Verify(t.Context(), &gatehouse.Credential{Text: text})
 		must(t, err)
 		m.change(id, func(k *apikey.Key) { k.RevokedAt = time.Now() })
 		time.Sleep(time.Second)
-		_, err = v.Verify(t.Context(), apikey.Presented{Text: text})
+		_, err = v.Verify(t.Context(), &gatehouse.Credential{Text: text})
 		wantRefusal(t, err, "GH-1011", "revoked")
 		m.fail(errors.New("gone"))
 		time.Sleep(11 * time.Second)
-		_, err = v.Verify(t.Context(), apikey.Presented{Text: text})
+		_, err = v.Verify(t.Context(), &gatehouse.Credential{Text: text})
 		wantRefusal(t, err, "GH-1902", "")
 	})
 }

@@ -16,7 +16,9 @@ type Config struct {
 	Server  Server
 	Servers []Upstream // at least one
 	Auth    Auth
-	Policy  Policy // of every server that has none of its own
+	Tenants Tenants
+	Scopes  []Scope // that callers can ask for
+	Policy  Policy  // of every server that has none of its own
 	Limits  Limits
 	Store   Store
 	Audit   Audit
@@ -133,40 +135,12 @@ const (
 	IdentityHeaders = "headers" // plain X-Gatehouse-…: for an upstream that nobody else reaches
 )
 
-// Auth says who may call.
-type Auth struct {
-	APIKeys *APIKeys // nil: keys are not accepted
-}
-
 // APIKeys are the settings of API keys.
 type APIKeys struct {
 	Pepper          Secret        // keys are hashed under it; empty: plainly
 	DefaultTTL      time.Duration // life of a new key, unless said otherwise; 0: 90 days
 	RotationOverlap time.Duration // of a rotation, unless said otherwise; 0: 24 h
 	MaxPerTenant    int           // keys that are honoured at once; 0: no limit
-}
-
-// Policy says which tools may be called: the first question is whether a deny
-// rule matches, the second whether an allow rule does, the last is Default.
-type Policy struct {
-	Default string // Allow or Deny
-	Rules   []Rule
-}
-
-// Effects of a rule, and of a policy as a whole.
-const (
-	Allow = "allow"
-	Deny  = "deny"
-)
-
-// Rule is about tools, for some callers. A list that is empty matches all.
-type Rule struct {
-	Name    string
-	Servers []string // names of servers
-	Tools   []string // patterns; required
-	Tenants []string // names of tenants
-	Keys    []string // patterns of the names of keys
-	Effect  string   // Allow or Deny
 }
 
 // Limits bound what callers may use. A rate of zero is none.

@@ -91,29 +91,6 @@ var stdioSettings = slices.Concat([]setting{
 	}},
 }, later("sandbox", "pin"))
 
-var authSettings = slices.Concat([]setting{
-	{key: "api_keys", field: "APIKeys", doc: "Keys are accepted. `{}` takes the defaults.", within: slices.Concat([]setting{
-		{key: "enabled", def: "true", doc: "`false`: as if `api_keys` were not there.", one: []string{"true", "false"}, hook: (*reader).enabled},
-		{key: "allow_tenantless", def: "false", doc: "Every key has a tenant, so only `false` is understood.", one: []string{"true", "false"}, hook: (*reader).tenantless},
-		{key: "pepper", field: "Pepper", form: formSecret, check: checkLong, doc: "Keys are hashed under it: 32 characters or more. Without it, or with another, no key is known."},
-		{key: "default_ttl", field: "DefaultTTL", def: "90d", least: "1m", doc: "Life of a new key, unless it is made with another."},
-		{key: "rotation_overlap", field: "RotationOverlap", def: "1d", least: "1s", doc: "How long the old key works on after a rotation, unless that says otherwise."},
-		{key: "max_per_tenant", field: "MaxPerTenant", def: "0", doc: "Keys of one tenant that are honoured at once. 0: no limit."},
-	}, later("last_used"))},
-}, later("issuers", "embedded", "local"))
-
-var policySettings = slices.Concat([]setting{
-	{key: "default", field: "Default", one: []string{Allow, Deny}, doc: "What happens to a call for which no rule speaks."},
-	{key: "rules", field: "Rules", doc: "A call is denied if a `deny` rule matches, else allowed if an `allow` rule does. A list that is left out matches all.", within: slices.Concat([]setting{
-		{key: "name", field: "Name", doc: "For logs and the audit trail."},
-		{key: "servers", field: "Servers", check: checkServerName, doc: "Names of servers."},
-		{key: "tools", field: "Tools", check: CheckPattern, need: true, doc: "Patterns of tools. `*` stands for any run of characters."},
-		{key: "tenants", field: "Tenants", check: checkTenant, doc: "Names of tenants."},
-		{key: "keys", field: "Keys", check: CheckPattern, doc: "Patterns of the names of keys."},
-		{key: "effect", field: "Effect", one: []string{Allow, Deny}, other: []string{"ask"}, def: Allow, doc: "What the rule does."},
-	}, later("require", "when"))},
-}, later("files", "tool_pinning"))
-
 var limitSettings = slices.Concat([]setting{
 	{key: "per_key", field: "PerKey", def: "600/min", doc: "Calls with one key, its successors included."},
 	{key: "per_tenant", field: "PerTenant", def: "off", doc: "Calls of one tenant."},

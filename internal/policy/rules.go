@@ -40,12 +40,6 @@ func NewRules(allowByDefault bool, rules []Rule) *Rules {
 	return r
 }
 
-// Asker is who wants to call a tool.
-type Asker struct {
-	Tenant string // its name
-	Key    string // what the key is called
-}
-
 // Allows says whether a caller may call a tool, and by which rule; "" when
 // none matched.
 func (r *Rules) Allows(who Asker, tool string) (ok bool, rule string) {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
 	"github.com/gatehouse-mcp/gatehouse/internal/store"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
@@ -179,7 +180,7 @@ func TestA211FullDisk(t *testing.T) {
 	if _, err := s.Revoke(ctx, def, live.ID, "", ""); refusal(err) == nil {
 		t.Errorf("revoke: got %v, want GH-1902", err)
 	}
-	if _, err := v.Verify(ctx, apikey.Presented{Text: text.Reveal(), From: live.LastUsed.Address}); err != nil {
+	if _, err := v.Verify(ctx, &gatehouse.Credential{Text: text.Reveal(), From: live.LastUsed.Address}); err != nil {
 		t.Errorf("verify while the disk is full: %v", err)
 	}
 	all, err := d.Keys().List(ctx, def)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
 )
 
@@ -45,11 +46,11 @@ func TestA168KeysAreNowhere(t *testing.T) {
 			}
 		}
 		whole := text.Reveal()
-		if _, err := v.Verify(ctx, apikey.Presented{Text: next.Reveal()}); err != nil {
+		if _, err := v.Verify(ctx, &gatehouse.Credential{Text: next.Reveal()}); err != nil {
 			t.Fatal(err)
 		}
 		for _, wrong := range []string{whole, whole[:66], whole + "x", strings.ToLower(whole), whole + whole} {
-			a, err := v.Verify(ctx, apikey.Presented{Text: wrong})
+			a, err := v.Verify(ctx, &gatehouse.Credential{Text: wrong})
 			if a != nil || err == nil {
 				t.Errorf("got %v, %v, want a refusal", a, err)
 			}

@@ -53,7 +53,7 @@ func canonical(path string) bool {
 
 // admit finds the credential and asks who it stands for.
 func (g *Gateway) admit(x *exchange) error {
-	p := apikey.Presented{From: x.from, Shared: x.shared, Certificate: certificate(x.r)}
+	p := &gatehouse.Credential{From: x.from, Shared: x.shared, Certificate: certificate(x.r)}
 	var err error
 	if p.Text, err = credential(x.r); err != nil {
 		if limited := g.guard().Knock(p); limited != nil {

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/access"
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/gateway"
@@ -138,10 +139,10 @@ func TestA165TheCertificateIsTheConnections(t *testing.T) {
 		t.Fatal(err)
 	}
 	guard := &access.Guard{Keys: f.verifier}
-	if _, err := guard.Admit(context.Background(), apikey.Presented{Text: text.Reveal(), Certificate: []byte("der")}); err != nil {
+	if _, err := guard.Admit(context.Background(), &gatehouse.Credential{Text: text.Reveal(), Certificate: []byte("der")}); err != nil {
 		t.Errorf("got %v", err)
 	}
-	if c, err := guard.Admit(context.Background(), apikey.Presented{Text: text.Reveal()}); err == nil || c != nil {
+	if c, err := guard.Admit(context.Background(), &gatehouse.Credential{Text: text.Reveal()}); err == nil || c != nil {
 		t.Errorf("got %v, %v, want a refusal and no caller", c, err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/access"
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
 	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
@@ -33,7 +34,7 @@ func (m *mined) step(at string) {
 	}
 }
 
-func (m *mined) Verify(ctx context.Context, p apikey.Presented) (*apikey.Active, error) {
+func (m *mined) Verify(ctx context.Context, p *gatehouse.Credential) (*apikey.Active, error) {
 	m.step("verify")
 	return m.Keys.Verify(ctx, p)
 }

@@ -31,7 +31,7 @@ func (a *attendance) note(x *exchange) bool {
 	if a.over {
 		return false
 	}
-	name, key := owner(x), x.caller.Active
+	name, key := owner(x), x.caller.Key
 	before, known := a.users[name]
 	if known && before.key == key {
 		return true

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/access"
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
@@ -171,7 +172,7 @@ func benchGateway(b *testing.B, tools []string) (*Gateway, string) {
 // event of a stream.
 func BenchmarkEvent(b *testing.B) {
 	g, key := benchGateway(b, []string{"get_*"})
-	c, err := g.Guard.Admit(b.Context(), apikey.Presented{Text: key, From: netip.MustParseAddr("127.0.0.1")})
+	c, err := g.Guard.Admit(b.Context(), &gatehouse.Credential{Text: key, From: netip.MustParseAddr("127.0.0.1")})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -6,11 +6,10 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/access"
-	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
 )
 
 func caller(tenant, subject string) *access.Caller {
-	return &access.Caller{Active: &apikey.Active{Identity: gatehouse.Identity{Tenant: tenant, Subject: subject}}}
+	return &access.Caller{Identity: &gatehouse.Identity{Tenant: tenant, Subject: subject}}
 }
 
 func TestSealedSessionOpensForItsOwnerOnly(t *testing.T) {

@@ -1,0 +1,119 @@
+package config
+
+import "time"
+
+// Auth says who may call.
+type Auth struct {
+	APIKeys *APIKeys // nil: keys are not accepted
+	Issuers []Issuer // whose access tokens are accepted
+}
+
+// Issuer is an identity provider whose access tokens are accepted, in its
+// expanded form: a preset has been filled in. See package idp.
+type Issuer struct {
+	Name   string // for people, logs and rules
+	Preset string // empty: generic
+	Params map[string]string
+
+	Issuer     string   // the exact iss
+	AlsoIssuer []string // further values of iss of the same provider, with the same keys
+	Keys       IssuerKeys
+	Algorithms []string // never HMAC, never none
+	TokenTypes []string // values of typ; "" stands for none
+	Audience   Audience
+	Clients    []string // the only clients whose tokens are accepted; empty: any
+	ClockSkew  time.Duration
+	MaxLife    time.Duration // of a token; 0: no bound
+	Claims     Claims
+	RejectIf   []ClaimTest
+	Require    []ClaimTest
+	Introspect *Introspect // opaque tokens; nil: refused
+	DPoP       string      // BoundAccepted or BoundRequired
+	MTLS       string      // the same
+	BindTenant string      // the one tenant of this issuer's callers; empty: as tenants.resolve says
+	Advertise  bool        // listed in protected resource metadata
+	Private    []string    // names or networks that may be reached though they are private
+}
+
+// IssuerKeys says where an issuer's keys come from.
+type IssuerKeys struct {
+	From     string // KeysDiscovery, KeysURL or KeysFile
+	URL      string
+	File     string
+	Refresh  time.Duration
+	MaxStale time.Duration
+}
+
+// Where keys come from.
+const (
+	KeysDiscovery = "discovery"
+	KeysURL       = "url"
+	KeysFile      = "file"
+)
+
+// Audience says which aud is ours.
+type Audience struct {
+	Mode   string   // AudienceExact, AudienceClient or AudienceNone
+	Values []string // empty: the resource of each server
+}
+
+// How a token is bound to us.
+const (
+	AudienceExact  = "exact"             // aud has one of the values
+	AudienceClient = "issuer_and_client" // whatever aud says: the issuer and an allow-list of clients have to do
+	AudienceNone   = "none"              // there is no aud; the same
+)
+
+// Whether a token has to be bound to its sender.
+const (
+	BoundAccepted = "accepted"
+	BoundRequired = "required"
+)
+
+// Claims says where things stand in the claims; gatehouse.ClaimMap explains the paths.
+type Claims struct {
+	Subject, Client, Tenant, Scopes, Name, Email []string
+	Permissions, Roles, Groups                   []string
+	Drop, ScopePrefix, GroupsOmitted             []string
+	Service                                      []ClaimTest
+}
+
+// ClaimTest is true of claims that have a path, with a value if one is given.
+type ClaimTest struct{ Claim, Equals string }
+
+// Introspect asks the issuer about opaque tokens. RFC 7662
+type Introspect struct {
+	URL          string
+	ClientID     string
+	ClientSecret Secret
+	CacheFor     time.Duration // at most 30 s
+}
+
+// Tenants says which tenant a caller belongs to.
+type Tenants struct {
+	Resolve  []TenantSource
+	Require  bool              // whoever belongs to none is refused; else they belong to the default tenant
+	Upstream map[string]string // by tenant's name: the URL of its own server, instead of servers[].url
+}
+
+// TenantSource is one place that tells a tenant.
+type TenantSource struct {
+	From  string // TenantAPIKey, TenantClaim, TenantIssuer or TenantHost
+	Claim string // with TenantClaim: a path; empty: as the issuer's claims.tenant says
+}
+
+// Where a tenant is told.
+const (
+	TenantAPIKey = "api_key"
+	TenantClaim  = "claim"
+	TenantIssuer = "issuer" // its bind_tenant
+	TenantHost   = "host"   // servers[].tenants of the server that is called, if it names just one
+)
+
+// Scope is what a caller can ask for.
+type Scope struct {
+	Name     string
+	Title    string   // for people
+	Default  bool     // it is in the first challenge
+	Includes []string // scopes that it stands for too
+}
