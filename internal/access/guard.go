@@ -47,6 +47,7 @@ type Caller struct {
 	Tools      policy.Tools // what the credential itself may call, whatever the rules say
 	Limit      unit.Rate    // of its calls; zero: no limit of its own
 	From       netip.Addr   // where the request came from
+	ID         string       // who it is, unique over all issuers: what is theirs is kept under it
 	Key        *apikey.Active
 }
 
@@ -86,7 +87,7 @@ func (g *Guard) identify(ctx context.Context, p *gatehouse.Credential) (*Caller,
 	case err != nil:
 		return nil, err
 	}
-	return &Caller{Identity: &key.Identity, TenantName: key.TenantName, Tools: key.Tools, Limit: key.Limit, From: p.From, Key: key}, nil
+	return &Caller{Identity: &key.Identity, TenantName: key.TenantName, Tools: key.Tools, Limit: key.Limit, From: p.From, ID: key.Subject, Key: key}, nil
 }
 
 // Welcome says why a caller who was let in may not be at this server; nil: they may.

@@ -112,8 +112,8 @@ func (l *Limits) calls(c *Caller, call *mcp.Call) error {
 	}
 	var room [8]ratelimit.Bucket // most have room in it
 	buckets := append(room[:0],
-		ratelimit.Bucket{Kind: ratelimit.KindKey, Key: c.Subject, Rate: own, N: n},
-		ratelimit.Bucket{Kind: ratelimit.KindPrincipal, Key: c.Subject, Rate: l.PerPrincipal, N: n},
+		ratelimit.Bucket{Kind: ratelimit.KindKey, Key: c.ID, Rate: own, N: n},
+		ratelimit.Bucket{Kind: ratelimit.KindPrincipal, Key: c.ID, Rate: l.PerPrincipal, N: n},
 		ratelimit.Bucket{Kind: ratelimit.KindTenant, Key: c.Tenant, Rate: l.PerTenant, N: n},
 	)
 	if call != nil && len(l.PerTool) > 0 {
@@ -131,7 +131,7 @@ func (l *Limits) tools(buckets []ratelimit.Bucket, c *Caller, tool string) []rat
 	}
 	for i := range l.PerTool {
 		if t := &l.PerTool[i]; t.Tools.Allows(tool) {
-			buckets = append(buckets, ratelimit.Bucket{Kind: ratelimit.KindTool, Key: c.Subject, Of: t.Name, Rate: t.Rate})
+			buckets = append(buckets, ratelimit.Bucket{Kind: ratelimit.KindTool, Key: c.ID, Of: t.Name, Rate: t.Rate})
 		}
 	}
 	return buckets
@@ -162,7 +162,7 @@ func (g *Guard) Hold(c *Caller, stream bool) (release func(), err error) {
 	if perKey == 0 && perTenant == 0 {
 		return func() {}, nil
 	}
-	key, ok := gauge.Hold(c.Subject, perKey)
+	key, ok := gauge.Hold(c.ID, perKey)
 	if !ok {
 		return func() {}, tooMany(what, "key")
 	}

@@ -19,7 +19,7 @@ func perMinute(n int) unit.Rate { return unit.Rate{Count: n, Per: time.Minute} }
 func limited(t *testing.T, l access.Limits) (*access.Guard, *access.Caller, *keys) {
 	t.Helper()
 	g, c, k := admitted(t, "*")
-	c.Subject, c.Tenant = "key:a", "t1"
+	c.ID, c.Tenant = "key:a", "t1"
 	l.Counters = access.NewCounters()
 	g.Limits = &l
 	return g, c, k
@@ -63,8 +63,8 @@ func TestA162RatesOfEachKind(t *testing.T) {
 
 func TestLimitsTellCallersApart(t *testing.T) {
 	g, c, _ := limited(t, access.Limits{PerKey: perMinute(5), PerTenant: perMinute(8)})
-	other := &access.Caller{Identity: &gatehouse.Identity{Subject: "key:b", Tenant: "t1"}, Tools: c.Tools}
-	foreign := &access.Caller{Identity: &gatehouse.Identity{Subject: "key:c", Tenant: "t2"}, Tools: c.Tools}
+	other := &access.Caller{Identity: &gatehouse.Identity{Tenant: "t1"}, ID: "key:b", Tools: c.Tools}
+	foreign := &access.Caller{Identity: &gatehouse.Identity{Tenant: "t2"}, ID: "key:c", Tools: c.Tools}
 	if got := passes(g, c, 20, "x"); got != 5 {
 		t.Errorf("one key: got %d, want 5", got)
 	}

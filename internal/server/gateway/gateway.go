@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/access"
 	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
 	"github.com/gatehouse-mcp/gatehouse/internal/upstream"
@@ -39,6 +40,10 @@ type Gateway struct {
 	MaxBody    int64             // bytes of a request's body; zero: 4 MiB
 	BodyWait   time.Duration     // how long a client may take to send a body; zero: 30 s
 	Metrics    Metrics           // nil: nothing is counted
+
+	// Challenge is what a caller without a good credential is told beside the
+	// reason: where the resource's metadata is, and what to ask for at first.
+	Challenge gatehouse.Challenge
 
 	// Address returns where a request came from, and whether that is a proxy's
 	// address, which did not say whom it speaks for; nil: where its connection does.
@@ -127,7 +132,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v := &visit{began: time.Now()}
 	v.from, v.shared = g.address(r)
 	a := &v.answer
-	a.ResponseWriter, a.id = w, rand.Text()[:16]
+	a.ResponseWriter, a.id, a.challenge = w, rand.Text()[:16], &g.Challenge
 	a.only("X-Request-Id", a.id)
 	g.hurry(a, r, v.began)
 	if path, _, _ := strings.Cut(r.RequestURI, "?"); g.Serves(path) { // else it came here because no server has that path
