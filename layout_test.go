@@ -38,7 +38,7 @@ func floors() []floor {
 		{"library", []string{"."}, []string{"words"}},
 		{"nouns", []string{
 			"internal/apikey", "internal/audit", "internal/policy", "internal/process", "internal/ratelimit",
-			"internal/signing", "internal/tenant", "internal/upstream",
+			"internal/signing", "internal/tenant", "internal/token", "internal/upstream",
 		}, []string{"units", "words", "library", "nouns"}},
 		{"guard", []string{"internal/access"}, []string{"units", "words", "library", "nouns"}}, // the topmost noun
 		{"doors", []string{"internal/server/..."}, []string{"units", "words", "library", "nouns", "guard"}},
