@@ -33,8 +33,8 @@ type floor struct {
 // floors is the house: doors use nouns, nouns use words. A new package gets its row here first.
 func floors() []floor {
 	return []floor{
-		{"units", []string{"internal/unit"}, nil}, // what words are made of
-		{"words", []string{"internal/adminapi", "internal/config", "internal/mcp", "internal/seal"}, []string{"units"}},
+		{"units", []string{"internal/keytext", "internal/unit"}, nil}, // what words are made of
+		{"words", []string{"internal/adminapi", "internal/config", "internal/credential", "internal/mcp", "internal/seal"}, []string{"units"}},
 		{"library", []string{"."}, []string{"words"}},
 		{"nouns", []string{
 			"internal/apikey", "internal/audit", "internal/policy", "internal/process", "internal/ratelimit",

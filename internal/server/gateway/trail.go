@@ -11,6 +11,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/access"
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
+	"github.com/gatehouse-mcp/gatehouse/internal/credential"
 	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
 )
 
@@ -225,7 +226,7 @@ func told(err error) (status int, code, reason string) {
 // claimed is the id of the key that a refused request came with, if it has the
 // form of one. Nobody has proved that it is theirs.
 func claimed(r *http.Request) string {
-	for _, text := range append(r.Header["Authorization"], r.Header[headerAPIKey]...) {
+	for _, text := range append(r.Header["Authorization"], r.Header[credential.HeaderAPIKey]...) {
 		if m := ours.FindStringSubmatch(text); m != nil {
 			return m[1]
 		}
