@@ -37,11 +37,11 @@ func (s sealer) open(c *access.Caller, sealed string) (string, bool) {
 	return string(session), true
 }
 
-// mac binds a session to server, tenant and subject. Each part is preceded by
+// mac binds a session to server, tenant, caller and the client that they use. Each part is preceded by
 // its length, so that no two lists of parts look the same.
 func (s sealer) mac(c *access.Caller, session string) []byte {
 	h := hmac.New(sha256.New, s.key)
-	for _, part := range [...]string{"gatehouse session 1", s.server, c.Tenant, c.Subject, session} {
+	for _, part := range [...]string{"gatehouse session 2", s.server, c.Tenant, c.ID, c.Client, session} {
 		var size [8]byte
 		binary.BigEndian.PutUint64(size[:], uint64(len(part)))
 		h.Write(size[:])

@@ -9,7 +9,7 @@ import (
 )
 
 func caller(tenant, subject string) *access.Caller {
-	return &access.Caller{Identity: &gatehouse.Identity{Tenant: tenant, Subject: subject}}
+	return &access.Caller{Identity: &gatehouse.Identity{Tenant: tenant, Subject: subject}, ID: subject}
 }
 
 func TestSealedSessionOpensForItsOwnerOnly(t *testing.T) {
