@@ -245,4 +245,6 @@ const (
 )
 
 // owner is whom a session belongs to, and who may not meet another.
-func owner(x *exchange) string { return x.caller.Tenant + " " + x.caller.Subject }
+func owner(x *exchange) string {
+	return x.caller.Tenant + "\x00" + x.caller.Issuer + "\x00" + x.caller.Subject
+}
