@@ -59,6 +59,9 @@ func attach(h http.Header, x *exchange) error {
 	c := &upstream.Caller{
 		Subject: x.caller.Subject, Tenant: x.caller.Tenant, TenantName: x.caller.TenantName, KeyID: x.caller.KeyID, RequestID: x.id,
 	}
+	if x.caller.Key == nil {
+		c.Token = x.caller.Identity
+	}
 	if x.call != nil && !x.call.Batch {
 		m := &x.call.Messages[0]
 		c.Method = m.Method

@@ -246,5 +246,5 @@ const (
 
 // owner is whom a session belongs to, and who may not meet another.
 func owner(x *exchange) string {
-	return x.caller.Tenant + "\x00" + x.caller.Issuer + "\x00" + x.caller.Subject
+	return x.caller.Tenant + "\x00" + x.caller.Client + "\x00" + x.caller.ID // no part has a control character: see Guard.Admit
 }
