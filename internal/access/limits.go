@@ -81,8 +81,21 @@ func (l *Limits) failed(p *gatehouse.Credential, refusal error) error {
 	if l == nil || p.Shared || !p.From.IsValid() || !errors.As(refusal, &e) || e.Status >= http.StatusInternalServerError {
 		return refusal // nobody is at fault for what we could not judge
 	}
+	if genuine[e.Code] {
+		return refusal
+	}
 	l.Counters.Bans.Failed(p.From, e.Code) // a ban begins with the next attempt: this one is still told what is wrong
 	return refusal
+}
+
+// genuine are refusals of what an issuer did sign. Nobody guesses by it, and a
+// token that has expired is how every client learns to fetch the next one: the
+// address of a hosted client, which all its users share, must not be banned for it.
+var genuine = map[string]bool{
+	"GH-1104": true, // for another audience
+	"GH-1109": true, // expired
+	"GH-1112": true, // of a client that is not in the list
+	"GH-1115": true, // its proof needs a nonce of ours
 }
 
 func banned(b *ratelimit.Ban, now time.Time) error {

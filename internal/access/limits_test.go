@@ -28,7 +28,7 @@ func limited(t *testing.T, l access.Limits) (*access.Guard, *access.Caller, *key
 // passes counts how many of n calls of a tool pass.
 func passes(g *access.Guard, c *access.Caller, n int, tool string) (passed int) {
 	for range n {
-		if g.Check(c, single(mcp.Modern, request("tools/call", tool))) == nil {
+		if g.Check(c, single(mcp.Modern, request("tools/call", tool)), nil) == nil {
 			passed++
 		}
 	}
@@ -52,7 +52,7 @@ func TestA162RatesOfEachKind(t *testing.T) {
 			if got := passes(g, c, 20, "write_x"); got != 5 {
 				t.Errorf("got %d calls through, want 5", got)
 			}
-			err := g.Check(c, single(mcp.Modern, request("tools/call", "write_y"))) // another tool of the pattern
+			err := g.Check(c, single(mcp.Modern, request("tools/call", "write_y")), nil) // another tool of the pattern
 			var l *access.Limited
 			if !errors.As(err, &l) || l.Decision.RetryAfter <= 0 || l.Refusal.Code != "GH-1501" || l.Refusal.Status != 429 {
 				t.Errorf("got %v, want GH-1501 with the time to wait", err)
@@ -87,10 +87,10 @@ func TestAKeysOwnRateGoesBeforeTheCommonOne(t *testing.T) {
 func TestEachMessageOfABatchCounts(t *testing.T) {
 	g, c, _ := limited(t, access.Limits{PerKey: perMinute(5)})
 	batch := &mcp.Call{Batch: true, Messages: []mcp.Message{request("tools/call", "a"), request("tools/call", "b"), request("ping", "")}}
-	if err := g.Check(c, batch); err != nil {
+	if err := g.Check(c, batch, nil); err != nil {
 		t.Errorf("the first batch: got %v", err)
 	}
-	if err := g.Check(c, batch); err == nil {
+	if err := g.Check(c, batch, nil); err == nil {
 		t.Error("six messages passed where five may")
 	}
 	if got := passes(g, c, 5, "a"); got != 2 {
@@ -201,7 +201,7 @@ func TestWelcomeAndRules(t *testing.T) {
 	}
 	g.Tenants = nil
 	g.Rules = policy.NewRules(false, nil)
-	if g.Allows(c, "x") || g.Check(c, single(mcp.Modern, request("tools/call", "x"))) == nil {
+	if g.Allows(c, "x") || g.Check(c, single(mcp.Modern, request("tools/call", "x")), nil) == nil {
 		t.Error("no rules let a call through")
 	}
 	g.Rules = policy.NewRules(true, nil)

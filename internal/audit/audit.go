@@ -49,6 +49,7 @@ type Event struct {
 	TenantID string
 	Subject  string // who it was; of auth_failed: who they claim to be
 	KeyID    string // of the key they came with; of auth_failed: the key they claim to have
+	KeyName  string // what that key is called
 	Client   string // what the client calls itself; written as client_supplied
 	Address  netip.Addr
 
@@ -57,6 +58,7 @@ type Event struct {
 	ClientID string // of the OAuth client
 	TokenID  string // jti
 	Rights   *Rights
+	AuthAge  *int64 // seconds since the caller signed in; nil: not told
 
 	Method string // of MCP
 	Name   string // of the tool, prompt or resource

@@ -32,11 +32,15 @@ func appendEvent(b []byte, e *Event) []byte {
 	b = member(b, `,"tenant_id":`, e.TenantID, maxText)
 	b = member(b, `,"subject":`, e.Subject, maxText)
 	b = member(b, `,"key":`, e.KeyID, maxText)
+	b = member(b, `,"key_name":`, e.KeyName, maxText)
 	b = member(b, `,"client_supplied":`, e.Client, maxText)
 	b = member(b, `,"issuer":`, e.Issuer, maxText)
 	b = member(b, `,"client_id":`, e.ClientID, maxText)
 	b = member(b, `,"token":`, e.TokenID, maxText)
 	b = appendRights(b, e.Rights)
+	if e.AuthAge != nil {
+		b = strconv.AppendInt(append(b, `,"auth_age":`...), *e.AuthAge, 10)
+	}
 	if e.Address.IsValid() {
 		b = append(b, `,"address":"`...)
 		b = e.Address.Unmap().WithZone("").AppendTo(b) // a zone is free text

@@ -18,15 +18,18 @@ import (
 // exchange is one admitted request on its way to a backend. Its request's
 // context ends when the client leaves or the caller's right to be here does.
 type exchange struct {
-	w       *answer
-	r       *http.Request
-	id      string         // request id, also in the answer's X-Request-Id
-	from    netip.Addr     // where it came from
-	shared  bool           // from is a proxy's, which did not say whom it speaks for
-	caller  *access.Caller // never nil
-	call    *mcp.Call      // what a POST says; nil for GET and DELETE
-	session string         // the backend's own session id; empty when the request named none
-	placed  bool           // it counts among the caller's open streams
+	w      *answer
+	r      *http.Request
+	id     string         // request id, also in the answer's X-Request-Id
+	from   netip.Addr     // where it came from
+	shared bool           // from is a proxy's, which did not say whom it speaks for
+	caller *access.Caller // never nil
+
+	presented gatehouse.Credential // what the caller came with
+
+	call    *mcp.Call // what a POST says; nil for GET and DELETE
+	session string    // the backend's own session id; empty when the request named none
+	placed  bool      // it counts among the caller's open streams
 	g       *Gateway
 
 	endless    atomic.Bool       // lasts, for whoever looks at it from outside

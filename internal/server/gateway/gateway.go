@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -54,6 +55,7 @@ type Gateway struct {
 
 	line     *Line
 	base     string // of the public path, which a proxy in front takes away
+	origin   string // by which callers know us, without a path
 	sessions sealer
 	origins  origins
 	page     []byte
@@ -107,6 +109,9 @@ func (g *Gateway) prepare() error {
 	g.KeepAlive = orDefault(g.KeepAlive, defaultKeepAlive)
 	g.sessions = sealer{key: g.SessionKey, server: g.Name}
 	g.page = helperPage(g.PublicURL)
+	if u, err := url.Parse(g.PublicURL); err == nil && u.Host != "" {
+		g.origin = u.Scheme + "://" + u.Host
+	}
 	if err := g.checkEvents(); err != nil {
 		return err
 	}
