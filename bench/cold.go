@@ -52,7 +52,10 @@ func cold(y *yard, r *report, p *peer, t *target) error {
 	began := time.Now()
 	close(begin)
 	for range callers {
-		<-over
+		select {
+		case <-over:
+		case <-time.After(30 * time.Second): // one could not connect
+		}
 	}
 	took := time.Since(began)
 	after, err := cpuTime(pids)
