@@ -34,7 +34,7 @@ type floor struct {
 func floors() []floor {
 	return []floor{
 		{"units", []string{"internal/unit"}, nil}, // what words are made of
-		{"words", []string{"internal/adminapi", "internal/config", "internal/mcp", "internal/seal"}, []string{"units"}},
+		{"words", []string{"internal/adminapi", "internal/config", "internal/jws", "internal/mcp", "internal/seal"}, []string{"units"}},
 		{"library", []string{"."}, []string{"words"}},
 		{"nouns", []string{
 			"internal/apikey", "internal/audit", "internal/policy", "internal/process", "internal/ratelimit",
