@@ -35,7 +35,7 @@ func floors() []floor {
 	return []floor{
 		{"units", []string{"internal/keytext", "internal/unit"}, nil}, // what words are made of
 		{"words", []string{"internal/adminapi", "internal/config", "internal/credential", "internal/mcp", "internal/seal"}, []string{"units"}},
-		{"library", []string{"."}, []string{"words"}},
+		{"library", []string{"."}, []string{"units", "words"}},
 		{"nouns", []string{
 			"internal/apikey", "internal/audit", "internal/policy", "internal/process", "internal/ratelimit",
 			"internal/signing", "internal/tenant", "internal/upstream",
