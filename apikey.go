@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/credential"
@@ -45,8 +46,14 @@ type APIKeyVerifier struct {
 	Now func() time.Time // nil: time.Now
 
 	once    sync.Once
-	known   map[[sha256.Size]byte]*APIKey
+	known   map[[sha256.Size]byte]*held
 	invalid error
+}
+
+// held is one of Keys, and what it stands for once it was seen: only then its id is known.
+type held struct {
+	key *APIKey
+	id  atomic.Pointer[Identity]
 }
 
 // NewAPIKey returns a new key in Gatehouse's format, which scanners for leaked
@@ -76,7 +83,7 @@ func (v *APIKeyVerifier) Check() error {
 // prepare reads Keys.
 func (v *APIKeyVerifier) prepare() {
 	v.once.Do(func() {
-		v.known = make(map[[sha256.Size]byte]*APIKey, len(v.Keys))
+		v.known = make(map[[sha256.Size]byte]*held, len(v.Keys))
 		for i, k := range v.Keys {
 			sum, err := parseDigest(k.Digest)
 			if err == nil && v.known[sum] != nil {
@@ -86,7 +93,7 @@ func (v *APIKeyVerifier) prepare() {
 				v.invalid = fmt.Errorf("APIKeyVerifier.Keys[%d].Digest: %w", i, err)
 				return
 			}
-			v.known[sum] = &k
+			v.known[sum] = &held{key: &k}
 		}
 	})
 }
@@ -122,37 +129,36 @@ func (v *APIKeyVerifier) Verify(ctx context.Context, c *Credential) (*Identity, 
 			return nil, Refuse("GH-1010", "This looks like a gatehouse key, but it is damaged. Probably cut while copying.", err)
 		}
 	}
-	sum := sha256.Sum256([]byte(c.Text))
-	k, err := v.find(ctx, sum)
+	var room [128]byte // what is longer is moved to the heap
+	sum := sha256.Sum256(append(room[:0], c.Text...))
+	id, err := v.find(ctx, sum, c.Text)
 	switch {
 	case err != nil:
 		return nil, &Error{Code: "GH-1902", Status: 503, Description: "Keys cannot be judged at present.", Cause: fmt.Errorf("look up a key: %w", err)}
-	case k == nil && !ours:
+	case id == nil && !ours:
 		return nil, ErrNotMine
-	case k == nil:
+	case id == nil:
 		return nil, Refuse("GH-1011", "Key not accepted.", errors.New("no key has the id "+keytext.ID(c.Text)))
-	}
-	id := k.Identity
-	if id.KeyID == "" {
-		id.KeyID = hex.EncodeToString(sum[:6])
-		if ours {
-			id.KeyID = keytext.ID(c.Text)
-		}
-	}
-	if id.Subject == "" {
-		id.Subject = "key:" + id.KeyID
-	}
-	if !id.Expires.IsZero() && !v.now().Before(id.Expires) {
+	case !id.Expires.IsZero() && !v.now().Before(id.Expires):
 		return nil, Refuse("GH-1011", "Key not accepted.", errors.New("key id "+id.KeyID+" has expired"))
 	}
-	return &id, nil
+	return id, nil
 }
 
-// find returns the key that has a digest; nil: there is none.
-func (v *APIKeyVerifier) find(ctx context.Context, sum [sha256.Size]byte) (*APIKey, error) {
+// find returns whom the key with a digest stands for; nil: there is none.
+func (v *APIKeyVerifier) find(ctx context.Context, sum [sha256.Size]byte, text string) (*Identity, error) {
 	if v.Lookup == nil {
 		// How long a map takes tells of the digest at most, which nobody can choose.
-		return v.known[sum], nil
+		h := v.known[sum]
+		if h == nil {
+			return nil, nil //nolint:nilnil // there is none
+		}
+		id := h.id.Load()
+		if id == nil {
+			id = h.key.identity(sum, text)
+			h.id.Store(id)
+		}
+		return id, nil
 	}
 	k, err := v.Lookup(ctx, digestPrefix+hex.EncodeToString(sum[:]))
 	if err != nil || k == nil {
@@ -165,7 +171,23 @@ func (v *APIKeyVerifier) find(ctx context.Context, sum [sha256.Size]byte) (*APIK
 	if subtle.ConstantTimeCompare(kept[:], sum[:]) != 1 {
 		return nil, nil //nolint:nilnil // there is none
 	}
-	return k, nil
+	return k.identity(sum, text), nil
+}
+
+// identity returns whom the key stands for, with what follows from its text.
+func (k *APIKey) identity(sum [sha256.Size]byte, text string) *Identity {
+	id := k.Identity
+	switch {
+	case id.KeyID != "":
+	case keytext.Is(text):
+		id.KeyID = strings.Clone(keytext.ID(text)) // or the whole key would stay in memory
+	default:
+		id.KeyID = hex.EncodeToString(sum[:6])
+	}
+	if id.Subject == "" {
+		id.Subject = "key:" + id.KeyID
+	}
+	return &id
 }
 
 func (v *APIKeyVerifier) now() time.Time {

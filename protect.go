@@ -47,7 +47,7 @@ func Protect(next http.Handler, r Resource, v Verifier) (http.Handler, error) {
 	r.Origins = slices.Clone(r.Origins)
 	d := &door{
 		next: next, resource: r, verifier: v, path: u.Path, origin: u.Scheme + "://" + u.Host,
-		scope: strings.Join(r.Scopes, " "), metadataURL: r.MetadataURL(), includes: closure(r.Includes),
+		scope: strings.Join(r.Scopes, " "), metadataURL: r.MetadataURL(), metadataPath: metadataRoot + u.Path, includes: closure(r.Includes),
 	}
 	if d.metadataURL != "" {
 		if d.metadata, err = r.Metadata(); err != nil {
@@ -89,12 +89,14 @@ type door struct {
 	scope       string // what a challenge asks for
 	metadata    []byte // nil: there is none
 	metadataURL string
-	includes    map[string][]string // scope: those by which it is had
+
+	metadataPath string
+	includes     map[string][]string // scope: those by which it is had
 }
 
 // ServeHTTP answers, or hands on to next whom it has let in.
 func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if d.metadata != nil && (r.URL.Path == metadataRoot || r.URL.Path == metadataRoot+d.path) {
+	if d.metadata != nil && (r.URL.Path == metadataRoot || r.URL.Path == d.metadataPath) {
 		d.describe(w, r)
 		return
 	}
