@@ -41,11 +41,12 @@ func (s sealer) open(c *access.Caller, sealed string) (string, bool) {
 	return string(text), true
 }
 
-// mac binds a text to kind, server, tenant, caller and the client that they use. Each part is preceded by
+// mac binds a text to kind, server, tenant, caller and the client that they use: two
+// issuers may know different people by one subject. Each part is preceded by
 // its length, so that no two lists of parts look the same.
 func (s sealer) mac(c *access.Caller, text string) []byte {
 	h := hmac.New(sha256.New, s.key)
-	for _, part := range [...]string{"gatehouse " + s.kind + " 2", s.server, c.Tenant, c.ID, c.Client, text} {
+	for _, part := range [...]string{"gatehouse 2", s.kind, s.server, c.Tenant, c.Issuer, c.Subject, c.Client, text} {
 		var size [8]byte
 		binary.BigEndian.PutUint64(size[:], uint64(len(part)))
 		h.Write(size[:])
