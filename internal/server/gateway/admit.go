@@ -52,7 +52,11 @@ func canonical(path string) bool {
 
 // admit finds the credential and asks who it stands for.
 func (g *Gateway) admit(x *exchange) error {
-	p := &gatehouse.Credential{From: x.from, Shared: x.shared, Certificate: credential.Certificate(x.r), Proofs: credential.Proofs(x.r)}
+	p := &x.presented
+	*p = gatehouse.Credential{From: x.from, Shared: x.shared, Certificate: credential.Certificate(x.r), Proofs: credential.Proofs(x.r)}
+	if len(p.Proofs) > 0 { // for nothing else
+		p.Method, p.URL = x.r.Method, g.origin+x.r.URL.Path
+	}
 	var fault *credential.Fault
 	if p.Scheme, p.Text, fault = credential.Read(x.r); fault != nil {
 		if limited := g.guard().Knock(p); limited != nil {
