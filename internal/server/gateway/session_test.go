@@ -26,7 +26,7 @@ func TestSealedSessionOpensForItsOwnerOnly(t *testing.T) {
 		{"its owner", s, ada, id, true},
 		{"the owner at another replica with the same key", sealer{key: s.key, server: "files", kind: "session", limit: maxSession}, ada, id, true},
 		{"another kind of handle", sealer{key: s.key, server: "files", kind: "task", limit: maxSession}, ada, id, false},
-		{"the same subject of another issuer", s, &access.Caller{Identity: &gatehouse.Identity{Issuer: "https://idp.example", Tenant: "t1", Subject: "key:a"}}, id, false},
+		{"the same subject of another issuer", s, &access.Caller{Identity: &gatehouse.Identity{Issuer: "https://idp.example", Tenant: "t1", Subject: "key:a"}, ID: "https://idp.example key:a"}, id, false},
 		{"another subject of the tenant", s, caller("t1", "key:b"), id, false},
 		{"the same subject of another tenant", s, caller("t2", "key:a"), id, false},
 		{"parts shifted between tenant and subject", s, caller("t1key:", "a"), id, false},
