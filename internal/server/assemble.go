@@ -141,11 +141,7 @@ func (r *Running) newGuard(c *config.Config, u *config.Upstream) (*access.Guard,
 			g.Tenants[name] = struct{}{}
 		}
 	}
-	p := &c.Policy
-	if u.Policy != nil {
-		p = u.Policy
-	}
-	rules, err := newRules(p, u.Name)
+	rules, err := Rules(c, u, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -172,46 +168,6 @@ func (r *Running) newAudit(c *config.Config) (*access.Audit, error) {
 		return nil, fmt.Errorf("audit.arguments.redact: %w", err)
 	}
 	return a, nil
-}
-
-// newRules compiles the rules that are about a server.
-func newRules(p *config.Policy, server string) (*policy.Rules, error) {
-	var rules []policy.Rule
-	for i := range p.Rules {
-		from := &p.Rules[i]
-		if !about(from.Servers, server) {
-			continue
-		}
-		to := policy.Rule{Name: from.Name, Tenants: from.Tenants, Deny: from.Effect == config.Deny}
-		if to.Name == "" {
-			to.Name = fmt.Sprintf("policy.rules[%d]", i)
-		}
-		var err error
-		if to.Tools, err = policy.Compile(from.Tools); err != nil {
-			return nil, fmt.Errorf("rule %s: %w", to.Name, err)
-		}
-		if len(from.Keys) > 0 {
-			keys, err := policy.Compile(from.Keys)
-			if err != nil {
-				return nil, fmt.Errorf("rule %s: keys: %w", to.Name, err)
-			}
-			to.Keys = &keys
-		}
-		rules = append(rules, to)
-	}
-	return policy.NewRules(p.Default == config.Allow, rules), nil
-}
-
-func about(servers []string, server string) bool {
-	if len(servers) == 0 {
-		return true
-	}
-	for _, s := range servers {
-		if s == server {
-			return true
-		}
-	}
-	return false
 }
 
 // newLimits compiles the limits of a server; the counters are everybody's.
