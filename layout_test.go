@@ -33,12 +33,15 @@ type floor struct {
 // floors is the house: doors use nouns, nouns use words. A new package gets its row here first.
 func floors() []floor {
 	return []floor{
-		{"units", []string{"internal/unit"}, nil}, // what words are made of
-		{"words", []string{"internal/adminapi", "internal/config", "internal/jws", "internal/mcp", "internal/seal"}, []string{"units"}},
-		{"library", []string{"."}, []string{"words"}},
+		{"units", []string{"internal/idp", "internal/keytext", "internal/recent", "internal/unit"}, nil}, // what words are made of
+		{"words", []string{
+			"internal/adminapi", "internal/config", "internal/credential", "internal/discovery", "internal/jwks", "internal/jws", "internal/mcp",
+			"internal/safehttp", "internal/seal",
+		}, []string{"units"}},
+		{"library", []string{".", "mcpsdk", "tenantfs", "tenantsql"}, []string{"units", "words", "library"}},
 		{"nouns", []string{
-			"internal/apikey", "internal/audit", "internal/policy", "internal/process", "internal/ratelimit",
-			"internal/signing", "internal/tenant", "internal/upstream",
+			"internal/apikey", "internal/audit", "internal/fresh", "internal/pin", "internal/policy", "internal/process",
+			"internal/ratelimit", "internal/right", "internal/signing", "internal/tenant", "internal/token", "internal/upstream",
 		}, []string{"units", "words", "library", "nouns"}},
 		{"guard", []string{"internal/access"}, []string{"units", "words", "library", "nouns"}}, // the topmost noun
 		{"doors", []string{"internal/server/..."}, []string{"units", "words", "library", "nouns", "guard"}},

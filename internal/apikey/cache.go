@@ -1,10 +1,14 @@
 package apikey
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/keytext"
+)
 
 // cacheKey is a key's id without a pointer, so that maps of a million are
 // nothing for the garbage collector to look at twice.
-type cacheKey [idLen]byte
+type cacheKey [keytext.IDLen]byte
 
 // keyOf returns the cache's key of a valid id.
 func keyOf(id string) (k cacheKey) {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse"
+	"github.com/gatehouse-mcp/gatehouse/internal/credential"
+	"github.com/gatehouse-mcp/gatehouse/internal/keytext"
 	"github.com/gatehouse-mcp/gatehouse/internal/policy"
 	"github.com/gatehouse-mcp/gatehouse/internal/unit"
 )
@@ -73,6 +75,9 @@ type Active struct {
 // Whether an id exists cannot be told from the answer, nor from the work done
 // on a wrong secret. Damaged keys are told apart: that takes no secret to see.
 func (v *Verifier) Verify(ctx context.Context, p *gatehouse.Credential) (*Active, error) {
+	if p.Scheme != "" && p.Scheme != credential.Bearer {
+		return nil, gatehouse.ErrNotMine // a key is bound to nothing, and proofs beside it prove nothing
+	}
 	now := v.now()
 	e, err := v.find(ctx, p.Text, now)
 	if err != nil {
@@ -112,14 +117,14 @@ func (v *Verifier) find(ctx context.Context, text string, now time.Time) (*entry
 	if !Is(text) {
 		return nil, gatehouse.ErrNotMine
 	}
-	raw, err := parse(text)
+	raw, err := keytext.Parse(text)
 	if err != nil {
 		return nil, gatehouse.Refuse("GH-1010", "This looks like a gatehouse key, but it is damaged. Probably cut while copying.", err)
 	}
 	if err := v.ready(ctx, now); err != nil {
 		return nil, err
 	}
-	id := text[len(prefix) : secretAt-1]
+	id := keytext.ID(text)
 	e, err := v.lookup(ctx, id)
 	if err != nil {
 		return nil, err
