@@ -84,7 +84,8 @@ func (g *Guard) check(c *Caller, who *policy.Asker, call *mcp.Call, m *mcp.Messa
 }
 
 // decide asks the credential's own rights and the rules about one thing that a
-// message names. What takes no arguments yet passes if some call of it could.
+// message names. What only prepares a call has no arguments yet, so a condition
+// that asks for them denies it.
 func (g *Guard) decide(c *Caller, who *policy.Asker, m *mcp.Message, about mcp.Subject) policy.Decision {
 	if about.Kind == mcp.Tool && !c.Tools.Allows(about.Name) {
 		return policy.Decision{Code: "GH-1202", Reason: "the key's own patterns leave it out"}
@@ -92,29 +93,16 @@ func (g *Guard) decide(c *Caller, who *policy.Asker, m *mcp.Message, about mcp.S
 	if g.Rules == nil {
 		return policy.Decision{Allowed: true}
 	}
+	kind, ok := policyKind(about.Kind)
+	if !ok {
+		return policy.Decision{Code: "GH-1202", Reason: "no rule is about things of this kind"}
+	}
+	op := policy.Operation{Kind: kind, Name: about.Name}
 	switch m.Method {
-	case "tools/call", "prompts/get", "resources/read":
-		return g.Rules.Decide(who, &policy.Operation{Kind: kinds[about.Kind], Name: about.Name, Args: mcp.Arguments(m.Raw)})
+	case "tools/call", "prompts/get":
+		op.Args = mcp.Arguments(m.Raw)
 	}
-	if g.Rules.Lists(who, kinds[about.Kind], about.Name) {
-		return policy.Decision{Allowed: true}
-	}
-	return policy.Decision{Code: "GH-1202", Reason: "it is hidden from the caller"}
-}
-
-// kinds are the rules' words for what a server offers.
-var kinds = [...]policy.Kind{mcp.Tool: policy.Tool, mcp.Prompt: policy.Prompt, mcp.Resource: policy.Resource, mcp.Template: policy.Resource}
-
-// Shows says whether a caller is shown something in lists.
-func (g *Guard) Shows(c *Caller, kind mcp.Primitive, name string) bool {
-	if kind == mcp.Tool && !c.Tools.Allows(name) {
-		return false
-	}
-	if g.Rules == nil {
-		return true
-	}
-	who := g.asker(c)
-	return g.Rules.Lists(&who, kinds[kind], name)
+	return g.Rules.Decide(who, &op)
 }
 
 // refused turns a decision into the answer. What more scopes would cure says

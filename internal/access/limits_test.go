@@ -201,11 +201,11 @@ func TestWelcomeAndRules(t *testing.T) {
 	}
 	g.Tenants = nil
 	g.Rules = policy.NewRules(false, nil)
-	if g.Allows(c, "x") || g.Check(c, single(mcp.Modern, request("tools/call", "x")), nil) == nil {
+	if g.Shows(c, mcp.Tool, "x") || g.Check(c, single(mcp.Modern, request("tools/call", "x")), nil) == nil {
 		t.Error("no rules let a call through")
 	}
 	g.Rules = policy.NewRules(true, nil)
-	if !g.Allows(c, "x") {
+	if !g.Shows(c, mcp.Tool, "x") {
 		t.Error("the default allow denied a call")
 	}
 	g.Keys = nil

@@ -68,17 +68,21 @@ func document(t testing.TB, keys ...any) []byte {
 
 func b64(b ...byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-func TestA058KeysThatDoNotCount(t *testing.T) {
+type badKey struct {
+	name string
+	key  any
+}
+
+// badKeys returns keys that nobody should verify by.
+func badKeys(t *testing.T) []badKey {
+	t.Helper()
 	r, e := rsaKey(t, 2048), ecKey(t, elliptic.P256())
 	_, ed, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	small := rsa.PublicKey{N: new(big.Int).Rsh(r.N, 1025), E: r.E}
-	tests := []struct {
-		name string
-		key  any
-	}{
+	return []badKey{
 		{"a symmetric key", object{"kty": "oct", "k": b64([]byte("secret")...), "kid": "x"}},
 		{"a symmetric member in an RSA key", jwk(t, &r.PublicKey, object{"k": b64(1)})},
 		{"a private RSA key", jwk(t, r, nil)},
@@ -117,8 +121,11 @@ func TestA058KeysThatDoNotCount(t *testing.T) {
 		{"no object", "key"},
 		{"null", nil},
 	}
+}
+
+func TestA058KeysThatDoNotCount(t *testing.T) {
 	good := jwk(t, &ecKey(t, elliptic.P256()).PublicKey, object{"kid": "good"})
-	for _, tt := range tests {
+	for _, tt := range badKeys(t) {
 		t.Run(tt.name, func(t *testing.T) {
 			s, err := Parse(document(t, tt.key, good))
 			if err != nil {
