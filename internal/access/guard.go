@@ -8,13 +8,26 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"strings"
+	"time"
+	"unicode"
 
 	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
-	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
 	"github.com/gatehouse-mcp/gatehouse/internal/policy"
+	"github.com/gatehouse-mcp/gatehouse/internal/token"
 	"github.com/gatehouse-mcp/gatehouse/internal/unit"
 )
+
+// Tokens judges access tokens.
+type Tokens interface {
+	// Verify returns what a token stands for at this moment, as it was presented;
+	// gatehouse.ErrNotMine when the text can be no token, and an error of
+	// *gatehouse.Error when it is refused.
+	Verify(ctx context.Context, c *gatehouse.Credential) (*token.Active, error)
+	// Watch is as that of Keys.
+	Watch(ctx context.Context, a *token.Active) (watched context.Context, end func(cause error))
+}
 
 // Keys judges API keys.
 type Keys interface {
@@ -33,28 +46,41 @@ type Keys interface {
 // Guard admits callers of one server, and their calls. It does not change: a
 // change of the rules is another Guard.
 type Guard struct {
-	Keys    Keys                // required; nil: nobody is let in
+	Keys    Keys                // nil: no key is accepted
+	Tokens  Tokens              // nil: no token is accepted
 	Tenants map[string]struct{} // names of those that may come in; nil: all
-	Rules   *policy.Rules       // about tools; nil: the patterns of each key alone decide
+	Rules   *policy.Rules       // about tools, prompts and resources; nil: the patterns of each key alone decide
 	Limits  *Limits             // nil: none
 	Audit   *Audit              // nil: nothing is written down
+	Now     func() time.Time    // nil: time.Now
 }
 
 // Caller is somebody who was let in, with what they may do.
 type Caller struct {
 	*gatehouse.Identity
 	TenantName string
-	Tools      policy.Tools // what the credential itself may call, whatever the rules say
-	Limit      unit.Rate    // of its calls; zero: no limit of its own
-	From       netip.Addr   // where the request came from
-	Key        *apikey.Active
+	Tools      policy.Tools   // what the credential itself may call, whatever the rules say
+	Limit      unit.Rate      // of its calls; zero: no limit of its own
+	From       netip.Addr     // where the request came from
+	ID         string         // who it is, unique over all issuers: what is theirs is kept under it
+	Key        *apikey.Active // nil: the caller came with a token
+	Token      *token.Active  // nil: the caller came with a key
+}
+
+// Right is the one credential that the caller came with; two that are the same
+// compare as equal.
+func (c *Caller) Right() any {
+	if c.Token != nil {
+		return c.Token
+	}
+	return c.Key
 }
 
 // Admit says who a credential stands for. Every refusal is a *gatehouse.Error;
 // a refusal returns no caller.
 func (g *Guard) Admit(ctx context.Context, p *gatehouse.Credential) (*Caller, error) {
-	if g.Keys == nil {
-		return nil, g.Welcome(nil)
+	if g.Keys == nil && g.Tokens == nil {
+		return nil, notAccepted("neither keys nor tokens are accepted here")
 	}
 	if err := g.Limits.knock(p); err != nil {
 		return nil, err
@@ -77,134 +103,98 @@ func (g *Guard) Knock(p *gatehouse.Credential) error { return g.Limits.knock(p) 
 // and says whether that was one too many.
 func (g *Guard) Wasted(c *Caller) error { return g.Limits.calls(c, nil) }
 
-// identify says who a credential stands for.
+// identify says who a credential stands for. Only what is of another kind goes
+// on to the next who may know it.
 func (g *Guard) identify(ctx context.Context, p *gatehouse.Credential) (*Caller, error) {
-	key, err := g.Keys.Verify(ctx, p)
-	switch {
+	if g.Keys != nil && p.Scheme != schemeDPoP { // a key has nothing that a proof could be bound to
+		switch key, err := g.Keys.Verify(ctx, p); {
+		case err == nil:
+			return &Caller{Identity: &key.Identity, TenantName: key.TenantName, Tools: key.Tools, Limit: key.Limit, From: p.From, ID: key.Subject, Key: key}, nil
+		case !errors.Is(err, gatehouse.ErrNotMine):
+			return nil, err
+		}
+	}
+	if g.Tokens == nil || apikey.Is(p.Text) {
+		return nil, notAccepted("not a key that is accepted here")
+	}
+	switch t, err := g.Tokens.Verify(ctx, p); {
 	case errors.Is(err, gatehouse.ErrNotMine):
-		return nil, gatehouse.Refuse("GH-1011", "Key not accepted.", errors.New("not a gatehouse key"))
+		var told *gatehouse.Error
+		if errors.As(err, &told) {
+			return nil, told
+		}
+		return nil, notAccepted("neither a key nor a token of a configured issuer")
 	case err != nil:
 		return nil, err
+	case !sound(&t.Identity):
+		return nil, gatehouse.Refuse("GH-1117", "The token does not say who it is for in a way that is understood here.",
+			fmt.Errorf("issuer, subject or client of a token have control characters, or %q is not a subject", t.Subject))
+	default:
+		return &Caller{Identity: &t.Identity, TenantName: t.TenantName, Tools: anyTool, From: p.From, ID: t.ID, Token: t}, nil
 	}
-	return &Caller{Identity: &key.Identity, TenantName: key.TenantName, Tools: key.Tools, Limit: key.Limit, From: p.From, Key: key}, nil
+}
+
+const schemeDPoP = "DPoP" // RFC 9449 §7.1
+
+// anyTool leaves it to the rules.
+var anyTool = func() policy.Tools {
+	all, err := policy.Compile([]string{"*"})
+	if err != nil {
+		panic(err)
+	}
+	return all
+}()
+
+// sound says whether an identity can be told from every other: what is theirs is
+// kept under texts that are joined by control characters, and no issuer may
+// speak for a key of ours.
+func sound(i *gatehouse.Identity) bool {
+	return i.Issuer != "" && i.Subject != "" && !strings.HasPrefix(i.Subject, "key:") &&
+		!strings.ContainsFunc(i.Issuer+i.Subject+i.Client, unicode.IsControl)
+}
+
+// notAccepted is the refusal that tells strangers nothing; the rest is for operators.
+func notAccepted(why string) *gatehouse.Error {
+	return gatehouse.Refuse("GH-1011", "Key not accepted.", errors.New(why))
 }
 
 // Welcome says why a caller who was let in may not be at this server; nil: they may.
 func (g *Guard) Welcome(c *Caller) *gatehouse.Error {
-	if g.Keys == nil {
-		return gatehouse.Refuse("GH-1011", "Key not accepted.", errors.New("keys are not accepted here"))
-	}
-	if g.Tenants == nil {
+	switch {
+	case c.Key != nil && g.Keys == nil:
+		return notAccepted("keys are not accepted here any more")
+	case c.Token != nil && g.Tokens == nil:
+		return notAccepted("tokens are not accepted here any more")
+	case g.Tenants == nil:
 		return nil
 	}
 	if _, ok := g.Tenants[c.TenantName]; ok {
 		return nil
 	}
 	return &gatehouse.Error{
-		Code: "GH-1204", Status: http.StatusForbidden, Description: "This key is not for this server.",
-		Cause: fmt.Errorf("key id %s is of tenant %s, which the server does not admit", c.KeyID, c.TenantName),
+		Code: "GH-1204", Status: http.StatusForbidden, Description: "This credential is not for this server.",
+		Cause: fmt.Errorf("%s is of tenant %s, which the server does not admit", c.credential(), c.TenantName),
 	}
+}
+
+// credential names what a caller came with, for operators.
+func (c *Caller) credential() string {
+	if c.Token != nil {
+		return fmt.Sprintf("the token of %q by %s", c.Subject, c.Issuer)
+	}
+	return "key id " + c.KeyID
 }
 
 // Watch returns a context that ends when the caller may no longer be here.
 // end(nil) releases it; end with an error sends the caller away for that reason.
 func (g *Guard) Watch(ctx context.Context, c *Caller) (watched context.Context, end func(cause error)) {
-	if g.Keys == nil { // since the caller was let in
-		watched, end = context.WithCancelCause(ctx)
-		end(g.Welcome(c))
-		return watched, end
-	}
-	return g.Keys.Watch(ctx, c.Key)
-}
-
-// Allows says whether a caller may call a tool: both the key and the rules have to agree.
-func (g *Guard) Allows(c *Caller, tool string) bool {
-	ok, _ := g.allows(c, tool)
-	return ok
-}
-
-// allows also says why not.
-func (g *Guard) allows(c *Caller, tool string) (ok bool, why string) {
-	if !c.Tools.Allows(tool) {
-		return false, "the key's own patterns leave it out"
-	}
-	if g.Rules == nil {
-		return true, ""
-	}
-	d := g.Rules.Decide(&policy.Asker{Identity: c.Identity, Tenant: c.TenantName, Key: c.Name, SignedIn: -1}, &policy.Operation{Kind: policy.Tool, Name: tool})
-	return d.Allowed, d.Reason
-}
-
-// Check says whether a call may pass: each of its messages, when it is a batch.
-// A refusal is a *mcp.Error that names the message, or a *Limited. A nil call
-// is a request for a stream or for the end of a session.
-func (g *Guard) Check(c *Caller, call *mcp.Call) error {
-	if err := g.Welcome(c); err != nil { // they may have changed since the caller was let in
-		return err
-	}
-	if err := g.Limits.calls(c, call); err != nil {
-		return err
-	}
-	if call == nil {
-		return nil
-	}
-	for i := range call.Messages {
-		if err := g.check(c, call, &call.Messages[i]); err != nil {
-			return err
-		}
-	}
-	for i := range call.Messages {
-		if m := &call.Messages[i]; m.Method != "" {
-			g.Keys.Used(c.Key, c.From, m.Client, tool(m))
-		}
-	}
-	return nil
-}
-
-func (g *Guard) check(c *Caller, call *mcp.Call, m *mcp.Message) error {
-	if m.Kind == mcp.Response {
-		return nil // carries no method; the door lets it into the caller's own session only
-	}
-	if !mcp.Known(m.Method) {
-		return unknownMethod(call, m)
-	}
-	if m.Method != "tools/call" {
-		return nil
-	}
-	if ok, why := g.allows(c, m.Name); !ok {
-		return unknownTool(m, why)
-	}
-	return nil
-}
-
-func tool(m *mcp.Message) string {
-	if m.Method == "tools/call" {
-		return m.Name
-	}
-	return ""
-}
-
-// unknownTool says the same of a tool that is hidden and of one that does not
-// exist: neither reaches the server. Why is for the operator.
-func unknownTool(m *mcp.Message, why string) error {
-	return &mcp.Error{
-		Status: http.StatusForbidden, Code: -32602, ID: m.ID, Cause: errors.New(why),
-		Message: "Unknown tool, or not one that this key may call.", Data: map[string]string{"code": "GH-1202"},
-	}
-}
-
-// unknownMethod refuses what no revision knows. In the older era a 404 would
-// say that the session is gone, so the refusal travels under 200, unless there
-// is no one request that it answers: the other callers of a batch must not wait
-// for ever. MCP 2025-11-25 transports; MCP 2026-07-28 transports
-func unknownMethod(call *mcp.Call, m *mcp.Message) error {
-	status := http.StatusNotFound
 	switch {
-	case call.Era == mcp.Modern:
-	case call.Batch || m.Kind == mcp.Notification:
-		status = http.StatusBadRequest
-	default:
-		status = http.StatusOK
+	case c.Token != nil && g.Tokens != nil:
+		return g.Tokens.Watch(ctx, c.Token)
+	case c.Key != nil && g.Keys != nil:
+		return g.Keys.Watch(ctx, c.Key)
 	}
-	return &mcp.Error{Status: status, Code: -32601, ID: m.ID, Message: "Method not found", Data: map[string]string{"code": "GH-1203"}}
+	watched, end = context.WithCancelCause(ctx) // it was accepted when the caller was let in
+	end(g.Welcome(c))
+	return watched, end
 }

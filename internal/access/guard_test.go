@@ -106,7 +106,7 @@ func TestA156RulesThatChangeBetweenTwoQuestions(t *testing.T) {
 		"GH-1011": {},
 		"GH-1204": {Keys: before.Keys, Tenants: map[string]struct{}{"other": {}}},
 	} {
-		err := g.Check(c, single(mcp.Modern, request("ping", "")))
+		err := g.Check(c, single(mcp.Modern, request("ping", "")), nil)
 		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code != code {
 			t.Errorf("got %v for a call, want %s", err, code)
 		}
@@ -173,7 +173,7 @@ func TestA150DefaultDeny(t *testing.T) {
 					if method == "tools/call" && len(tools) == 0 {
 						want = "403 -32602 1"
 					}
-					if got := verdict(g.Check(c, single(era, request(method, "get_a")))); got != want {
+					if got := verdict(g.Check(c, single(era, request(method, "get_a")), nil)); got != want {
 						t.Errorf("key for %q: got %s, want %s", tools, got, want)
 					}
 				}
@@ -183,7 +183,7 @@ func TestA150DefaultDeny(t *testing.T) {
 	for _, method := range notifications {
 		g, c, _ := admitted(t)
 		for _, era := range []mcp.Era{mcp.Legacy, mcp.Modern} {
-			if got := verdict(g.Check(c, single(era, mcp.Message{Kind: mcp.Notification, Method: method}))); got != "pass" {
+			if got := verdict(g.Check(c, single(era, mcp.Message{Kind: mcp.Notification, Method: method}), nil)); got != "pass" {
 				t.Errorf("%s: got %s, want pass", method, got)
 			}
 		}
@@ -204,7 +204,7 @@ func TestA150UnknownMethods(t *testing.T) {
 			{mcp.Legacy, request(method, "x"), "200 -32601 1"}, // 404 would say that the session is gone
 			{mcp.Legacy, note, "400 -32601 "},
 		} {
-			if got := verdict(g.Check(c, single(tt.era, tt.m))); got != tt.want {
+			if got := verdict(g.Check(c, single(tt.era, tt.m), nil)); got != tt.want {
 				t.Errorf("%q, era %d, kind %d: got %s, want %s", method, tt.era, tt.m.Kind, got, tt.want)
 			}
 		}
@@ -228,11 +228,11 @@ func TestA150KindsOfCall(t *testing.T) {
 	}
 	for _, tt := range tests {
 		for _, era := range []mcp.Era{mcp.Legacy, mcp.Modern} {
-			if got := verdict(g.Check(c, single(era, request("tools/call", tt.tool)))); got != tt.want {
+			if got := verdict(g.Check(c, single(era, request("tools/call", tt.tool)), nil)); got != tt.want {
 				t.Errorf("%.20q in era %d: got %s, want %s", tt.tool, era, got, tt.want)
 			}
 			note := mcp.Message{Kind: mcp.Notification, Method: "tools/call", Name: tt.tool} // the reader refuses it; the guard would too
-			if got := verdict(g.Check(c, single(era, note))); (got == "pass") != (tt.want == "pass") {
+			if got := verdict(g.Check(c, single(era, note), nil)); (got == "pass") != (tt.want == "pass") {
 				t.Errorf("%.20q without an id in era %d: got %s, want as with one", tt.tool, era, got)
 			}
 		}
@@ -263,7 +263,7 @@ func TestA143EachElementOfABatchIsChecked(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			g, c, used := admitted(t, "get_*")
-			got := verdict(g.Check(c, &mcp.Call{Batch: true, Messages: tt.batch}))
+			got := verdict(g.Check(c, &mcp.Call{Batch: true, Messages: tt.batch}, nil))
 			if got != tt.want {
 				t.Errorf("got %s, want %s", got, tt.want)
 			}
@@ -281,7 +281,7 @@ func TestCheckNotesWhatIsUsed(t *testing.T) {
 		{Kind: mcp.Request, ID: []byte("2"), Method: "resources/read", Name: "file:///a"},
 		{Kind: mcp.Response, ID: []byte("3")},
 	}}
-	if err := g.Check(c, call); err != nil {
+	if err := g.Check(c, call, nil); err != nil {
 		t.Fatal(err)
 	}
 	if want := []string{"inspector/get_a", "/"}; !slices.Equal(used.used, want) {
@@ -294,7 +294,7 @@ func TestA151HiddenAndUnknownToolsLookTheSame(t *testing.T) {
 	g, c, _ := admitted(t, "get_*")
 	var bodies []string
 	for _, tool := range []string{"drop_b", "no_such_tool"} {
-		e, ok := errors.AsType[*mcp.Error](g.Check(c, single(mcp.Modern, request("tools/call", tool))))
+		e, ok := errors.AsType[*mcp.Error](g.Check(c, single(mcp.Modern, request("tools/call", tool)), nil))
 		if !ok || e.Status != http.StatusForbidden {
 			t.Fatalf("got %v, want 403", e)
 		}

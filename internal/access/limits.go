@@ -81,8 +81,21 @@ func (l *Limits) failed(p *gatehouse.Credential, refusal error) error {
 	if l == nil || p.Shared || !p.From.IsValid() || !errors.As(refusal, &e) || e.Status >= http.StatusInternalServerError {
 		return refusal // nobody is at fault for what we could not judge
 	}
+	if genuine[e.Code] {
+		return refusal
+	}
 	l.Counters.Bans.Failed(p.From, e.Code) // a ban begins with the next attempt: this one is still told what is wrong
 	return refusal
+}
+
+// genuine are refusals of what an issuer did sign. Nobody guesses by it, and a
+// token that has expired is how every client learns to fetch the next one: the
+// address of a hosted client, which all its users share, must not be banned for it.
+var genuine = map[string]bool{
+	"GH-1104": true, // for another audience
+	"GH-1109": true, // expired
+	"GH-1112": true, // of a client that is not in the list
+	"GH-1115": true, // its proof needs a nonce of ours
 }
 
 func banned(b *ratelimit.Ban, now time.Time) error {
@@ -112,8 +125,8 @@ func (l *Limits) calls(c *Caller, call *mcp.Call) error {
 	}
 	var room [8]ratelimit.Bucket // most have room in it
 	buckets := append(room[:0],
-		ratelimit.Bucket{Kind: ratelimit.KindKey, Key: c.Subject, Rate: own, N: n},
-		ratelimit.Bucket{Kind: ratelimit.KindPrincipal, Key: c.Subject, Rate: l.PerPrincipal, N: n},
+		ratelimit.Bucket{Kind: ratelimit.KindKey, Key: c.ID, Rate: own, N: n},
+		ratelimit.Bucket{Kind: ratelimit.KindPrincipal, Key: c.ID, Rate: l.PerPrincipal, N: n},
 		ratelimit.Bucket{Kind: ratelimit.KindTenant, Key: c.Tenant, Rate: l.PerTenant, N: n},
 	)
 	if call != nil && len(l.PerTool) > 0 {
@@ -131,7 +144,7 @@ func (l *Limits) tools(buckets []ratelimit.Bucket, c *Caller, tool string) []rat
 	}
 	for i := range l.PerTool {
 		if t := &l.PerTool[i]; t.Tools.Allows(tool) {
-			buckets = append(buckets, ratelimit.Bucket{Kind: ratelimit.KindTool, Key: c.Subject, Of: t.Name, Rate: t.Rate})
+			buckets = append(buckets, ratelimit.Bucket{Kind: ratelimit.KindTool, Key: c.ID, Of: t.Name, Rate: t.Rate})
 		}
 	}
 	return buckets
@@ -162,7 +175,7 @@ func (g *Guard) Hold(c *Caller, stream bool) (release func(), err error) {
 	if perKey == 0 && perTenant == 0 {
 		return func() {}, nil
 	}
-	key, ok := gauge.Hold(c.Subject, perKey)
+	key, ok := gauge.Hold(c.ID, perKey)
 	if !ok {
 		return func() {}, tooMany(what, "key")
 	}

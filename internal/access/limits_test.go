@@ -19,7 +19,7 @@ func perMinute(n int) unit.Rate { return unit.Rate{Count: n, Per: time.Minute} }
 func limited(t *testing.T, l access.Limits) (*access.Guard, *access.Caller, *keys) {
 	t.Helper()
 	g, c, k := admitted(t, "*")
-	c.Subject, c.Tenant = "key:a", "t1"
+	c.ID, c.Tenant = "key:a", "t1"
 	l.Counters = access.NewCounters()
 	g.Limits = &l
 	return g, c, k
@@ -28,7 +28,7 @@ func limited(t *testing.T, l access.Limits) (*access.Guard, *access.Caller, *key
 // passes counts how many of n calls of a tool pass.
 func passes(g *access.Guard, c *access.Caller, n int, tool string) (passed int) {
 	for range n {
-		if g.Check(c, single(mcp.Modern, request("tools/call", tool))) == nil {
+		if g.Check(c, single(mcp.Modern, request("tools/call", tool)), nil) == nil {
 			passed++
 		}
 	}
@@ -52,7 +52,7 @@ func TestA162RatesOfEachKind(t *testing.T) {
 			if got := passes(g, c, 20, "write_x"); got != 5 {
 				t.Errorf("got %d calls through, want 5", got)
 			}
-			err := g.Check(c, single(mcp.Modern, request("tools/call", "write_y"))) // another tool of the pattern
+			err := g.Check(c, single(mcp.Modern, request("tools/call", "write_y")), nil) // another tool of the pattern
 			var l *access.Limited
 			if !errors.As(err, &l) || l.Decision.RetryAfter <= 0 || l.Refusal.Code != "GH-1501" || l.Refusal.Status != 429 {
 				t.Errorf("got %v, want GH-1501 with the time to wait", err)
@@ -63,8 +63,8 @@ func TestA162RatesOfEachKind(t *testing.T) {
 
 func TestLimitsTellCallersApart(t *testing.T) {
 	g, c, _ := limited(t, access.Limits{PerKey: perMinute(5), PerTenant: perMinute(8)})
-	other := &access.Caller{Identity: &gatehouse.Identity{Subject: "key:b", Tenant: "t1"}, Tools: c.Tools}
-	foreign := &access.Caller{Identity: &gatehouse.Identity{Subject: "key:c", Tenant: "t2"}, Tools: c.Tools}
+	other := &access.Caller{Identity: &gatehouse.Identity{Tenant: "t1"}, ID: "key:b", Tools: c.Tools}
+	foreign := &access.Caller{Identity: &gatehouse.Identity{Tenant: "t2"}, ID: "key:c", Tools: c.Tools}
 	if got := passes(g, c, 20, "x"); got != 5 {
 		t.Errorf("one key: got %d, want 5", got)
 	}
@@ -87,10 +87,10 @@ func TestAKeysOwnRateGoesBeforeTheCommonOne(t *testing.T) {
 func TestEachMessageOfABatchCounts(t *testing.T) {
 	g, c, _ := limited(t, access.Limits{PerKey: perMinute(5)})
 	batch := &mcp.Call{Batch: true, Messages: []mcp.Message{request("tools/call", "a"), request("tools/call", "b"), request("ping", "")}}
-	if err := g.Check(c, batch); err != nil {
+	if err := g.Check(c, batch, nil); err != nil {
 		t.Errorf("the first batch: got %v", err)
 	}
-	if err := g.Check(c, batch); err == nil {
+	if err := g.Check(c, batch, nil); err == nil {
 		t.Error("six messages passed where five may")
 	}
 	if got := passes(g, c, 5, "a"); got != 2 {
@@ -201,11 +201,11 @@ func TestWelcomeAndRules(t *testing.T) {
 	}
 	g.Tenants = nil
 	g.Rules = policy.NewRules(false, nil)
-	if g.Allows(c, "x") || g.Check(c, single(mcp.Modern, request("tools/call", "x"))) == nil {
+	if g.Shows(c, mcp.Tool, "x") || g.Check(c, single(mcp.Modern, request("tools/call", "x")), nil) == nil {
 		t.Error("no rules let a call through")
 	}
 	g.Rules = policy.NewRules(true, nil)
-	if !g.Allows(c, "x") {
+	if !g.Shows(c, mcp.Tool, "x") {
 		t.Error("the default allow denied a call")
 	}
 	g.Keys = nil

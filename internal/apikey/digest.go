@@ -7,6 +7,8 @@ import (
 	"errors"
 	"hash"
 	"sync"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/keytext"
 )
 
 // minPepper is the least length of a pepper, in bytes.
@@ -26,7 +28,7 @@ type hasher struct {
 // would have to be allocated for each key.
 type mac struct {
 	hash.Hash
-	text [textLen]byte
+	text [keytext.Len]byte
 	sum  [sha256.Size]byte
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/gatehouse-mcp/gatehouse/internal/keytext"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 )
 
@@ -37,19 +38,19 @@ func (s *Service) Import(ctx context.Context, t tenant.ID, f Foreign, spec Spec)
 func (s *Service) judge(f Foreign, r *Record) (id string, err error) {
 	if f.Text == "" {
 		r.Digest, err = parseHash(f.Hash)
-		if err == nil && !validID(f.ID) {
-			err = fmt.Errorf("%w: an id is %d letters and digits", ErrMalformed, idLen)
+		if err == nil && !keytext.ValidID(f.ID) {
+			err = fmt.Errorf("%w: an id is %d letters and digits", ErrMalformed, keytext.IDLen)
 		}
 		return f.ID, err
 	}
 	if f.ID != "" || f.Hash != "" {
 		return "", fmt.Errorf("%w: give either the key's text or its id and hash", ErrInvalid)
 	}
-	raw, err := parse(f.Text)
+	raw, err := keytext.Parse(f.Text)
 	if err != nil {
 		return "", err
 	}
-	if weak(f.Text[secretAt:checksumAt]) {
+	if weak(f.Text[keytext.SecretAt:keytext.ChecksumAt]) {
 		return "", fmt.Errorf("%w: it does not look random", ErrWeak)
 	}
 	h, err := newHasher(s.Pepper)
@@ -57,7 +58,7 @@ func (s *Service) judge(f Foreign, r *Record) (id string, err error) {
 		return "", err
 	}
 	r.Digest, r.Pepper = h.digest(raw[:]), h.fingerprint
-	return f.Text[len(prefix) : secretAt-1], nil
+	return keytext.ID(f.Text), nil
 }
 
 // parseHash reads "sha256:<64 hex digits>" and refuses digests of nothing.

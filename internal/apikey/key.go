@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse/internal/keytext"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 	"github.com/gatehouse-mcp/gatehouse/internal/unit"
 )
@@ -125,7 +126,7 @@ var (
 	ErrRevoked    = errors.New("already revoked")
 	ErrExpired    = errors.New("expired")
 	ErrNotRotated = errors.New("not rotated")
-	ErrMalformed  = errors.New("not a key's text")
+	ErrMalformed  = keytext.ErrMalformed
 	ErrWeak       = errors.New("too weak a secret")
 	ErrInvalid    = errors.New("invalid key attribute")
 	ErrFull       = errors.New("the tenant has as many keys as it may have")

@@ -49,15 +49,24 @@ type Event struct {
 	TenantID string
 	Subject  string // who it was; of auth_failed: who they claim to be
 	KeyID    string // of the key they came with; of auth_failed: the key they claim to have
+	KeyName  string // what that key is called
 	Client   string // what the client calls itself; written as client_supplied
 	Address  netip.Addr
+
+	// Of a caller who came with an access token: who vouches for them and for what.
+	Issuer   string // empty: an API key
+	ClientID string // of the OAuth client
+	TokenID  string // jti
+	Rights   *Rights
+	AuthAge  *int64 // seconds since the caller signed in; nil: not told
 
 	Method string // of MCP
 	Name   string // of the tool, prompt or resource
 
-	Status  int    // of the HTTP answer
-	Code    string // GH code
-	Reason  string // the cause, for operators
+	Rules   []string // that matched, those that decided first
+	Status  int      // of the HTTP answer
+	Code    string   // GH code
+	Reason  string   // the cause, for operators
 	Outcome string
 	Took    time.Duration
 
@@ -67,6 +76,15 @@ type Event struct {
 	Args   []byte            // of a tool: JSON that Redact has been over
 	Detail map[string]string // what an administrator changed, never a secret
 	By     string            // who made an administrative change
+}
+
+// Rights are what a token says that its bearer may do. Nil lists are not in it.
+type Rights struct {
+	Scopes        []string `json:"scopes,omitzero"`
+	Permissions   []string `json:"permissions,omitzero"`
+	Roles         []string `json:"roles,omitzero"`
+	Groups        []string `json:"groups,omitzero"`
+	GroupsOmitted bool     `json:"groups_omitted,omitzero"`
 }
 
 // Config says where the trail is and what goes into it.
@@ -90,6 +108,8 @@ const (
 	maxText       = 512     // bytes of a string, as written
 	maxReason     = 1024    // bytes of a reason, as written
 	maxArgs       = 8 << 10 // bytes of a tool's arguments, as written
+	maxList       = 64      // entries of a list, such as the groups of a caller
+	maxRights     = 2 << 10 // bytes of a list of rights, as written
 	maxDetails    = 16      // entries of Detail
 	maxName       = 64      // bytes of an entry's name, as written
 	maxLine       = 32 << 10

@@ -32,7 +32,15 @@ func appendEvent(b []byte, e *Event) []byte {
 	b = member(b, `,"tenant_id":`, e.TenantID, maxText)
 	b = member(b, `,"subject":`, e.Subject, maxText)
 	b = member(b, `,"key":`, e.KeyID, maxText)
+	b = member(b, `,"key_name":`, e.KeyName, maxText)
 	b = member(b, `,"client_supplied":`, e.Client, maxText)
+	b = member(b, `,"issuer":`, e.Issuer, maxText)
+	b = member(b, `,"client_id":`, e.ClientID, maxText)
+	b = member(b, `,"token":`, e.TokenID, maxText)
+	b = appendRights(b, e.Rights)
+	if e.AuthAge != nil {
+		b = strconv.AppendInt(append(b, `,"auth_age":`...), *e.AuthAge, 10)
+	}
 	if e.Address.IsValid() {
 		b = append(b, `,"address":"`...)
 		b = e.Address.Unmap().WithZone("").AppendTo(b) // a zone is free text
@@ -40,6 +48,9 @@ func appendEvent(b []byte, e *Event) []byte {
 	}
 	b = member(b, `,"method":`, e.Method, maxText)
 	b = member(b, `,"name":`, e.Name, maxText)
+	if len(e.Rules) > 0 {
+		b = appendList(append(b, `,"rules":`...), e.Rules)
+	}
 	b = number(b, `,"status":`, int64(e.Status))
 	b = member(b, `,"code":`, e.Code, maxText)
 	b = member(b, `,"reason":`, e.Reason, maxReason)
@@ -67,6 +78,52 @@ func member(b []byte, name, value string, limit int) []byte {
 		return b
 	}
 	return appendText(append(b, name...), value, limit)
+}
+
+// appendRights adds what a token allowed. A list that is cut says so by "…", so
+// that nobody takes what is there for all of it.
+func appendRights(b []byte, r *Rights) []byte {
+	if r == nil {
+		return b
+	}
+	b = append(b, `,"rights":{`...)
+	begin := len(b)
+	for _, l := range [...]struct {
+		name string
+		list []string
+	}{{`"scopes":`, r.Scopes}, {`"permissions":`, r.Permissions}, {`"roles":`, r.Roles}, {`"groups":`, r.Groups}} {
+		if l.list == nil {
+			continue
+		}
+		if len(b) > begin {
+			b = append(b, ',')
+		}
+		b = appendList(append(b, l.name...), l.list)
+	}
+	if r.GroupsOmitted {
+		if len(b) > begin {
+			b = append(b, ',')
+		}
+		b = append(b, `"groups_omitted":true`...)
+	}
+	return append(b, '}')
+}
+
+// appendList adds an array of texts, up to its bounds.
+func appendList(b []byte, list []string) []byte {
+	b = append(b, '[')
+	begin := len(b)
+	for i, s := range list {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		if i == maxList || len(b)-begin > maxRights {
+			b = appendText(b, "…", maxText)
+			break
+		}
+		b = appendText(b, s, maxText)
+	}
+	return append(b, ']')
 }
 
 func number(b []byte, name string, n int64) []byte {

@@ -56,6 +56,7 @@ func (x *Exporter) Write(m Match) error {
 func columns() []string {
 	return []string{
 		"time", "kind", "action", "phase", "request", "server", "tenant", "tenant_id", "subject", "key", "client_supplied", "address",
+		"key_name", "issuer", "client_id", "token", "rights", "auth_age", "rules",
 		"method", "name", "status", "code", "reason", "outcome", "took_us", "count", "since", "args", "detail", "by",
 	}
 }
@@ -73,7 +74,10 @@ func cells(e *Event) []string {
 		}
 		return string(appendTime(nil, t))
 	}
-	address, detail := "", ""
+	address, detail, age := "", "", ""
+	if e.AuthAge != nil {
+		age = strconv.FormatInt(*e.AuthAge, 10)
+	}
 	if e.Address.IsValid() {
 		address = e.Address.String()
 	}
@@ -82,6 +86,7 @@ func cells(e *Event) []string {
 	}
 	return []string{
 		at(e.Time), e.Kind, e.Action, e.Phase, e.Request, e.Server, e.Tenant, e.TenantID, e.Subject, e.KeyID, e.Client, address,
+		e.KeyName, e.Issuer, e.ClientID, e.TokenID, strings.TrimPrefix(string(appendRights(nil, e.Rights)), `,"rights":`), age, strings.Join(e.Rules, ", "),
 		e.Method, e.Name, whole(int64(e.Status)), e.Code, e.Reason, e.Outcome, whole(e.Took.Microseconds()), whole(int64(e.Count)), at(e.Since),
 		string(e.Args), detail, e.By,
 	}

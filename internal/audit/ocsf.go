@@ -42,7 +42,8 @@ func ocsf(e *Event, version string) object {
 	actor := object{}
 	who := object{}
 	put(who, "name", first(e.By, e.Subject))
-	put(who, "credential_uid", e.KeyID)
+	put(who, "credential_uid", first(e.KeyID, e.TokenID))
+	put(who, "domain", e.Issuer)
 	if e.Tenant != "" || e.TenantID != "" {
 		org := object{}
 		put(org, "name", e.Tenant)
@@ -111,6 +112,13 @@ func ocsfRest(e *Event) object {
 	put(rest, "action", e.Action)
 	put(rest, "phase", e.Phase)
 	put(rest, "outcome", e.Outcome)
+	put(rest, "client_id", e.ClientID)
+	if e.Rights != nil {
+		rest["rights"] = e.Rights
+	}
+	if len(e.Rules) > 0 {
+		rest["rules"] = e.Rules
+	}
 	if json.Valid(e.Args) {
 		rest["args"] = json.RawMessage(e.Args)
 	}

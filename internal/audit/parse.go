@@ -20,6 +20,13 @@ type record struct {
 	Subject  string            `json:"subject"`
 	KeyID    string            `json:"key"`
 	Client   string            `json:"client_supplied"`
+	KeyName  string            `json:"key_name"`
+	AuthAge  *int64            `json:"auth_age"`
+	Issuer   string            `json:"issuer"`
+	ClientID string            `json:"client_id"`
+	TokenID  string            `json:"token"`
+	Rights   *Rights           `json:"rights"`
+	Rules    []string          `json:"rules"`
 	Address  netip.Addr        `json:"address"`
 	Method   string            `json:"method"`
 	Name     string            `json:"name"`
@@ -44,7 +51,7 @@ func Parse(line []byte) (*Event, error) {
 	return &Event{
 		Time: r.Time, Kind: r.Kind, Action: r.Action, Phase: r.Phase, Request: r.Request,
 		Server: r.Server, Tenant: r.Tenant, TenantID: r.TenantID, Subject: r.Subject, KeyID: r.KeyID,
-		Client: r.Client, Address: r.Address, Method: r.Method, Name: r.Name,
+		Client: r.Client, KeyName: r.KeyName, AuthAge: r.AuthAge, Issuer: r.Issuer, ClientID: r.ClientID, TokenID: r.TokenID, Rights: r.Rights, Rules: r.Rules, Address: r.Address, Method: r.Method, Name: r.Name,
 		Status: r.Status, Code: r.Code, Reason: r.Reason, Outcome: r.Outcome, Took: time.Duration(r.Took) * time.Microsecond,
 		Count: r.Count, Since: r.Since, Args: r.Args, Detail: r.Detail, By: r.By,
 	}, nil

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/access"
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
@@ -35,6 +36,8 @@ type served struct {
 	gateway *gateway.Gateway
 	client  *upstream.Client // nil: the server is a child
 	fresh   bool             // its way to the server was opened for it
+
+	resource gatehouse.Resource // as clients know it
 }
 
 // same says whether a server is still reached in the same way, so that what is
@@ -54,12 +57,13 @@ func (r *Running) newServed(ctx context.Context, c *config.Config, u *config.Ups
 	if err != nil {
 		return nil, err
 	}
-	v := &served{config: *u, fresh: earlier == nil || !earlier.same(u)}
+	v := &served{config: *u, fresh: earlier == nil || !earlier.same(u), resource: newResource(c, u, r.Address)}
 	v.gateway = &gateway.Gateway{
 		Name: u.Name, Host: u.Host, Path: u.Path, PublicURL: Resource(c, u, r.Address), Hosts: hosts(u.Host, r.Address), Origins: c.Server.AllowOrigins,
 		SessionKey: r.sessionKey, Guard: guard, Log: r.server.Options.Log, MaxBody: c.Server.MaxBody,
 		SSEPath: u.SSE, Events: u.Transport == config.TransportSSE && u.URL != "",
-		Forward: forward, Address: r.address, Metrics: r.metrics, Quiet: r.server.Quiet,
+		Challenge: gatehouse.Challenge{ResourceMetadata: v.resource.MetadataURL(), Scope: strings.Join(v.resource.Scopes, " ")},
+		Forward:   forward, Address: r.address, Metrics: r.metrics, Quiet: r.server.Quiet,
 	}
 	switch {
 	case !v.fresh:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse"
@@ -20,6 +21,7 @@ const (
 	identityLife = time.Minute     // at most signing.MaxLife
 	identitySkew = 5 * time.Second // by which the upstream's clock may be behind ours
 	maxTold      = 256             // bytes of a tool's name: callers choose it
+	maxRights    = 2 << 10         // bytes of all lists of rights: servers take 8 KiB of headers, not all of them more
 )
 
 // Signer signs identities: signing.Keys.
@@ -50,6 +52,7 @@ type Caller struct {
 	Method     string // of the protocol; empty for a GET, a DELETE and a batch
 	Tool       string // empty: it is no call of one tool
 	RequestID  string
+	Token      *gatehouse.Identity // what the caller's access token says; nil: it was a key
 }
 
 // Ourselves is the caller when we look at the upstream on our own account.
@@ -68,9 +71,21 @@ type Identity struct {
 	Method     string `json:"method,omitempty"`
 	Tool       string `json:"tool,omitempty"`
 	RequestID  string `json:"jti"`
-	IssuedAt   int64  `json:"iat"`
-	NotBefore  int64  `json:"nbf"`
-	Expires    int64  `json:"exp"`
+
+	// Of a caller who came with an access token.
+	CallerIssuer  string   `json:"caller_iss,omitempty"` // who vouches for Subject: the two together are who it is
+	Client        string   `json:"client_id,omitempty"`
+	Kind          string   `json:"kind,omitempty"`
+	Email         string   `json:"email,omitempty"`
+	Scope         *string  `json:"scope,omitempty"` // RFC 8693 §4.2; absent: the token does not speak of scopes
+	Permissions   []string `json:"permissions,omitempty"`
+	Roles         []string `json:"roles,omitempty"`
+	Groups        []string `json:"groups,omitempty"`
+	RightsOmitted bool     `json:"rights_omitted,omitempty"` // some of the lists were too long for a header
+
+	IssuedAt  int64 `json:"iat"`
+	NotBefore int64 `json:"nbf"`
+	Expires   int64 `json:"exp"`
 }
 
 // Open checks what is filled in.
@@ -146,6 +161,13 @@ func (f *Forward) tell(ctx context.Context, c *Caller) ([]line, error) {
 		add(headerTenant, c.Tenant)
 		add(headerTenantName, c.TenantName)
 		add(headerKeyID, c.KeyID)
+		if t := c.Token; t != nil {
+			add(headerIssuer, t.Issuer)
+			add(headerClient, t.Client)
+			if scopes := strings.Join(t.Scopes, " "); len(scopes) <= maxRights {
+				add(headerScopes, scopes)
+			}
+		}
 		add(headerServer, f.Server)
 		add(headerMethod, c.Method)
 		add(headerTool, c.Tool)
@@ -167,6 +189,9 @@ const (
 	headerTenant        = "X-Gatehouse-Tenant"
 	headerTenantName    = "X-Gatehouse-Tenant-Name"
 	headerKeyID         = "X-Gatehouse-Key-Id"
+	headerIssuer        = "X-Gatehouse-Issuer"
+	headerClient        = "X-Gatehouse-Client"
+	headerScopes        = "X-Gatehouse-Scopes"
 	headerServer        = "X-Gatehouse-Server"
 	headerMethod        = "X-Gatehouse-Method"
 	headerTool          = "X-Gatehouse-Tool"
@@ -207,9 +232,44 @@ func folded(c byte) byte {
 
 func (f *Forward) identity(c *Caller) *Identity {
 	now := f.Now()
-	return &Identity{
+	i := &Identity{
 		Issuer: f.Issuer, Audience: f.Audience, Subject: c.Subject, Tenant: c.Tenant, TenantName: c.TenantName, KeyID: c.KeyID,
 		Server: f.Server, Method: c.Method, Tool: c.Tool, RequestID: c.RequestID,
 		IssuedAt: now.Unix(), NotBefore: now.Add(-identitySkew).Unix(), Expires: now.Unix() + int64(identityLife/time.Second),
 	}
+	if c.Token != nil {
+		i.vouched(c.Token)
+	}
+	return i
+}
+
+// vouched adds what an access token says. Of lists that a header cannot hold
+// none is sent: half of them would be another set of rights.
+func (i *Identity) vouched(t *gatehouse.Identity) {
+	i.CallerIssuer, i.Client, i.Kind, i.Email, i.RightsOmitted = t.Issuer, t.Client, string(t.Kind), t.Email, t.GroupsOmitted
+	room := maxRights
+	for _, l := range [...]struct {
+		from []string
+		to   *[]string
+	}{{t.Permissions, &i.Permissions}, {t.Roles, &i.Roles}, {t.Groups, &i.Groups}} {
+		if n := size(l.from); n <= room {
+			room -= n
+			*l.to = l.from
+		} else {
+			i.RightsOmitted = true
+		}
+	}
+	if scope := strings.Join(t.Scopes, " "); t.Scopes != nil && len(scope) <= maxRights {
+		i.Scope = &scope
+	} else if t.Scopes != nil {
+		i.RightsOmitted = true
+	}
+}
+
+// size is how many bytes a list takes, about.
+func size(list []string) (n int) {
+	for _, s := range list {
+		n += len(s) + len(`"",`)
+	}
+	return n
 }

@@ -14,7 +14,7 @@ import (
 	"strings"
 
 	"github.com/gatehouse-mcp/gatehouse"
-	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
+	"github.com/gatehouse-mcp/gatehouse/internal/keytext"
 )
 
 // refuseClear answers what came in the clear. A credential in it is burnt, and
@@ -101,22 +101,22 @@ const maxBurnt = 8 // keys of one request that are named
 func credentials(r *http.Request) (keys []string, found bool) {
 	for name, values := range r.Header {
 		for _, v := range values {
-			ids := apikey.IDs(v)
+			ids := keytext.IDs(v)
 			keys = append(keys, ids...)
-			found = found || apikey.Mentions(v)
+			found = found || keytext.Mentions(v)
 		}
 		if name == "Authorization" || name == "X-Api-Key" {
 			found = true
 		}
 	}
 	for _, v := range []string{r.RequestURI, r.URL.Path} {
-		keys, found = append(keys, apikey.IDs(v)...), found || apikey.Mentions(v)
+		keys, found = append(keys, keytext.IDs(v)...), found || keytext.Mentions(v)
 	}
 	query, _ := url.ParseQuery(r.URL.RawQuery) // what can be read of it
 	for name, values := range query {
 		for _, v := range append(values, name) {
-			keys = append(keys, apikey.IDs(v)...)
-			found = found || apikey.Mentions(v) || apikey.QueryName(name)
+			keys = append(keys, keytext.IDs(v)...)
+			found = found || keytext.Mentions(v) || keytext.QueryName(name)
 		}
 	}
 	slices.Sort(keys)

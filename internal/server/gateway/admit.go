@@ -10,14 +10,13 @@ import (
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse"
-	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
+	"github.com/gatehouse-mcp/gatehouse/internal/credential"
 	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
 )
 
 const (
 	headerSession = "Mcp-Session-Id"
 	headerVersion = "Mcp-Protocol-Version"
-	headerAPIKey  = "X-Api-Key" //nolint:gosec // a header's name
 )
 
 // route refuses every path but ours. A path that some hop could read in two
@@ -53,14 +52,19 @@ func canonical(path string) bool {
 
 // admit finds the credential and asks who it stands for.
 func (g *Gateway) admit(x *exchange) error {
-	p := &gatehouse.Credential{From: x.from, Shared: x.shared, Certificate: certificate(x.r)}
-	var err error
-	if p.Text, err = credential(x.r); err != nil {
+	p := &x.presented
+	*p = gatehouse.Credential{From: x.from, Shared: x.shared, Certificate: credential.Certificate(x.r), Proofs: credential.Proofs(x.r)}
+	if len(p.Proofs) > 0 { // for nothing else
+		p.Method, p.URL = x.r.Method, g.origin+x.r.URL.Path
+	}
+	var fault *credential.Fault
+	if p.Scheme, p.Text, fault = credential.Read(x.r); fault != nil {
 		if limited := g.guard().Knock(p); limited != nil {
 			return limited
 		}
-		return err
+		return judged(fault)
 	}
+	var err error
 	x.caller, err = g.guard().Admit(x.r.Context(), p)
 	if err != nil {
 		return err
@@ -71,95 +75,16 @@ func (g *Gateway) admit(x *exchange) error {
 	return nil
 }
 
-// certificate returns the client certificate of a request's connection. Only
-// one that was verified counts: anybody can show the certificate of another's
-// without its key, and make one of their own. RFC 8705 §2
-func certificate(r *http.Request) []byte {
-	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 || len(r.TLS.VerifiedChains[0]) == 0 {
-		return nil
-	}
-	return r.TLS.VerifiedChains[0][0].Raw
-}
-
-// credential returns the one credential of a request.
-func credential(r *http.Request) (string, error) {
-	if err := inQuery(r.URL.RawQuery); err != nil {
-		return "", err
-	}
-	authorization, key := r.Header["Authorization"], r.Header[headerAPIKey]
-	switch {
-	case len(authorization)+len(key) == 0:
-		return "", missing("No credentials. Send \"Authorization: Bearer <key>\".")
-	case len(authorization)+len(key) > 1: // RFC 6750 §2
-		return "", &gatehouse.Error{
-			Code: "GH-1004", Status: http.StatusBadRequest, Description: "More than one credential was sent. Send exactly one.",
-			Challenge: &gatehouse.Challenge{Error: "invalid_request"},
-		}
-	case len(key) == 1:
-		return expanded(key[0])
-	}
-	scheme, text, _ := strings.Cut(authorization[0], " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return "", missing("This server takes \"Authorization: Bearer <key>\" only.")
-	}
-	return expanded(strings.TrimLeft(text, " "))
-}
-
-func missing(description string) error {
-	return &gatehouse.Error{Code: "GH-1001", Status: http.StatusUnauthorized, Description: description, Challenge: &gatehouse.Challenge{}}
-}
-
-// expanded refuses what is no credential but a variable that a client left as
-// it was, so that its user need not guess.
-func expanded(text string) (string, error) {
-	if text == "" {
-		return "", missing("The credential is empty: the variable that should hold it is probably unset where the client runs.")
-	}
-	if strings.Contains(text, "${") || strings.Contains(text, "{{") ||
-		strings.HasPrefix(text, "$") || strings.HasPrefix(text, "%") && strings.HasSuffix(text, "%") {
-		return "", gatehouse.Refuse("GH-1003", "The credential is an unexpanded variable: it is unset where the client runs, "+
-			"or this client uses another syntax (Cursor: ${env:NAME}, Gemini: $NAME, VS Code: ${input:id}, Codex: bearer_token_env_var).", nil)
-	}
-	return text, nil
-}
-
-// inQuery refuses a credential in the query string: it is in the log of every
-// proxy on the way. OAuth 2.1 §5.1, MCP 2026-07-28 authorization
-func inQuery(raw string) error {
-	if raw == "" {
-		return nil
-	}
-	query, err := url.ParseQuery(raw)
-	// What no URI holds, each hop reads in its own way: for some, '#' ends it. RFC 3986 §3.4
-	strange := strings.ContainsFunc(raw, func(c rune) bool { return c <= ' ' || c >= 0x7f || c == '#' || c == '\\' })
-	if err != nil || strange {
-		return &gatehouse.Error{Code: "GH-1007", Status: http.StatusBadRequest, Description: "The query string cannot be read."}
-	}
-	for name, values := range query {
-		for _, v := range append(values, name) {
-			if apikey.QueryName(name) || apikey.Mentions(v) {
-				return gatehouse.Refuse("GH-1002", "A credential was sent in the query string. It is now in the logs of every proxy on the way: "+
-					"revoke it, and use the Authorization header.", errors.New("query parameter "+nameIn(name)+keyIn(v)))
-			}
+// judged is a fault of the request as a refusal.
+func judged(f *credential.Fault) error {
+	e := &gatehouse.Error{Code: f.Code, Status: f.Status, Description: f.Description, Cause: f.Cause}
+	if f.Challenge {
+		e.Challenge = &gatehouse.Challenge{Error: f.OAuth}
+		if f.OAuth == "invalid_token" {
+			e.Challenge.Description = f.Description
 		}
 	}
-	return nil
-}
-
-// nameIn is a parameter's name for the log. One that has a key in it is the key.
-func nameIn(name string) string {
-	if apikey.Mentions(name) {
-		return "without a name"
-	}
-	return printable(name)
-}
-
-// keyIn names the key whose secret was burnt, by its id only.
-func keyIn(v string) string {
-	if ids := apikey.IDs(v); len(ids) > 0 {
-		return ", key id " + ids[0]
-	}
-	return ""
+	return e
 }
 
 // bind opens the session id that a request of the older era names. A session

@@ -22,6 +22,8 @@ type answer struct {
 	status  int // zero until the answer has begun
 	dropped int // events of the server's that were not for this client
 
+	challenge *gatehouse.Challenge // what belongs into each
+
 	values [4]string // of headers that are set with only
 	set    int
 }
@@ -111,7 +113,14 @@ func (a *answer) limits(err error) {
 func (a *answer) headers(e *gatehouse.Error) {
 	h := a.Header()
 	if e.Challenge != nil {
-		h.Set("WWW-Authenticate", e.Challenge.String())
+		c := *e.Challenge // the refusal may be shared by many requests
+		if a.challenge != nil {
+			c.ResourceMetadata = a.challenge.ResourceMetadata
+			if c.Scope == "" && e.Status == http.StatusUnauthorized {
+				c.Scope = a.challenge.Scope
+			}
+		}
+		h.Set("WWW-Authenticate", c.String())
 	}
 	if e.Status == http.StatusServiceUnavailable || e.Status == http.StatusTooManyRequests {
 		h.Set("Retry-After", "5")

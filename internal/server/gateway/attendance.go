@@ -3,8 +3,6 @@ package gateway
 import (
 	"context"
 	"sync"
-
-	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
 )
 
 // attendance is who has used something that runs on its own, and still may. It
@@ -19,8 +17,8 @@ type attendance struct {
 }
 
 type user struct {
-	key  *apikey.Active // that was used last
-	stop func()         // ends the watch over it
+	right any    // the credential that was used last: what the watch is over
+	stop  func() // ends the watch over it
 }
 
 // note has the caller of an exchange among the users from now on; false when
@@ -31,17 +29,17 @@ func (a *attendance) note(x *exchange) bool {
 	if a.over {
 		return false
 	}
-	name, key := owner(x), x.caller.Key
+	name, right := owner(x), x.caller.Right()
 	before, known := a.users[name]
-	if known && before.key == key {
+	if known && before.right == right {
 		return true
 	}
 	ctx, release := x.g.guard().Watch(a.ctx, x.caller)
-	undo := context.AfterFunc(ctx, func() { a.lost(name, key) })
+	undo := context.AfterFunc(ctx, func() { a.lost(name, right) })
 	if a.users == nil {
 		a.users = map[string]user{}
 	}
-	a.users[name] = user{key, func() { undo(); release(nil) }}
+	a.users[name] = user{right, func() { undo(); release(nil) }}
 	if known {
 		before.stop()
 	}
@@ -49,10 +47,10 @@ func (a *attendance) note(x *exchange) bool {
 }
 
 // lost is called when the right of a user has ended.
-func (a *attendance) lost(name string, key *apikey.Active) {
+func (a *attendance) lost(name string, right any) {
 	a.mu.Lock()
 	u, ok := a.users[name]
-	if !ok || u.key != key {
+	if !ok || u.right != right {
 		a.mu.Unlock()
 		return
 	}

@@ -9,18 +9,24 @@ import (
 // by host and path. It decides nothing else: what is nobody's is refused by a
 // gateway like everything that a gateway refuses.
 type Front struct {
-	Gateways []*Gateway              // at least one, opened
-	Public   map[string]http.Handler // by path: what anybody may fetch, such as /.well-known/jwks.json
+	Gateways []*Gateway // at least one, opened
+
+	// Public finds what anybody may fetch under a name of ours and a path, such as
+	// /.well-known/jwks.json; nil: nothing is there.
+	Public func(host, path string) http.Handler
 }
 
 // ServeHTTP hands a request on.
 func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path, _, _ := strings.Cut(r.RequestURI, "?")
-	if h := f.Public[path]; h != nil {
-		h.ServeHTTP(w, r)
-		return
+	host := hostname(r.Host)
+	if f.Public != nil && strings.HasPrefix(path, "/.well-known/") {
+		if h := f.Public(host, path); h != nil {
+			h.ServeHTTP(w, r)
+			return
+		}
 	}
-	f.pick(hostname(r.Host), path).ServeHTTP(w, r)
+	f.pick(host, path).ServeHTTP(w, r)
 }
 
 // pick returns the gateway of a host and path; else one of the host, which has

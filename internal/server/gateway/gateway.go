@@ -10,10 +10,12 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"runtime/debug"
 	"strings"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/access"
 	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
 	"github.com/gatehouse-mcp/gatehouse/internal/upstream"
@@ -40,6 +42,10 @@ type Gateway struct {
 	BodyWait   time.Duration     // how long a client may take to send a body; zero: 30 s
 	Metrics    Metrics           // nil: nothing is counted
 
+	// Challenge is what a caller without a good credential is told beside the
+	// reason: where the resource's metadata is, and what to ask for at first.
+	Challenge gatehouse.Challenge
+
 	// Address returns where a request came from, and whether that is a proxy's
 	// address, which did not say whom it speaks for; nil: where its connection does.
 	Address func(*http.Request) (from netip.Addr, shared bool)
@@ -49,7 +55,10 @@ type Gateway struct {
 
 	line     *Line
 	base     string // of the public path, which a proxy in front takes away
+	origin   string // by which callers know us, without a path
 	sessions sealer
+	cursors  sealer
+	tasks    sealer
 	origins  origins
 	page     []byte
 }
@@ -100,8 +109,13 @@ func (g *Gateway) prepare() error {
 	g.MaxBody = orDefault(g.MaxBody, defaultMaxBody)
 	g.BodyWait = orDefault(g.BodyWait, defaultBodyWait)
 	g.KeepAlive = orDefault(g.KeepAlive, defaultKeepAlive)
-	g.sessions = sealer{key: g.SessionKey, server: g.Name}
+	g.sessions = sealer{key: g.SessionKey, server: g.Name, kind: "session", limit: maxSession}
+	g.cursors = sealer{key: g.SessionKey, server: g.Name, kind: "cursor", limit: maxMessage}
+	g.tasks = sealer{key: g.SessionKey, server: g.Name, kind: "task", limit: maxMessage}
 	g.page = helperPage(g.PublicURL)
+	if u, err := url.Parse(g.PublicURL); err == nil && u.Host != "" {
+		g.origin = u.Scheme + "://" + u.Host
+	}
 	if err := g.checkEvents(); err != nil {
 		return err
 	}
@@ -127,7 +141,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v := &visit{began: time.Now()}
 	v.from, v.shared = g.address(r)
 	a := &v.answer
-	a.ResponseWriter, a.id = w, rand.Text()[:16]
+	a.ResponseWriter, a.id, a.challenge = w, rand.Text()[:16], &g.Challenge
 	a.only("X-Request-Id", a.id)
 	g.hurry(a, r, v.began)
 	if path, _, _ := strings.Cut(r.RequestURI, "?"); g.Serves(path) { // else it came here because no server has that path
@@ -268,6 +282,9 @@ func (g *Gateway) dispatch(x *exchange, v *visit) error {
 // forward carries what was read to the server, if it may pass: all that is
 // called comes by here, whichever door it came in by.
 func (g *Gateway) forward(x *exchange, v *visit) error {
+	if err := x.open(); err != nil {
+		return err
+	}
 	release, err := x.hold()
 	if err != nil {
 		return err

@@ -36,6 +36,9 @@ func outbound(x *exchange) (http.Header, error) {
 			out[name] = values
 		}
 	}
+	if x.mirror != "" && len(out["Mcp-Name"]) > 0 {
+		out["Mcp-Name"] = []string{x.mirror}
+	}
 	if x.session != "" {
 		out[headerSession] = []string{x.session}
 	}
@@ -55,6 +58,9 @@ func attach(h http.Header, x *exchange) error {
 	}
 	c := &upstream.Caller{
 		Subject: x.caller.Subject, Tenant: x.caller.Tenant, TenantName: x.caller.TenantName, KeyID: x.caller.KeyID, RequestID: x.id,
+	}
+	if x.caller.Key == nil {
+		c.Token = x.caller.Identity
 	}
 	if x.call != nil && !x.call.Batch {
 		m := &x.call.Messages[0]

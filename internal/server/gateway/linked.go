@@ -245,4 +245,7 @@ const (
 )
 
 // owner is whom a session belongs to, and who may not meet another.
-func owner(x *exchange) string { return x.caller.Tenant + " " + x.caller.Subject }
+func owner(x *exchange) string {
+	c := x.caller
+	return c.Tenant + "\x00" + c.Client + "\x00" + c.Issuer + "\x00" + c.Subject // no part has a control character: see Guard.Admit
+}

@@ -71,7 +71,7 @@ func (o *origins) check(a *answer, r *http.Request) error {
 	}
 	h := a.Header()
 	h.Set("Access-Control-Allow-Origin", sent[0])
-	h.Set("Access-Control-Expose-Headers", "WWW-Authenticate, Mcp-Session-Id, Mcp-Protocol-Version, Retry-After, X-Request-Id")
+	h.Set("Access-Control-Expose-Headers", "WWW-Authenticate, DPoP-Nonce, Mcp-Session-Id, Mcp-Protocol-Version, Retry-After, X-Request-Id")
 	h.Set("Vary", "Origin")
 	return nil
 }
@@ -98,7 +98,7 @@ func hostname(host string) string {
 	return strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"))
 }
 
-const corsHeaders = "Authorization, X-API-Key, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id, Last-Event-ID"
+const corsHeaders = "Authorization, DPoP, X-API-Key, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id, Last-Event-ID"
 
 // preflight answers a browser that asks before it sends. The origin has been
 // checked; credentials of the browser's own (cookies) are never allowed.

@@ -38,7 +38,12 @@ func (g *Gateway) record(a *answer, r *http.Request, v *visit) {
 		slog.String("http", printable(r.Method)), slog.Int("status", a.status), slog.Int64("took_us", v.took.Microseconds()),
 	)
 	if c := v.caller; c != nil {
-		attrs = append(attrs, slog.String("tenant", c.TenantName), slog.String("key", c.KeyID))
+		attrs = append(attrs, slog.String("tenant", c.TenantName))
+		if c.Token != nil {
+			attrs = append(attrs, slog.String("issuer", c.Token.IssuerName), slog.String("subject", printable(c.Subject)), slog.String("client", printable(c.Client)))
+		} else {
+			attrs = append(attrs, slog.String("key", c.KeyID))
+		}
 	}
 	if v.call != nil && len(v.call.Messages) > 0 {
 		m := v.call.Messages[0]

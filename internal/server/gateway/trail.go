@@ -11,6 +11,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/access"
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
+	"github.com/gatehouse-mcp/gatehouse/internal/credential"
 	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
 )
 
@@ -24,12 +25,13 @@ type visit struct {
 	caller  *access.Caller
 	call    *mcp.Call
 	x       *exchange
-	counted bool // it was held against the caller's limits
-	written bool // its refusal is in the trail
-	passed  bool // it was admitted: what comes now is an outcome, not a refusal
-	stream  bool // it is an open stream
-	page    bool // a browser lost its way, and gets a page
-	asked   bool // a browser only asked whether it may
+	counted bool       // it was held against the caller's limits
+	matched [][]string // names of the rules that matched, message by message
+	written bool       // its refusal is in the trail
+	passed  bool       // it was admitted: what comes now is an outcome, not a refusal
+	stream  bool       // it is an open stream
+	page    bool       // a browser lost its way, and gets a page
+	asked   bool       // a browser only asked whether it may
 	err     error
 	took    time.Duration // set when it is over
 
@@ -37,13 +39,14 @@ type visit struct {
 	answer   answer
 	exchange exchange
 	event    [1]audit.Event // the usual one
+	one      [1][]string    // of matched
 }
 
 // check asks whether an admitted caller's request may pass, and has it written
 // down if it may.
 func (g *Gateway) check(x *exchange, v *visit) error {
-	v.counted = true
-	if err := g.guard().Check(x.caller, x.call); err != nil {
+	v.counted, v.matched = true, v.one[:0]
+	if err := g.guard().Check(x.caller, x.call, &v.matched); err != nil {
 		return err
 	}
 	return v.passes(x)
@@ -78,7 +81,7 @@ func (v *visit) events(a *answer, r *http.Request, g *Gateway) []audit.Event {
 	base := &v.event[0]
 	*base = audit.Event{Time: v.began, Request: a.id, Server: v.server, Address: v.from}
 	if c := v.caller; c != nil {
-		base.Tenant, base.TenantID, base.Subject, base.KeyID = c.TenantName, c.Tenant, c.Subject, c.KeyID
+		describeCaller(base, c, v.began)
 	}
 	if v.call == nil {
 		base.Kind, base.Method = config.AuditCall, r.Method
@@ -88,25 +91,46 @@ func (v *visit) events(a *answer, r *http.Request, g *Gateway) []audit.Event {
 		return v.event[:]
 	}
 	if len(v.call.Messages) == 1 {
-		v.describe(base, &v.call.Messages[0], g)
+		v.describe(base, 0, g)
 		return v.event[:]
 	}
 	all := make([]audit.Event, 0, len(v.call.Messages))
 	for i := range v.call.Messages {
 		if m := &v.call.Messages[i]; m.Kind != mcp.Response {
 			all = append(all, *base)
-			v.describe(&all[len(all)-1], m, g)
+			v.describe(&all[len(all)-1], i, g)
 		}
 	}
 	if len(all) == 0 { // answers alone
-		v.describe(base, &v.call.Messages[0], g)
+		v.describe(base, 0, g)
 		return v.event[:]
 	}
 	return all
 }
 
-// describe says what one message is about.
-func (v *visit) describe(e *audit.Event, m *mcp.Message, g *Gateway) {
+// describeCaller says who it was, and what their credential says of them.
+func describeCaller(e *audit.Event, c *access.Caller, at time.Time) {
+	e.Tenant, e.TenantID, e.Subject, e.KeyID = c.TenantName, c.Tenant, c.Subject, c.KeyID
+	if c.Token == nil {
+		e.KeyName = c.Name
+		return
+	}
+	e.Issuer, e.ClientID, e.TokenID = c.Issuer, c.Client, c.TokenID
+	e.Rights = &audit.Rights{
+		Scopes: c.Scopes, Permissions: c.Permissions, Roles: c.Roles, Groups: c.Groups, GroupsOmitted: c.GroupsOmitted,
+	}
+	if !c.SignedIn.IsZero() {
+		age := int64(at.Sub(c.SignedIn) / time.Second)
+		e.AuthAge = &age
+	}
+}
+
+// describe says what the i-th message is about.
+func (v *visit) describe(e *audit.Event, i int, g *Gateway) {
+	m := &v.call.Messages[i]
+	if i < len(v.matched) {
+		e.Rules = v.matched[i]
+	}
 	e.Method, e.Name, e.Client = m.Method, m.Name, m.Client
 	switch {
 	case v.stream:
@@ -202,7 +226,7 @@ func told(err error) (status int, code, reason string) {
 // claimed is the id of the key that a refused request came with, if it has the
 // form of one. Nobody has proved that it is theirs.
 func claimed(r *http.Request) string {
-	for _, text := range append(r.Header["Authorization"], r.Header[headerAPIKey]...) {
+	for _, text := range append(r.Header["Authorization"], r.Header[credential.HeaderAPIKey]...) {
 		if m := ours.FindStringSubmatch(text); m != nil {
 			return m[1]
 		}

@@ -1,5 +1,6 @@
 // Package wellknown is the door to what everybody may know of us, without a
-// credential: the public halves of the keys that we sign with.
+// credential: the public halves of the keys that we sign with, what a protected
+// resource is called, and where its authorization server is.
 package wellknown
 
 import (
@@ -36,24 +37,34 @@ type JWKS struct {
 
 // ServeHTTP answers GET, HEAD and OPTIONS, to web pages too.
 func (j *JWKS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if asked(w, r) {
+		j.serve(w, r)
+	}
+}
+
+// asked says whether a request is for the document itself; else it is answered.
+// What is served here is public, and a credential changes nothing.
+func asked(w http.ResponseWriter, r *http.Request) bool {
 	h := w.Header()
 	if r.ContentLength != 0 { // net/http would wait for a body that nobody reads
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyWait))
 		h.Set("Connection", "close")
 	}
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Access-Control-Allow-Origin", "*") // it is public, and a credential changes nothing
+	h.Set("Access-Control-Allow-Origin", "*")
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
-		j.serve(w, r)
+		return true
 	case http.MethodOptions:
 		h.Set("Access-Control-Allow-Methods", "GET, HEAD")
+		h.Set("Access-Control-Allow-Headers", "MCP-Protocol-Version") // the TypeScript SDK sends it with discovery too
 		h.Set("Access-Control-Max-Age", "86400")
 		w.WriteHeader(http.StatusNoContent)
 	default:
 		h.Set("Allow", "GET, HEAD, OPTIONS")
 		w.WriteHeader(http.StatusMethodNotAllowed)
 	}
+	return false
 }
 
 func (j *JWKS) serve(w http.ResponseWriter, r *http.Request) {
@@ -64,13 +75,19 @@ func (j *JWKS) serve(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(j.refusal(err))
 		return
 	}
-	h.Set("Cache-Control", "public, max-age="+strconv.Itoa(int(signing.CacheTime.Seconds())))
+	send(w, r, body, etag, "application/jwk-set+json", signing.CacheTime) // RFC 7517 §8.5.2
+}
+
+// send answers with a document, or says that the one the client has will do.
+func send(w http.ResponseWriter, r *http.Request, body []byte, etag, kind string, fresh time.Duration) {
+	h := w.Header()
+	h.Set("Cache-Control", "public, max-age="+strconv.Itoa(int(fresh.Seconds())))
 	h.Set("ETag", etag)
 	if matches(r.Header.Get("If-None-Match"), etag) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	h.Set("Content-Type", "application/jwk-set+json") // RFC 7517 §8.5.2
+	h.Set("Content-Type", kind)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	if r.Method == http.MethodGet {
 		_, _ = w.Write(body) // nobody is left to tell

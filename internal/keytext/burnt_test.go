@@ -1,11 +1,11 @@
-package apikey_test
+package keytext_test
 
 import (
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
+	"github.com/gatehouse-mcp/gatehouse/internal/keytext"
 )
 
 func TestIDs(t *testing.T) {
@@ -19,7 +19,7 @@ func TestIDs(t *testing.T) {
 		"gthk_gthk_" + id + "_x":        {id},
 		"gthk_" + id + "_xgthk_" + other + "_y gthk_" + id + "_z": {id, other},
 	} {
-		if got := apikey.IDs(text); !slices.Equal(got, want) {
+		if got := keytext.IDs(text); !slices.Equal(got, want) {
 			t.Errorf("%q: got %v, want %v", text, got, want)
 		}
 	}
@@ -29,8 +29,8 @@ func FuzzIDs(f *testing.F) {
 	f.Add("gthk_7Qm2Vx9KtB4c_secret")
 	f.Add("gthk_gthk_____")
 	f.Fuzz(func(t *testing.T, text string) {
-		ids := apikey.IDs(text)
-		if len(ids) > 0 && !apikey.Mentions(text) {
+		ids := keytext.IDs(text)
+		if len(ids) > 0 && !keytext.Mentions(text) {
 			t.Errorf("got %v in %q, which mentions none", ids, text)
 		}
 		for _, id := range ids {

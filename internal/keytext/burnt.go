@@ -1,4 +1,4 @@
-package apikey
+package keytext
 
 import (
 	"slices"
@@ -15,19 +15,19 @@ var queryNames = map[string]bool{
 func QueryName(name string) bool { return queryNames[strings.ToLower(name)] }
 
 // Mentions says whether a text has something in it that means to be one of our keys.
-func Mentions(text string) bool { return strings.Contains(text, prefix) }
+func Mentions(text string) bool { return strings.Contains(text, Prefix) }
 
 // IDs returns the ids of the keys that a text has in it, whole or cut: of a
 // secret that came by a way that others see.
 func IDs(text string) []string {
 	var ids []string
 	for {
-		_, rest, ok := strings.Cut(text, prefix)
+		_, rest, ok := strings.Cut(text, Prefix)
 		if !ok {
 			return ids
 		}
-		if len(rest) > idLen && rest[idLen] == '_' && validID(rest[:idLen]) && !slices.Contains(ids, rest[:idLen]) {
-			ids = append(ids, rest[:idLen])
+		if len(rest) > IDLen && rest[IDLen] == '_' && ValidID(rest[:IDLen]) && !slices.Contains(ids, rest[:IDLen]) {
+			ids = append(ids, rest[:IDLen])
 		}
 		text = rest
 	}
