@@ -1,20 +1,29 @@
 package gatehouse
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+)
 
 // Challenge is the WWW-Authenticate header of a refusal. RFC 6750 §3
 type Challenge struct {
+	Scheme           string // "DPoP" asks for a bound token (RFC 9449 §7.1); empty: "Bearer"
 	Error            string // error; empty when no credential was sent
 	Description      string // error_description
 	Scope            string // scope: everything the operation needs
 	ResourceMetadata string // resource_metadata. RFC 9728 §5.1
+	Algorithms       string // algs: what a proof may be signed with, blanks between. RFC 9449 §7.1
+
+	// Nonce is not part of the header: whoever writes the challenge sends it as
+	// DPoP-Nonce beside it. RFC 9449 §9
+	Nonce string
 }
 
 // String returns the header's value. A character that a quoted string cannot
 // hold is left out, so no value can add a parameter or a line.
 func (c Challenge) String() string {
 	var b strings.Builder
-	b.WriteString("Bearer")
+	b.WriteString(cmp.Or(c.Scheme, "Bearer"))
 	sep := " "
 	for _, p := range [...]struct{ name, value string }{
 		{"realm", "gatehouse"},
@@ -22,6 +31,7 @@ func (c Challenge) String() string {
 		{"error_description", c.Description},
 		{"scope", c.Scope},
 		{"resource_metadata", c.ResourceMetadata},
+		{"algs", c.Algorithms},
 	} {
 		if p.value == "" {
 			continue
