@@ -32,7 +32,7 @@ func (c Challenge) String() string {
 		{"error", c.Error},
 		{"error_description", c.Description},
 		{"scope", c.Scope},
-		{"max_age", seconds(c.MaxAge)},
+		{"max_age", number(c.MaxAge)},
 		{"resource_metadata", c.ResourceMetadata},
 		{"algs", c.Algorithms},
 	} {
@@ -51,7 +51,7 @@ func (c Challenge) String() string {
 	return b.String()
 }
 
-func seconds(n int64) string {
+func number(n int64) string {
 	if n <= 0 {
 		return ""
 	}

@@ -98,8 +98,7 @@ func (g *Guard) decide(c *Caller, who *policy.Asker, m *mcp.Message, about mcp.S
 		return policy.Decision{Code: "GH-1202", Reason: "no rule is about things of this kind"}
 	}
 	op := policy.Operation{Kind: kind, Name: about.Name, Method: m.Method}
-	switch m.Method {
-	case "tools/call", "prompts/get":
+	if (m.Method == "tools/call" || m.Method == "prompts/get") && g.Rules.NeedsArgs(who, kind, about.Name) {
 		op.Args = mcp.Arguments(m.Raw)
 	}
 	return g.Rules.Decide(who, &op)
