@@ -225,12 +225,3 @@ func built(t *testing.T, s policy.Spec) *policy.Rules {
 	}
 	return r
 }
-
-func built(t *testing.T, s policy.Spec) *policy.Rules {
-	t.Helper()
-	r, err := policy.Build(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
