@@ -18,6 +18,8 @@ const perKey = 1000
 // the same keys on the same state.
 type gatehouse struct {
 	tools    string // what the keys may call; empty: everything
+	token    string // algorithm of the tokens that callers have instead of keys; empty: they have keys
+	cold     bool   // a new token for each call
 	rules    bool   // a hundred of them
 	limits   bool   // of every kind, high enough for everybody to pass
 	audit    bool   // of calls; refusals always are
@@ -27,7 +29,8 @@ type gatehouse struct {
 	tls      bool
 	mux      bool // asked over HTTP/2
 
-	keys map[string][]string // by configuration
+	keys    map[string][]string // by configuration
+	issuers map[string]*issuer  // the same
 }
 
 // identities are the headers by which the server knows that it was told.
@@ -65,7 +68,25 @@ func (g *gatehouse) configure(y *yard, dir string) (string, error) {
 	for i := range 97 {
 		others = append(others, fmt.Sprintf("tool_%d", i))
 	}
+	jwks := ""
+	if g.token != "" {
+		by, err := newIssuer(g.token)
+		if err != nil {
+			return "", err
+		}
+		if g.issuers == nil {
+			g.issuers = map[string]*issuer{}
+		}
+		file := filepath.Join(dir, "gatehouse.yaml")
+		if g.issuers[file] == nil { // else it is started again
+			g.issuers[file] = by
+		}
+		if jwks, err = g.issuers[file].write(dir); err != nil {
+			return "", err
+		}
+	}
 	return configure(dir, "gatehouse.yaml", map[string]any{
+		"JWKS": jwks, "Alg": g.token, "Issuer": issuerName, "Resource": resource,
 		"Echo": y.echo, "Expect": identities[g.identity], "Identity": g.identity, "Others": others,
 		"Rules": g.rules, "Limits": g.limits, "Audit": g.audit, "Strict": g.strict, "TLS": g.tls, "Certificate": y.certificate,
 	})
@@ -84,6 +105,9 @@ func (g *gatehouse) ready(y *yard, file string, t *target) error {
 		return fmt.Errorf("%q: %w", line, err)
 	}
 	t.address = ready.Listen
+	if g.cold {
+		t.mint = g.issuers[file].tokens
+	}
 	if t.keys = g.keys[file]; t.keys != nil {
 		return nil
 	}
@@ -99,6 +123,9 @@ func (g *gatehouse) ready(y *yard, file string, t *target) error {
 
 // create makes keys for all the streams that will be opened.
 func (g *gatehouse) create(y *yard, file string) ([]string, error) {
+	if by := g.issuers[file]; by != nil {
+		return by.tokens(1 + y.streams/perKey)
+	}
 	var keys []string
 	for n := 0; n == 0 || len(keys) < (y.streams+perKey-1)/perKey; n++ {
 		args := []string{"key", "create", "--json", "-c", file, "--name", fmt.Sprintf("bench-%d", n)}

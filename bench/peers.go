@@ -26,6 +26,8 @@ type target struct {
 	keys     []string     // credentials, each for at most perKey streams; empty: nobody asks for one
 	tls      *certificate // its own; nil: it speaks plain HTTP
 	mux      bool         // it is spoken to in HTTP/2
+
+	mint func(n int) ([]string, error) // each call has a credential of its own; nil: those in keys
 }
 
 func (t *target) stop() {
@@ -45,6 +47,8 @@ func (t *target) pids() []int {
 
 const (
 	nameDirect = "no proxy"
+	nameGJWT   = "G with a JWT verified each time, RS256"
+	nameCold   = "Gatehouse, cold JWT, RS256"
 	nameG      = "Go httputil.ReverseProxy, tuned (G)"
 	nameN      = "nginx proxy_pass (N)"
 	nameGTLS   = "G with TLS"
@@ -56,6 +60,7 @@ const (
 	nameRules  = "Gatehouse, key, rules"
 	nameLimits = "Gatehouse, key, rules, limits"
 	nameAudit  = "Gatehouse, key, rules, limits, audit"
+	nameJWT    = "Gatehouse, JWT, rules, limits, audit"
 	nameLog    = "Gatehouse, key, rules, limits, audit, log"
 	nameProd   = "Gatehouse, production: all that with TLS"
 
@@ -77,12 +82,17 @@ func allPeers() []*peer {
 		{name: nameN, start: (&nginx{}).start},
 		{name: "nginx auth_request → Go key check", start: (&nginx{check: true}).start, brief: true},
 		{name: "HAProxy jwt_verify RS256", start: haproxy, brief: true},
+		{name: nameGJWT, start: checked, brief: true},
 		{name: nameOwn, start: self("forward")},
 		gate(nameKey, nameOwn, "key, strict reading, numbers", gatehouse{}),
 		gate("Gatehouse, key with patterns", nameOwn, "the same, of 4 patterns", gatehouse{tools: "echo,tick*,get_*,list_*"}),
 		gate(nameRules, nameKey, "100 rules", gatehouse{rules: true}),
 		gate(nameLimits, nameRules, "4 rates", gatehouse{rules: true, limits: true}),
 		gate(nameAudit, nameLimits, "audit of calls", gatehouse{rules: true, limits: true, audit: true}),
+		gate(nameJWT, nameAudit, "a token with a scope in place of a key", gatehouse{token: "RS256", rules: true, limits: true, audit: true}),
+		gate(nameCold, nameJWT, "a token that was never seen before", gatehouse{token: "RS256", cold: true, rules: true, limits: true, audit: true}),
+		gate("Gatehouse, cold JWT, ES256", nameJWT, "the same, ES256", gatehouse{token: "ES256", cold: true, rules: true, limits: true, audit: true}),
+		gate("Gatehouse, cold JWT, EdDSA", nameJWT, "the same, EdDSA", gatehouse{token: "EdDSA", cold: true, rules: true, limits: true, audit: true}),
 		gate(nameLog, nameAudit, "a log line for each call", all),
 		gate("Gatehouse, …, log, audit.strict", nameLog, "calls are on disk before", strict),
 		gate("Gatehouse, …, log, identity headers", nameLog, "identity headers", headers),

@@ -133,6 +133,9 @@ func (k *crowd) leave() int64 {
 func throughput(y *yard, r *report) error {
 	for n := range y.rounds {
 		if err := y.round("throughput", n, func(p *peer, t *target) error {
+			if t.mint != nil {
+				return cold(y, r, p, t)
+			}
 			k := y.crowd(t, callers, func(k *crowd, c *caller, _ int) error {
 				for {
 					if err := c.echo(); err != nil {

@@ -25,7 +25,14 @@ func roles() map[string]func(args []string) error {
 		"reverseproxy-tls": func(a []string) error {
 			return server(a[0], reverseProxy(a[1])).ListenAndServeTLS(a[2], a[3])
 		},
-		"forward":  func(a []string) error { return listen(a[0], forward(a[1])) },
+		"forward": func(a []string) error { return listen(a[0], forward(a[1])) },
+		"jwtcheck": func(a []string) error {
+			h, err := jwtCheck(a[1], a[2])
+			if err != nil {
+				return err
+			}
+			return listen(a[0], h)
+		},
 		"keycheck": func(a []string) error { return listen(a[0], keyCheck(a[1])) },
 	}
 }

@@ -84,7 +84,8 @@ func (g *Guard) check(c *Caller, who *policy.Asker, call *mcp.Call, m *mcp.Messa
 }
 
 // decide asks the credential's own rights and the rules about one thing that a
-// message names. What takes no arguments yet passes if some call of it could.
+// message names. What only prepares a call has no arguments yet, so a condition
+// that asks for them denies it.
 func (g *Guard) decide(c *Caller, who *policy.Asker, m *mcp.Message, about mcp.Subject) policy.Decision {
 	if about.Kind == mcp.Tool && !c.Tools.Allows(about.Name) {
 		return policy.Decision{Code: "GH-1202", Reason: "the key's own patterns leave it out"}
@@ -92,29 +93,15 @@ func (g *Guard) decide(c *Caller, who *policy.Asker, m *mcp.Message, about mcp.S
 	if g.Rules == nil {
 		return policy.Decision{Allowed: true}
 	}
-	switch m.Method {
-	case "tools/call", "prompts/get", "resources/read":
-		return g.Rules.Decide(who, &policy.Operation{Kind: kinds[about.Kind], Name: about.Name, Args: mcp.Arguments(m.Raw)})
+	kind, ok := policyKind(about.Kind)
+	if !ok {
+		return policy.Decision{Code: "GH-1202", Reason: "no rule is about things of this kind"}
 	}
-	if g.Rules.Lists(who, kinds[about.Kind], about.Name) {
-		return policy.Decision{Allowed: true}
+	op := policy.Operation{Kind: kind, Name: about.Name, Method: m.Method}
+	if (m.Method == "tools/call" || m.Method == "prompts/get") && g.Rules.NeedsArgs(who, kind, about.Name) {
+		op.Args = mcp.Arguments(m.Raw)
 	}
-	return policy.Decision{Code: "GH-1202", Reason: "it is hidden from the caller"}
-}
-
-// kinds are the rules' words for what a server offers.
-var kinds = [...]policy.Kind{mcp.Tool: policy.Tool, mcp.Prompt: policy.Prompt, mcp.Resource: policy.Resource, mcp.Template: policy.Resource}
-
-// Shows says whether a caller is shown something in lists.
-func (g *Guard) Shows(c *Caller, kind mcp.Primitive, name string) bool {
-	if kind == mcp.Tool && !c.Tools.Allows(name) {
-		return false
-	}
-	if g.Rules == nil {
-		return true
-	}
-	who := g.asker(c)
-	return g.Rules.Lists(&who, kinds[kind], name)
+	return g.Rules.Decide(who, &op)
 }
 
 // refused turns a decision into the answer. What more scopes would cure says
@@ -122,6 +109,15 @@ func (g *Guard) Shows(c *Caller, kind mcp.Primitive, name string) bool {
 // does not exist: neither reaches the server. MCP 2026-07-28 authorization
 func refused(m *mcp.Message, about mcp.Subject, d *policy.Decision) error {
 	why := errors.New(d.Reason)
+	if d.MaxAge > 0 {
+		const text = "This needs a more recent sign-in: sign in again."
+		return &gatehouse.Error{
+			Code: d.Code, Status: http.StatusForbidden, Description: text, Cause: why,
+			Challenge: &gatehouse.Challenge{
+				Error: "insufficient_user_authentication", Description: text, Scope: strings.Join(d.Scopes, " "), MaxAge: d.MaxAge, // RFC 9470 §3
+			},
+		}
+	}
 	if len(d.Scopes) > 0 {
 		const text = "This needs more scopes than the token has."
 		return &gatehouse.Error{

@@ -15,26 +15,32 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// typescript drives a script of internal/e2e/npm. It runs beside the packages
-// it imports: modules are looked for from where the script is.
+// npmScript returns the path of a script of internal/e2e/npm, beside the
+// packages it imports: modules are looked for from where the script is.
+func npmScript(t testing.TB, script string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("npm", script))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.CreateTemp(filepath.Dir(npm(t, "node_modules")), "*-"+script)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.Remove(f.Name()) })
+	if _, err := f.Write(text); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return f.Name()
+}
+
+// typescript drives a script of internal/e2e/npm.
 func typescript(script string) func(*testing.T, string, string, string, string, map[string]any) met {
 	return func(t *testing.T, url, key, era, tool string, args map[string]any) met {
-		text, err := os.ReadFile(filepath.Join("npm", script))
-		if err != nil {
-			t.Fatal(err)
-		}
-		f, err := os.CreateTemp(filepath.Dir(npm(t, "node_modules")), "*-"+script)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = os.Remove(f.Name()) }()
-		if _, err := f.Write(text); err != nil {
-			t.Fatal(err)
-		}
-		if err := f.Close(); err != nil {
-			t.Fatal(err)
-		}
-		out, errs, _ := run(t, patience, node(t), f.Name(), url, key, era, tool, mustJSON(t, args))
+		out, errs, _ := run(t, patience, node(t), npmScript(t, script), url, key, era, tool, mustJSON(t, args))
 		var got struct {
 			met
 			Result content

@@ -106,7 +106,7 @@ func BenchmarkPeek(b *testing.B) {
 	}
 }
 
-func BenchmarkFilterTools(b *testing.B) {
+func BenchmarkFilter(b *testing.B) {
 	for _, bench := range []struct {
 		name    string
 		allowed func(string) bool
@@ -119,7 +119,8 @@ func BenchmarkFilterTools(b *testing.B) {
 			b.SetBytes(int64(len(message)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := mcp.FilterTools(message, bench.allowed); err != nil {
+				f := mcp.Filter{Shown: func(_ mcp.Primitive, name string) bool { return bench.allowed(name) }}
+				if _, _, err := f.Message(message); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -24,6 +24,13 @@ func seeds() []string {
 		`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"_meta":{"io.modelcontextprotocol/subscriptionId":"s"}}}`,
 		`{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"a"},{"name":"b"}],"cacheScope":"public"}}`,
 		`{"jsonrpc":"2.0","id":1,"result":{"cacheScope":1,"tools":[{"name":"b","x":[{}]} , {"Name":"a"}]}}`,
+		`{"jsonrpc":"2.0","id":1,"result":{"prompts":[{"name":"b"},{"name":"a"}],"resources":[{"uri":"a"},{"uri":"b"}],"resourceTemplates":[{"uriTemplate":"b"}],"nextCursor":"c"}}`,
+		`{"jsonrpc":"2.0","id":1,"result":{"tasks":[{"taskId":"b"},{"taskId":"a"}],"task":{"taskId":"b"},"taskId":"b","completion":{"values":["b","a"],"total":2}}}`,
+		`{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"a"}}`,
+		`{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"notifications":{"resourceSubscriptions":["b","a"],"taskIds":["b","a"]}}}`,
+		`{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{"resourceSubscriptions":["u"],"taskIds":["t"]},"_meta":{"io.modelcontextprotocol/related-task":{"taskId":"t"}}}}`,
+		`{"jsonrpc":"2.0","id":1,"method":"completion/complete","params":{"ref":{"type":"ref/resource","uri":"u{x}"},"argument":{"name":"x","value":""}}}`,
+		`{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":{"taskId":"t"}}`, `{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"cursor":"c"}}`,
 		`{"jsonrpc":"2.0","id":1,"result":{"_meta":{"io.modelcontextprotocol/subscriptionId":1}}}`,
 		`{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"m"}}`,
 		`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","clientInfo":{"name":"c\u0000"}}}`,
@@ -69,6 +76,7 @@ func agrees(t *testing.T, m mcp.Message) {
 	}
 	var params struct {
 		Name, URI, TaskID any
+		Ref               struct{ Name, URI any }
 		RequestID         json.RawMessage
 		Meta              map[string]json.RawMessage `json:"_meta"`
 	}
@@ -84,6 +92,10 @@ func agrees(t *testing.T, m mcp.Message) {
 		want = params.Name
 	case "resources/read", "resources/subscribe", "resources/unsubscribe":
 		want = params.URI
+	case "completion/complete":
+		if want = params.Ref.Name; want == nil {
+			want = params.Ref.URI
+		}
 	}
 	if want != nil && want != m.Name {
 		t.Errorf("got name %q, encoding/json has %v", m.Name, want)
@@ -176,61 +188,116 @@ func FuzzDecodeHeaderValue(f *testing.F) {
 	})
 }
 
-func FuzzFilterTools(f *testing.F) {
+func FuzzFilter(f *testing.F) {
 	for _, seed := range seeds() {
-		f.Add([]byte(seed))
+		f.Add([]byte(seed), true)
 	}
-	f.Fuzz(func(t *testing.T, message []byte) {
+	f.Fuzz(func(t *testing.T, message []byte, private bool) {
 		before := bytes.Clone(message)
-		got, err := mcp.FilterTools(message, func(tool string) bool { return tool == "a" })
+		filter := &mcp.Filter{
+			Shown:     func(_ mcp.Primitive, name string) bool { return name == "a" },
+			Completes: func(value string) bool { return value == "a" },
+			Task:      func(id string, answer bool) (string, bool) { return "a", answer || id == "a" },
+			Cursor:    func(string) string { return "a" }, Private: private,
+		}
+		got, ok, err := filter.Message(message)
 		if !bytes.Equal(message, before) {
 			t.Fatal("the message was changed")
 		}
-		if err != nil {
+		if err != nil || !ok {
 			return
 		}
 		var in, out struct {
 			Result json.RawMessage
+			Method any
 		}
 		if json.Unmarshal(message, &in) != nil || json.Unmarshal(got, &out) != nil {
 			t.Fatalf("encoding/json refuses %q or %q", message, got)
 		}
-		if !listing(in.Result, nil) {
-			if !bytes.Equal(got, message) {
-				t.Errorf("got %q, want it unchanged", got)
-			}
-			return
-		}
-		if !listing(out.Result, t) {
+		if in.Method == nil && listing(in.Result, nil, private) && !listing(out.Result, t, private) {
 			t.Errorf("the list is gone from %q", got)
 		}
-		twice, err := mcp.FilterTools(got, func(tool string) bool { return tool == "a" })
-		if err != nil || !bytes.Equal(twice, got) {
-			t.Errorf("filtered again: got %q, %v, want %q", twice, err, got)
+		twice, ok, err := filter.Message(got)
+		if err != nil || !ok || !bytes.Equal(twice, got) {
+			t.Errorf("filtered again: got %q, %v, %v, want %q", twice, ok, err, got)
 		}
 	})
 }
 
-// listing reports whether encoding/json sees a list of tools in a result. With a
-// t, all of them must be "a" and not for shared caches.
-func listing(result json.RawMessage, t *testing.T) bool {
+// listing reports whether encoding/json sees a list in a result. With a t, all in
+// it must be called "a" and not be for shared caches.
+func listing(result json.RawMessage, t *testing.T, private bool) bool {
 	var list struct {
-		Tools      []json.RawMessage
-		CacheScope any
+		Tools, Prompts, Resources, ResourceTemplates, Tasks []json.RawMessage
+		NextCursor, CacheScope                              any
 	}
-	if json.Unmarshal(result, &list) != nil || list.Tools == nil {
+	if json.Unmarshal(result, &list) != nil {
 		return false
 	}
-	for _, tool := range list.Tools {
-		var named struct{ Name any }
-		if t != nil && (json.Unmarshal(tool, &named) != nil || named.Name != "a") {
-			t.Errorf("%s got through", tool)
+	some, cached := false, false
+	for member, of := range map[string][]json.RawMessage{"name": append(list.Tools, list.Prompts...), "uri": list.Resources, "uritemplate": list.ResourceTemplates, "taskid": list.Tasks} {
+		some = some || of != nil
+		cached = cached || of != nil && member != "taskid"
+		for _, one := range of {
+			var named struct{ Name, URI, URITemplate, TaskID any }
+			bad := json.Unmarshal(one, &named) != nil
+			got := map[string]any{"name": named.Name, "uri": named.URI, "uritemplate": named.URITemplate, "taskid": named.TaskID}[member]
+			if t != nil && (bad || got != "a") {
+				t.Errorf("%s got through", one)
+			}
 		}
 	}
-	if t != nil && list.CacheScope != nil && list.CacheScope != "private" {
+	if t != nil && cached && list.CacheScope != "private" && (private || list.CacheScope != nil) {
 		t.Errorf("got scope %v", list.CacheScope)
 	}
-	return true
+	if next, ok := list.NextCursor.(string); t != nil && ok && next != "" && next != "a" {
+		t.Errorf("got cursor %q", next)
+	}
+	return some
+}
+
+// FuzzHandles opens handles: what is none never gets through.
+func FuzzHandles(f *testing.F) {
+	for _, seed := range seeds() {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		c, err := mcp.Limits{}.Read(body, nil)
+		if err != nil || c.Batch {
+			return
+		}
+		m := &c.Messages[0]
+		asked := 0
+		open := func(string) (string, bool) { asked++; return "opened", true }
+		if err := (mcp.Handles{Cursor: open, Task: open}).Open(m); err != nil {
+			t.Fatal(err)
+		}
+		if asked > 0 && !m.Handles {
+			t.Errorf("%q has a handle that the reader does not tell of", body)
+		}
+		var was, is struct {
+			Params struct {
+				Cursor, TaskID any
+				Notifications  struct{ TaskIDs []any }
+			}
+		}
+		if json.Unmarshal(body, &was) != nil || json.Unmarshal(m.Raw, &is) != nil {
+			return // params of another type
+		}
+		if strings.HasSuffix(m.Method, "/list") && was.Params.Cursor != nil && was.Params.Cursor != "" && is.Params.Cursor != "opened" {
+			t.Errorf("%q: the cursor is not opened", m.Raw)
+		}
+		if strings.HasPrefix(m.Method, "tasks/") && m.Method != "tasks/list" && is.Params.TaskID != "opened" {
+			t.Errorf("%q: the task is not opened", m.Raw)
+		}
+		if m.Method == "subscriptions/listen" {
+			for _, id := range is.Params.Notifications.TaskIDs {
+				if id != "opened" {
+					t.Errorf("%q: a task is not opened", m.Raw)
+				}
+			}
+		}
+	})
 }
 
 func FuzzEdit(f *testing.F) {

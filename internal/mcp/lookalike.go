@@ -60,8 +60,14 @@ const (
 	inEnvelope place = iota
 	inParams
 	inMeta
+	inRef
+	inWatch
 	inResult
-	inTool
+	inCompletion
+	inNamed // a tool or prompt
+	inResource
+	inTemplate
+	inTask
 )
 
 // has reports whether a folded name is, folded, one of the place's.
@@ -74,22 +80,46 @@ func (p place) has(folded []byte) bool {
 		}
 	case inParams:
 		switch string(folded) {
-		case "name", "uri", "arguments", "_meta", "requestid", "taskid", "protocolversion", "clientinfo", "progresstoken":
+		case "name", "uri", "arguments", "_meta", "requestid", "taskid", "protocolversion", "clientinfo", "progresstoken",
+			"cursor", "ref", "notifications":
 			return true
 		}
 	case inMeta:
 		switch string(folded) {
 		case "progresstoken", metaPrefix + "protocolversion", metaPrefix + "clientinfo",
-			metaPrefix + "clientcapabilities", metaPrefix + "loglevel", metaPrefix + "subscriptionid":
+			metaPrefix + "clientcapabilities", metaPrefix + "loglevel", metaPrefix + "subscriptionid",
+			metaPrefix + "related-task":
 			return true
 		}
+	default:
+		return p.hasOf(string(folded))
+	}
+	return false
+}
+
+// hasOf is has for the smaller places.
+func (p place) hasOf(folded string) bool {
+	switch p {
+	case inRef:
+		return folded == "type" || folded == "name" || folded == "uri"
+	case inWatch:
+		return folded == "resourcesubscriptions" || folded == "taskids"
 	case inResult:
-		switch string(folded) {
-		case "tools", "cachescope":
+		switch folded {
+		case "tools", "prompts", "resources", "resourcetemplates", "tasks", "completion", "cachescope", "nextcursor":
 			return true
 		}
-	case inTool:
-		return string(folded) == "name"
+	case inCompletion:
+		return folded == "values" || folded == "total"
+	case inNamed:
+		return folded == "name"
+	case inResource:
+		return folded == "uri"
+	case inTemplate:
+		return folded == "uritemplate"
+	case inTask:
+		return folded == "taskid"
+	default: // the others have their own list
 	}
 	return false
 }

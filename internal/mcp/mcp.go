@@ -35,17 +35,59 @@ const (
 	Response
 )
 
+// Primitive is a kind of what a server offers.
+type Primitive uint8
+
+// The kinds of what a server offers.
+const (
+	Tool Primitive = iota + 1
+	Prompt
+	Resource
+	Template // of resources' URIs. RFC 6570
+)
+
+// Subject is one of the things that a server offers.
+type Subject struct {
+	Kind Primitive
+	Name string // of a tool or prompt; the URI of a resource; the text of a template
+}
+
 // Message is what is read of one message from a client.
 type Message struct {
 	Kind          Kind
 	ID            []byte // raw JSON of the id, a string or a number; nil: a notification, or an error about no request
 	Method        string // empty: a response
-	Name          string // what it is about: params.name (tools/call, prompts/get), params.uri (resources/read, subscribe, unsubscribe), params.taskId (tasks/*); else empty
+	Name          string // what it is about: params.name (tools/call, prompts/get), params.uri (resources/read, subscribe, unsubscribe), params.taskId (tasks/*), name or uri of params.ref (completion/complete); else empty
+	Handles       bool   // it has a cursor or names a task, by what Filter gave out for them: see Handles.Open
 	Version       string // the _meta's protocol version, or params.protocolVersion of initialize
 	Client        string // clientInfo.name: unverified, for display only; printable, at most 64 bytes
 	ProgressToken []byte // raw JSON of params._meta.progressToken; nil: none
 	Target        []byte // raw JSON of params.requestId of notifications/cancelled; nil: none
 	Raw           []byte // the message's own bytes
+
+	ref     Primitive // of completion/complete
+	one     [1]Subject
+	watched []Subject // by subscriptions/listen
+}
+
+// About returns what of the server's a message is about: one thing for most
+// methods, every resource that subscriptions/listen wants to hear of, nothing
+// for methods that are about none. Each has to be one that the caller may reach.
+// A name may be empty where the method is served although it is not said.
+func (m *Message) About() []Subject {
+	kind := offered(m.Method)
+	switch {
+	case m.Method == methodListen:
+		return m.watched
+	case m.Method == methodComplete:
+		if kind = Prompt; m.ref != 0 {
+			kind = m.ref
+		}
+	case kind == 0:
+		return nil
+	}
+	m.one[0] = Subject{kind, m.Name}
+	return m.one[:]
 }
 
 // Call is one accepted POST.

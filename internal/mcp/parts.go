@@ -12,10 +12,22 @@ type parts struct {
 	whole                             span
 	jsonrpc, id, method               span
 	params, result, fault             span
-	name, uri, task, request          span // members of params
-	progress, version                 span // params.progressToken, params.protocolVersion
-	client                            span // clientInfo.name, of _meta or params
-	metaVersion, metaProgress, metaID span // members of params._meta or result._meta; metaID: the subscription's
+	name, uri, task, request, cursor  span  // members of params
+	ref                               span  // params.ref
+	refType, refName, refURI          span  // members of it
+	watch                             span  // params.notifications
+	uris, tasks                       names // lists in it
+	progress, version                 span  // params.progressToken, params.protocolVersion
+	client                            span  // clientInfo.name, of _meta or params
+	metaVersion, metaProgress, metaID span  // members of params._meta or result._meta; metaID: the subscription's
+	metaRelated                       span  // taskId of the related task there
+}
+
+// names is a list of strings.
+type names struct {
+	list  span // between the brackets
+	items []span
+	odd   bool // it is something else
 }
 
 // message reads one message, which must be an object, into p. Its error is an
@@ -62,6 +74,12 @@ func (r *reader) param(p *parts, name []byte) (err error) {
 		p.version, err = r.value()
 	case "progressToken":
 		p.progress, err = r.value()
+	case "cursor":
+		p.cursor, err = r.value()
+	case "ref":
+		p.ref, err = r.object(func(name []byte) error { return r.refMember(p, name) })
+	case "notifications":
+		p.watch, err = r.object(func(name []byte) error { return r.watchMember(p, name) })
 	case "clientInfo":
 		_, err = r.object(func(name []byte) error { return r.clientInfo(p, name) })
 	case "_meta":
@@ -70,6 +88,49 @@ func (r *reader) param(p *parts, name []byte) (err error) {
 		_, err = r.value()
 	default:
 		err = r.other(name, inParams)
+	}
+	return err
+}
+
+// refMember reads the value of one member of params.ref.
+func (r *reader) refMember(p *parts, name []byte) (err error) {
+	switch string(name) {
+	case "type":
+		p.refType, err = r.value()
+	case "name":
+		p.refName, err = r.value()
+	case "uri":
+		p.refURI, err = r.value()
+	default:
+		err = r.other(name, inRef)
+	}
+	return err
+}
+
+// watchMember reads the value of one member of params.notifications.
+func (r *reader) watchMember(p *parts, name []byte) error {
+	switch string(name) {
+	case "resourceSubscriptions":
+		return r.names(&p.uris)
+	case "taskIds":
+		return r.names(&p.tasks)
+	}
+	return r.other(name, inWatch)
+}
+
+// names reads a value that should be a list of strings, or null.
+func (r *reader) names(n *names) (err error) {
+	kind := r.at()
+	n.list, err = r.array(func() error {
+		v, err := r.value()
+		if err == nil && !isString(r.body, v) {
+			n.odd = true
+		}
+		n.items = append(n.items, v)
+		return err
+	})
+	if kind != '[' {
+		n.list, n.odd = span{}, kind != 'n'
 	}
 	return err
 }
@@ -105,12 +166,26 @@ func (r *reader) metaMember(p *parts, name []byte) (err error) {
 		p.metaProgress, err = r.value()
 	case metaPrefix + "subscriptionId":
 		p.metaID, err = r.value()
+	case metaPrefix + "related-task":
+		_, err = r.object(func(name []byte) error { return r.related(p, name) })
 	case metaPrefix + "clientInfo":
 		_, err = r.object(func(name []byte) error { return r.clientInfo(p, name) })
 	case metaPrefix + "clientCapabilities", metaPrefix + "logLevel":
 		_, err = r.value()
 	default:
 		err = r.other(name, inMeta)
+	}
+	return err
+}
+
+// related reads the value of one member of what names a related task.
+func (r *reader) related(p *parts, name []byte) (err error) {
+	if string(name) != "taskId" {
+		return r.other(name, inTask)
+	}
+	p.metaRelated, err = r.value()
+	if err == nil && !isString(r.body, p.metaRelated) {
+		err = refuse(CodeInvalidParams, "The id of a related task must be a string.")
 	}
 	return err
 }

@@ -20,6 +20,7 @@ type Envelope struct {
 	ProgressToken  []byte // raw JSON of params.progressToken of notifications/progress, else of params._meta.progressToken; nil: none
 	RequestID      []byte // raw JSON of params.requestId; nil: none
 	SubscriptionID []byte // raw JSON of the subscription's id in the _meta of params or result; nil: none
+	Tells          bool   // it has a method, and tells of a resource or a task: to be filtered
 }
 
 // Peek reads one message from a server as strictly as [Limits.Read] reads those
@@ -51,6 +52,12 @@ func Peek(message []byte) (Envelope, error) {
 		}
 		env.Method = known
 		env.ProgressToken = p.token(message).of(message)
+		switch env.Method {
+		case methodUpdated, methodAcknowledged, methodTaskStatus, methodTasks:
+			env.Tells = true
+		default:
+			env.Tells = p.metaRelated.some()
+		}
 	}
 	return env, nil
 }

@@ -64,6 +64,7 @@ func (p *parts) fill(body []byte, m *Message) *Error {
 	}
 	m.Kind, m.ID, m.Raw = kind, p.raw(body), p.whole.of(body)
 	if kind == Response {
+		m.Handles = p.metaRelated.some()
 		return nil
 	}
 	name := text(p.method.of(body))
@@ -99,6 +100,10 @@ func (p *parts) subject(body []byte, m *Message) *Error {
 		s = p.uri
 	case subjectTask:
 		s = p.task
+	case subjectRef:
+		return p.reference(body, m)
+	case subjectWatched:
+		return p.watched(body, m)
 	case noSubject:
 		return nil
 	}
@@ -136,11 +141,63 @@ func (p *parts) details(body []byte, m *Message) *Error {
 		}
 		m.ProgressToken = p.metaProgress.of(body)
 	}
+	if p.cursor.some() && pages(m.Method) && body[p.cursor.from] != 'n' && !isString(body, p.cursor) {
+		return refuse(CodeInvalidParams, "The cursor must be a string.")
+	}
+	m.Handles = p.holds(body, m)
 	if m.Method == methodCancelled && p.request.some() {
 		if !isScalar(body, p.request) {
 			return refuse(CodeInvalidParams, "The requestId must be a string or a number of at most 1024 bytes.")
 		}
 		m.Target = p.request.of(body)
+	}
+	return nil
+}
+
+// maxWatched bounds the resources of one subscription: each is asked for.
+const maxWatched = 1000
+
+// reference finds what is to be completed. MCP 2024-11-05, completion
+func (p *parts) reference(body []byte, m *Message) *Error {
+	kind, of, other := Primitive(0), span{}, span{}
+	if p.refType.some() && isString(body, p.refType) {
+		switch string(text(p.refType.of(body))) {
+		case "ref/prompt":
+			kind, of, other = Prompt, p.refName, p.refURI
+		case "ref/resource":
+			kind, of, other = Resource, p.refURI, p.refName
+		}
+	}
+	if kind == 0 || !of.some() || !isString(body, of) || other.some() && body[other.from] != 'n' {
+		return refuse(CodeInvalidParams, "The ref must be that of a prompt, with a name, or of a resource, with a uri.")
+	}
+	name := text(of.of(body))
+	if !printable(name) {
+		return refuse(CodeInvalidParams, "What the call is about must not contain control characters.")
+	}
+	if kind == Resource && bytes.IndexByte(name, '{') >= 0 {
+		kind = Template
+	}
+	m.Name, m.ref = string(name), kind
+	return nil
+}
+
+// watched finds the resources that a subscription is about. MCP 2026-07-28, SEP-2575
+func (p *parts) watched(body []byte, m *Message) *Error {
+	switch {
+	case !p.watch.some() || body[p.watch.from] != '{':
+		return refuse(CodeInvalidParams, "The params must say which notifications are wanted.")
+	case p.uris.odd || p.tasks.odd:
+		return refuse(CodeInvalidParams, "Resources and tasks to listen to must be lists of strings.")
+	case len(p.uris.items) > maxWatched || len(p.tasks.items) > maxWatched:
+		return refuse(CodeInvalidParams, "At most 1000 resources and tasks can be listened to at once.")
+	}
+	for _, s := range p.uris.items {
+		uri := text(s.of(body))
+		if !printable(uri) {
+			return refuse(CodeInvalidParams, "What the call is about must not contain control characters.")
+		}
+		m.watched = append(m.watched, Subject{Resource, string(uri)})
 	}
 	return nil
 }

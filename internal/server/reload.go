@@ -178,7 +178,7 @@ func pepper(c *config.Config) config.Secret {
 // build makes everything that a configuration asks for beside what is there.
 // Nothing of it is in force until put. On an error nothing is left of it.
 func (r *Running) build(ctx context.Context, c *config.Config) (_ *current, err error) {
-	next := &current{config: c, loaded: time.Now(), front: &gateway.Front{Public: r.public()}}
+	next := &current{config: c, loaded: time.Now(), front: &gateway.Front{}}
 	defer func() {
 		if err != nil {
 			next.discard(ctx)
@@ -193,6 +193,11 @@ func (r *Running) build(ctx context.Context, c *config.Config) (_ *current, err 
 		next.served = append(next.served, v)
 		next.front.Gateways = append(next.front.Gateways, v.gateway)
 	}
+	public, err := r.newPublic(c, next.served)
+	if err != nil {
+		return nil, err
+	}
+	next.front.Public = public.find
 	return next, nil
 }
 

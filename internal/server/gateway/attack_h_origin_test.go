@@ -205,7 +205,7 @@ func TestA111Preflight(t *testing.T) {
 		}
 	}
 	got := ask("http://"+s.address, "authorization, x-evil, mcp-param-region, mcp-param-, cookie, mcp-param-a b, mcp-param-"+strings.Repeat("a", 200)+", x-mcp-param-a")
-	want := "Authorization, X-API-Key, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id, Last-Event-ID, mcp-param-region, mcp-param-"
+	want := "Authorization, DPoP, X-API-Key, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id, Last-Event-ID, mcp-param-region, mcp-param-"
 	h := got.header
 	if got.status != http.StatusNoContent || h.Get("Access-Control-Allow-Headers") != want {
 		t.Errorf("got %d and %q, want 204 and %q", got.status, h.Get("Access-Control-Allow-Headers"), want)

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -30,6 +29,8 @@ type exchange struct {
 	call    *mcp.Call // what a POST says; nil for GET and DELETE
 	session string    // the backend's own session id; empty when the request named none
 	placed  bool      // it counts among the caller's open streams
+	mirror  string    // what Mcp-Name is to say; empty: what the client said
+	fitted  bool      // its body was made fit for the caller
 	g       *Gateway
 
 	endless    atomic.Bool       // lasts, for whoever looks at it from outside
@@ -95,47 +96,6 @@ func (x *exchange) breakable() (stop func()) {
 func (x *exchange) accepted() error {
 	x.w.WriteHeader(http.StatusAccepted)
 	return nil
-}
-
-// filter makes a message to the client fit for the caller: tools it may not
-// call are gone from lists, and a list made for one caller says it is private.
-// A message that cannot be read is an error, never passed on.
-func (x *exchange) filter(message []byte) ([]byte, error) {
-	return mcp.FilterTools(message, x.allows)
-}
-
-// allows says whether the caller may see a tool by the rules that hold now: a
-// stream may be older than they are.
-func (x *exchange) allows(tool string) bool {
-	return x.g.guard().Allows(x.caller, tool)
-}
-
-// fit filters what may be a list of tools: the answer to a call for one, what a
-// GET stream redelivers, and any answer of the older era. There servers find an
-// answer's stream by its id alone, so a client that gives two calls the same one
-// gets the list it asked for as the answer to the other.
-func (x *exchange) fit(body []byte) ([]byte, error) {
-	if x.call != nil && !wantsFilter(x) && (x.call.Era == mcp.Modern || !bytes.Contains(body, []byte("tools"))) {
-		return body, nil
-	}
-	return x.filterAll(body)
-}
-
-// filterAll filters one message, or the array that answers a batch.
-func (x *exchange) filterAll(body []byte) ([]byte, error) {
-	if len(body) == 0 || body[0] != '[' {
-		return x.filter(body)
-	}
-	messages, err := mcp.Split(body)
-	if err != nil {
-		return nil, err
-	}
-	for i := range messages {
-		if messages[i], err = x.filter(messages[i]); err != nil {
-			return nil, err
-		}
-	}
-	return append(append([]byte("["), bytes.Join(messages, []byte(","))...), ']'), nil
 }
 
 // ended returns why the caller may no longer be here; nil while it may, and

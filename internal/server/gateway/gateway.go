@@ -57,6 +57,8 @@ type Gateway struct {
 	base     string // of the public path, which a proxy in front takes away
 	origin   string // by which callers know us, without a path
 	sessions sealer
+	cursors  sealer
+	tasks    sealer
 	origins  origins
 	page     []byte
 }
@@ -107,7 +109,9 @@ func (g *Gateway) prepare() error {
 	g.MaxBody = orDefault(g.MaxBody, defaultMaxBody)
 	g.BodyWait = orDefault(g.BodyWait, defaultBodyWait)
 	g.KeepAlive = orDefault(g.KeepAlive, defaultKeepAlive)
-	g.sessions = sealer{key: g.SessionKey, server: g.Name}
+	g.sessions = sealer{key: g.SessionKey, server: g.Name, kind: "session", limit: maxSession}
+	g.cursors = sealer{key: g.SessionKey, server: g.Name, kind: "cursor", limit: maxMessage}
+	g.tasks = sealer{key: g.SessionKey, server: g.Name, kind: "task", limit: maxMessage}
 	g.page = helperPage(g.PublicURL)
 	if u, err := url.Parse(g.PublicURL); err == nil && u.Host != "" {
 		g.origin = u.Scheme + "://" + u.Host
@@ -278,6 +282,9 @@ func (g *Gateway) dispatch(x *exchange, v *visit) error {
 // forward carries what was read to the server, if it may pass: all that is
 // called comes by here, whichever door it came in by.
 func (g *Gateway) forward(x *exchange, v *visit) error {
+	if err := x.open(); err != nil {
+		return err
+	}
 	release, err := x.hold()
 	if err != nil {
 		return err

@@ -36,6 +36,9 @@ func outbound(x *exchange) (http.Header, error) {
 			out[name] = values
 		}
 	}
+	if x.mirror != "" && len(out["Mcp-Name"]) > 0 {
+		out["Mcp-Name"] = []string{x.mirror}
+	}
 	if x.session != "" {
 		out[headerSession] = []string{x.session}
 	}

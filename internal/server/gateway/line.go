@@ -17,6 +17,7 @@ import (
 type Line struct {
 	backend
 	events eventDoor // clients of HTTP+SSE
+	tasks  owned     // whose is which
 
 	current atomic.Pointer[Gateway]      // which uses it, and says what the server is told
 	rules   atomic.Pointer[access.Guard] // that hold now; of a server that has moved, those of its new place

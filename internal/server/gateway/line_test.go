@@ -116,7 +116,7 @@ func TestA167ARefusalOnAStreamIsToldOnce(t *testing.T) {
 // TestA169ABatchIsNoStream hides a call of a tool behind a message that would open one.
 func TestA169ABatchIsNoStream(t *testing.T) {
 	s := besiege(t, http.HandlerFunc(echo))
-	batch := `[{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen"},{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"get_a"}}]`
+	batch := `[{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{}}},{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"get_a"}}]`
 	got := s.one(t, s.plain("POST", "/mcp", batch, s.bearer()))
 	var kinds []string
 	for _, e := range s.trail.of(got.header.Get("X-Request-Id")) {

@@ -246,5 +246,6 @@ const (
 
 // owner is whom a session belongs to, and who may not meet another.
 func owner(x *exchange) string {
-	return x.caller.Tenant + "\x00" + x.caller.Client + "\x00" + x.caller.ID // no part has a control character: see Guard.Admit
+	c := x.caller
+	return c.Tenant + "\x00" + c.Client + "\x00" + c.Issuer + "\x00" + c.Subject // no part has a control character: see Guard.Admit
 }

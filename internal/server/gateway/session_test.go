@@ -13,7 +13,7 @@ func caller(tenant, subject string) *access.Caller {
 }
 
 func TestSealedSessionOpensForItsOwnerOnly(t *testing.T) {
-	s := sealer{key: []byte(strings.Repeat("k", 32)), server: "files"}
+	s := sealer{key: []byte(strings.Repeat("k", 32)), server: "files", kind: "session", limit: maxSession}
 	ada := caller("t1", "key:a")
 	id := s.seal(ada, "upstream-session")
 	tests := []struct {
@@ -24,12 +24,14 @@ func TestSealedSessionOpensForItsOwnerOnly(t *testing.T) {
 		want   bool
 	}{
 		{"its owner", s, ada, id, true},
-		{"the owner at another replica with the same key", sealer{key: s.key, server: "files"}, ada, id, true},
+		{"the owner at another replica with the same key", sealer{key: s.key, server: "files", kind: "session", limit: maxSession}, ada, id, true},
+		{"another kind of handle", sealer{key: s.key, server: "files", kind: "task", limit: maxSession}, ada, id, false},
+		{"the same subject of another issuer", s, &access.Caller{Identity: &gatehouse.Identity{Issuer: "https://idp.example", Tenant: "t1", Subject: "key:a"}, ID: "https://idp.example key:a"}, id, false},
 		{"another subject of the tenant", s, caller("t1", "key:b"), id, false},
 		{"the same subject of another tenant", s, caller("t2", "key:a"), id, false},
 		{"parts shifted between tenant and subject", s, caller("t1key:", "a"), id, false},
-		{"another server", sealer{key: s.key, server: "crm"}, ada, id, false},
-		{"another key", sealer{key: []byte(strings.Repeat("x", 32)), server: "files"}, ada, id, false},
+		{"another server", sealer{key: s.key, server: "crm", kind: "session", limit: maxSession}, ada, id, false},
+		{"another key", sealer{key: []byte(strings.Repeat("x", 32)), server: "files", kind: "session", limit: maxSession}, ada, id, false},
 		{"a cut MAC", s, ada, id[:len(id)-1], false},
 		{"no MAC", s, ada, strings.Split(id, ".")[0], false},
 		{"an empty MAC", s, ada, strings.Split(id, ".")[0] + ".", false},
@@ -49,7 +51,7 @@ func TestSealedSessionOpensForItsOwnerOnly(t *testing.T) {
 }
 
 func FuzzOpenSession(f *testing.F) {
-	s := sealer{key: []byte(strings.Repeat("k", 32)), server: "files"}
+	s := sealer{key: []byte(strings.Repeat("k", 32)), server: "files", kind: "session", limit: maxSession}
 	ada := caller("t1", "key:a")
 	f.Add(s.seal(ada, "x"))
 	f.Add(".")

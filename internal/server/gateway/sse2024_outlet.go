@@ -119,9 +119,15 @@ func (w *outlet) finish(x *exchange) error {
 	case err != nil:
 		return nonsense(err)
 	}
-	body, err := x.fit(w.body)
-	if err != nil {
+	if x.fitted {
+		return w.deliver(w.body)
+	}
+	body, ok, err := x.fit(w.body)
+	switch {
+	case err != nil:
 		return nonsense(err)
+	case !ok:
+		return nonsense(errors.New("it answers with news"))
 	}
 	return w.deliver(body)
 }

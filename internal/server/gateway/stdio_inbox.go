@@ -16,6 +16,7 @@ type parcel struct {
 	final   *pending // the call that this answers; nil: some other message
 	status  int      // of the HTTP answer, should this be all of it
 	fault   bool     // the answer is an error
+	tells   bool     // of a resource or a task: not for everybody
 }
 
 // inbox holds what a client has not taken yet, within bounds: a child that

@@ -226,7 +226,7 @@ func (l *link) progress(message []byte, e *mcp.Envelope) {
 		l.drop("progress of nobody's call", nil)
 		return
 	}
-	l.deliver(p, message, mcp.Edit{ProgressToken: p.message.ProgressToken})
+	l.deliver(p, message, e, mcp.Edit{ProgressToken: p.message.ProgressToken})
 }
 
 // notified gives a notification of the newer era to the subscription that it
@@ -235,25 +235,25 @@ func (l *link) progress(message []byte, e *mcp.Envelope) {
 func (l *link) notified(message []byte, e *mcp.Envelope) {
 	if e.SubscriptionID != nil {
 		if p := l.call(e.SubscriptionID); p != nil && p.message.Method == "subscriptions/listen" {
-			l.deliver(p, message, mcp.Edit{SubscriptionID: p.message.ID})
+			l.deliver(p, message, e, mcp.Edit{SubscriptionID: p.message.ID})
 			return
 		}
 	} else if e.Method == "notifications/message" {
 		if p := l.newest(); p != nil {
-			l.deliver(p, message, mcp.Edit{})
+			l.deliver(p, message, e, mcp.Edit{})
 			return
 		}
 	}
 	l.drop("undeliverable "+printable(e.Method), nil)
 }
 
-func (l *link) deliver(p *pending, message []byte, edit mcp.Edit) {
+func (l *link) deliver(p *pending, message []byte, e *mcp.Envelope, edit mcp.Edit) {
 	out, err := edit.Line(message)
 	if err != nil {
 		l.drop("unreadable", err)
 		return
 	}
-	p.box.put(parcel{message: out})
+	p.box.put(parcel{message: out, tells: e.Tells})
 }
 
 func (l *link) call(id []byte) *pending {

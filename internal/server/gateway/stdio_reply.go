@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -83,6 +84,12 @@ func (r *reply) deliver(p parcel) error {
 			r.held = append(r.held, p)
 			return nil
 		}
+	} else {
+		var err error
+		if p, err = r.x.receives(p); err != nil {
+			r.x.w.dropped++
+			return nil //nolint:nilerr // what cannot be read, or is not for the client, just does not arrive
+		}
 	}
 	if err := r.stream(); err != nil || r.out == nil {
 		return err
@@ -90,13 +97,31 @@ func (r *reply) deliver(p parcel) error {
 	return r.out.send(mcp.Event{Name: "message", Data: p.message})
 }
 
-// fit filters answers that may list tools.
+// errNotTheirs says that a message is not for the client.
+var errNotTheirs = errors.New("it tells of what the caller may not see")
+
+// receives makes what a server says unasked fit for the caller, or says why they
+// do not get it.
+func (x *exchange) receives(p parcel) (parcel, error) {
+	if !p.tells {
+		return p, nil
+	}
+	out, ok, err := x.filter(p.message)
+	if err == nil && !ok {
+		err = errNotTheirs
+	}
+	p.message = out
+	return p, err
+}
+
+// fit filters answers that tell what there is.
 func (r *reply) fit(p parcel) parcel {
-	if !wantsFilter(r.x) {
+	era := r.x.call.Era
+	if p.fault || !tells(p.final.message, era) && (era == mcp.Modern || !mentions(p.message)) {
 		return p
 	}
-	out, err := r.x.filter(p.message)
-	if err != nil {
+	out, ok, err := r.x.filter(p.message)
+	if err != nil || !ok {
 		e := broken(p.final.message.ID, textUnreadable, r.code)
 		return parcel{message: e.JSON(), final: p.final, status: e.Status, fault: true}
 	}
@@ -138,6 +163,7 @@ func (r *reply) finish() error {
 		return nil
 	}
 	r.open()
+	r.x.fitted = true
 	if !r.x.call.Batch {
 		return r.x.json(r.held[0].status, r.held[0].message)
 	}

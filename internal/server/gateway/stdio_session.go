@@ -309,7 +309,7 @@ func (n *session) route(message []byte, e *mcp.Envelope) bool {
 		}
 		n.asked[string(e.ID)] = struct{}{}
 	}
-	if n.deliver(parcel{message: message}) {
+	if n.deliver(parcel{message: message, tells: e.Tells}) {
 		return true
 	}
 	delete(n.asked, string(e.ID))
@@ -357,6 +357,10 @@ func (n *session) listen(x *exchange) error {
 		}
 		parcels, gone := box.take()
 		for i, p := range parcels {
+			if p, err = x.receives(p); err != nil {
+				n.link.drop("not for its client", err)
+				continue
+			}
 			if err := out.send(mcp.Event{Name: "message", Data: p.message}); err != nil {
 				n.mu.Lock()
 				n.redeliver(parcels[i:])

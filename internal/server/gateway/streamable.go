@@ -142,19 +142,6 @@ func acceptable(resp *http.Response) error {
 	return nil
 }
 
-// wantsFilter says whether the answer to a call lists tools.
-func wantsFilter(x *exchange) bool {
-	if x.call == nil {
-		return false
-	}
-	for i := range x.call.Messages {
-		if x.call.Messages[i].Method == "tools/list" {
-			return true
-		}
-	}
-	return false
-}
-
 // list answers with what may be a list of tools.
 func (s *streamable) list(x *exchange, resp *http.Response) error {
 	body, err := whole(resp, s.max)
@@ -164,9 +151,14 @@ func (s *streamable) list(x *exchange, resp *http.Response) error {
 	if len(body) > s.max {
 		return nonsense(errors.New("its answer is too large"))
 	}
-	if body, err = x.fit(body); err != nil {
+	body, ok, err := x.fit(body)
+	switch {
+	case err != nil:
 		return nonsense(err)
+	case !ok:
+		return nonsense(errors.New("it answers with news"))
 	}
+	x.fitted = true
 	inbound(x, resp.Header)
 	return x.json(resp.StatusCode, body)
 }
@@ -312,12 +304,12 @@ func (j *judge) event(e *mcp.Event) (bool, error) {
 	if e.Data[0] == '[' && (j.x.call == nil || j.x.call.Batch) {
 		return j.batch(e)
 	}
-	ok, err := j.message(e.Data)
+	ok, told, err := j.message(e.Data)
 	if err != nil || !ok {
 		return ok, err
 	}
-	e.Data, err = j.fit(e.Data)
-	return true, err
+	e.Data, ok, err = j.fit(e.Data, told)
+	return ok, err
 }
 
 // batch lets through an array of messages if each of them may pass. MCP 2025-03-26 transports
@@ -326,41 +318,50 @@ func (j *judge) batch(e *mcp.Event) (bool, error) {
 	if err != nil {
 		return false, nonsense(err)
 	}
+	look := false
 	for _, m := range messages {
-		if ok, err := j.message(m); !ok {
+		ok, told, err := j.message(m)
+		if !ok {
 			return false, err
 		}
+		look = look || told
 	}
-	e.Data, err = j.fit(e.Data)
-	return true, err
+	ok := false
+	e.Data, ok, err = j.fit(e.Data, look)
+	return ok, err
 }
 
-// message says whether one message may reach the client of this stream.
-func (j *judge) message(data []byte) (bool, error) {
+// message says whether one message may reach the client of this stream, and
+// whether it tells of something that they may perhaps not see.
+func (j *judge) message(data []byte) (ok, told bool, err error) {
 	m, err := mcp.Peek(data)
 	if err != nil {
-		return false, nonsense(err)
+		return false, false, nonsense(err)
 	}
 	switch m.Kind {
 	case mcp.Response:
 		if j.open == nil || len(m.ID) == 0 || string(m.ID) == "null" {
-			return true, nil // a GET stream redelivers answers; an error may have no id
+			return true, false, nil // a GET stream redelivers answers; an error may have no id
 		}
 		ours := j.open[string(m.ID)]
 		delete(j.open, string(m.ID)) // one answer each
-		return ours, nil
+		return ours, false, nil
 	case mcp.Request:
-		return j.x.call == nil || j.x.call.Era == mcp.Legacy, nil // MCP 2026-07-28 transports: servers send none
+		return j.x.call == nil || j.x.call.Era == mcp.Legacy, m.Tells, nil // MCP 2026-07-28 transports: servers send none
 	default:
-		return true, nil
+		return true, m.Tells, nil
 	}
 }
 
-// fit makes what may be a list of tools fit for the caller.
-func (j *judge) fit(data []byte) ([]byte, error) {
-	out, err := j.x.fit(data)
-	if err != nil {
-		return nil, nonsense(err)
+// fit makes a message fit for the caller, told or not that it needs to be.
+func (j *judge) fit(data []byte, told bool) (out []byte, ok bool, err error) {
+	if told {
+		out, ok, err = j.x.filterAll(data)
+	} else {
+		out, ok, err = j.x.fit(data)
 	}
-	return out, nil
+	if err != nil {
+		return nil, false, nonsense(err)
+	}
+	return out, ok, nil
 }

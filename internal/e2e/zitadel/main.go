@@ -1,0 +1,135 @@
+// Command zitadel runs the example OpenID provider of zitadel/oidc as a
+// provider of access tokens. It is a module of its own: what the provider
+// needs is no requirement of Gatehouse and of those who import it.
+//
+// The client "native" gets JSON Web Tokens, whose audience is the client as
+// the example has it; "opaque" gets tokens that only the provider can read.
+// Tokens carry the roles of a project the way ZITADEL itself does. For tests
+// alone, POST /test/rotate adds a key that signs from then on.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"sync"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/zitadel/oidc/v3/example/server/exampleop"
+	"github.com/zitadel/oidc/v3/example/server/storage"
+	"github.com/zitadel/oidc/v3/pkg/op"
+)
+
+func main() {
+	listen := flag.String("listen", "127.0.0.1:9998", "where to listen")
+	issuer := flag.String("issuer", "", "the issuer's URL")
+	cert := flag.String("cert", "", "certificate; empty: plain HTTP")
+	key := flag.String("key", "", "private key of the certificate")
+	redirect := flag.String("redirect", "", "redirect URI of the clients")
+	flag.Parse()
+	if err := serve(*listen, *issuer, *cert, *key, *redirect); err != nil {
+		slog.Error("ended", "error", err)
+		os.Exit(1)
+	}
+}
+
+func serve(listen, issuer, cert, key, redirect string) error {
+	storage.RegisterClients(
+		storage.NativeClient("native", redirect), storage.NativeClient("opaque", redirect),
+		storage.WebClient("gatehouse", "not-a-secret", redirect),
+	)
+	p := &provider{Storage: storage.NewStorage(storage.NewUserStore(issuer))}
+	if err := p.rotate(); err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /test/rotate", func(w http.ResponseWriter, _ *http.Request) {
+		if err := p.rotate(); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
+	})
+	mux.Handle("/", exampleop.SetupServer(issuer, p, slog.New(slog.DiscardHandler), false))
+	server := &http.Server{Addr: listen, Handler: mux}
+	if cert == "" {
+		return server.ListenAndServe()
+	}
+	return server.ListenAndServeTLS(cert, key)
+}
+
+// provider is the example's storage with keys that rotate and tokens that can be read.
+type provider struct {
+	*storage.Storage
+	mu   sync.Mutex
+	keys []signingKey // the last one signs
+}
+
+// rotate adds a key, which signs from now on. The older ones stay published.
+func (p *provider) rotate() error {
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.keys = append(p.keys, signingKey{fmt.Sprintf("key-%d", len(p.keys)+1), private})
+	return nil
+}
+
+// SigningKey implements op.Storage.
+func (p *provider) SigningKey(context.Context) (op.SigningKey, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.keys[len(p.keys)-1], nil
+}
+
+// KeySet implements op.Storage.
+func (p *provider) KeySet(context.Context) ([]op.Key, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := make([]op.Key, len(p.keys))
+	for i, k := range p.keys {
+		all[i] = publicKey{k}
+	}
+	return all, nil
+}
+
+// GetClientByClientID implements op.Storage.
+func (p *provider) GetClientByClientID(ctx context.Context, id string) (op.Client, error) {
+	c, err := p.Storage.GetClientByClientID(ctx, id)
+	if err != nil || id == "opaque" {
+		return c, err
+	}
+	return client{c}, nil
+}
+
+// GetPrivateClaimsFromScopes implements op.Storage: the roles that a user has in a project.
+func (p *provider) GetPrivateClaimsFromScopes(_ context.Context, user, _ string, _ []string) (map[string]any, error) {
+	role := map[string]string{"id1": "editor", "id2": "viewer"}[user]
+	return map[string]any{"urn:zitadel:iam:org:project:roles": map[string]any{role: map[string]string{"org-1": "acme.example"}}}, nil
+}
+
+// client is a client of the example whose access tokens are JSON Web Tokens.
+type client struct{ op.Client }
+
+// AccessTokenType implements op.Client.
+func (client) AccessTokenType() op.AccessTokenType { return op.AccessTokenTypeJWT }
+
+type signingKey struct {
+	id  string
+	key *rsa.PrivateKey
+}
+
+func (k signingKey) ID() string                                  { return k.id }
+func (k signingKey) SignatureAlgorithm() jose.SignatureAlgorithm { return jose.RS256 }
+func (k signingKey) Key() any                                    { return k.key }
+
+type publicKey struct{ signingKey }
+
+func (k publicKey) Algorithm() jose.SignatureAlgorithm { return jose.RS256 }
+func (k publicKey) Use() string                        { return "sig" }
+func (k publicKey) Key() any                           { return &k.key.PublicKey }

@@ -1,0 +1,53 @@
+package idp
+
+func entra() *Preset {
+	const not = "stands for many tenants, and anybody can make one: give the GUID of yours (Entra ID → Overview → Tenant ID)"
+	const v1 = "this is a v1 token: set api.requestedAccessTokenVersion to 2 in the API's manifest."
+	return &Preset{
+		Name: "entra", Title: "Microsoft Entra ID", Verdict: Registered,
+		Params: []Param{
+			{
+				Name: "tenant", Form: GUID, Need: true, Example: "08541b6e-646d-43de-a0eb-834e6713d6d5", Doc: "The tenant's GUID.",
+				Not: map[string]string{"common": not, "organizations": not, "consumers": not},
+			},
+			{Name: "app_id", Form: GUID, Need: true, Example: "835f09b6-0f0f-40cc-85cb-f32c5829a149", Doc: "Application (client) id of the app registration that stands for the server."},
+			{Name: "authority", Form: Host, Else: "login.microsoftonline.com", Example: "login.microsoftonline.us", Doc: "The host of the cloud."},
+		},
+		Issuer: Issuer{
+			Issuer: "https://{authority}/{tenant}/v2.0", Form: "/v2.0$|^https://sts\\.windows\\.net/.+/$", Wrong: "Entra's issuers end with /v2.0",
+			Algorithms: []string{"RS256"}, TokenTypes: []string{"JWT", "at+jwt"}, Audiences: []string{"{app_id}", "api://{app_id}"},
+			Claims: Claims{
+				// sub is another one for every application; oid is one for the tenant.
+				Subject: []string{"oid"}, Client: []string{"azp", "appid"}, Tenant: []string{"tid"}, Scopes: []string{"scp"},
+				Name: name, Email: email, Roles: []string{"roles"}, Groups: []string{"groups"},
+				ScopePrefix: []string{"api://{app_id}/"}, GroupsOmitted: []string{"_claim_names.groups", "hasgroups"},
+				Service: []ClaimTest{{"idtyp", "app"}},
+			},
+			Require: []ClaimTest{{"tid", "{tenant}"}},
+		},
+		Foreign: []Foreign{
+			{"https://sts.windows.net/{tenant}/", "GH-1103", v1},
+			{"https://sts.windows.net/*", "GH-1103", "this is a v1 token of another tenant."},
+			{"https://login.microsoftonline.com/*", "GH-1103", "this is a token of another tenant of Entra."},
+		},
+		Hints: map[string]string{
+			"GH-1104": "In Entra ID: the client has to ask for a scope of the app registration app_id names, as api://APP-ID/mcp.read. With 00000003-… the token is for Microsoft Graph.",
+			"GH-1113": "The token is another tenant's.",
+			"GH-1202": "In Entra ID: Enterprise applications → the API → Users and groups assigns app roles.",
+			"GH-1210": `Entra leaves groups out of the token of who is in more than 200. Use app roles, or "groups assigned to the application".`,
+		},
+		Setup: []string{
+			"App registrations: add one for the server. Expose an API: set the Application ID URI, and add the scopes that your rules ask for.",
+			"In its manifest, set `api.requestedAccessTokenVersion` to 2.",
+			"App roles, and *groups assigned to the application* in Token configuration, if rules ask for them.",
+			"Add an app registration for each MCP client, with permission for those scopes, and hand its client id out: Entra registers no clients by itself.",
+		},
+		Gotchas: []string{
+			"`resource` has to be the Application ID URI, byte for byte, or the token request fails (`AADSTS9010010`, `AADSTS901002`); MCP clients send the server's URL. Where that is in the way, use broker mode.",
+			"One token request is for one resource (`AADSTS28000`), and needs a scope at the token endpoint too (`AADSTS28003`).",
+			"The metadata may not list `code_challenge_methods_supported`, without which MCP clients refuse; `gatehouse idp test` looks.",
+			"`sub` differs for every application; people are known by `oid`.",
+			"A person in more than 200 groups has none in the token (GH-1210).",
+		},
+	}
+}
