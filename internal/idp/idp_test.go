@@ -86,7 +86,7 @@ func TestExpandRefuses(t *testing.T) {
 		{"everybody's tenant", "entra", "", map[string]string{"tenant": "Common", "app_id": "835f09b6-0f0f-40cc-85cb-f32c5829a149"}, "tenant", "many tenants"},
 		{"a host with a path", "auth0", "", map[string]string{"domain": "acme.us.auth0.com/x"}, "domain", "is not the name of a host"},
 		{"a host with a blank", "auth0", "", map[string]string{"domain": "acme.us.auth0.com x"}, "domain", "is not the name of a host"},
-		{"an issuer inside a word", "cognito", "", map[string]string{"region": "evil.example/#", "user_pool": "x"}, "region", "a slash or a brace"},
+		{"an issuer inside a word", "cognito", "", map[string]string{"region": "evil.example/#", "user_pool": "x"}, "region", "is not the name of a host"},
 		{"a placeholder", "okta", "", map[string]string{"domain": "acme.okta.com", "authorization_server": "{resource}"}, "authorization_server", "a brace"},
 		{"a URL with a query", "keycloak", "", map[string]string{"realm_url": "https://sso.acme.com/realms/a?b=c"}, "realm_url", "is not a URL"},
 		{"a URL that is no realm", "keycloak", "", map[string]string{"realm_url": "https://sso.acme.com"}, "issuer", "ends with /realms/NAME"},

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,6 +37,7 @@ type served struct {
 	gateway *gateway.Gateway
 	client  *upstream.Client // nil: the server is a child
 	fresh   bool             // its way to the server was opened for it
+	tenant  string           // the name of the one tenant whose server it is; empty: everybody's who has none
 
 	resource gatehouse.Resource // as clients know it
 }
@@ -44,6 +46,27 @@ type served struct {
 // open to it may stay.
 func (a *served) same(b *config.Upstream) bool {
 	return a.config.URL == b.URL && a.config.Transport == b.Transport && reflect.DeepEqual(a.config.Stdio, b.Stdio)
+}
+
+// newOwn makes the gateways before the servers that tenants have in place of one
+// that is reached by URL.
+func (r *Running) newOwn(ctx context.Context, c *config.Config, main *served, earlier *current) (own []*served, err error) {
+	if main.config.URL == "" || len(c.Tenants.Upstream) == 0 {
+		return nil, nil
+	}
+	main.gateway.ByTenant = map[string]*gateway.Gateway{}
+	for _, tenant := range slices.Sorted(maps.Keys(c.Tenants.Upstream)) {
+		u := main.config
+		u.URL = c.Tenants.Upstream[tenant]
+		v, err := r.newServed(ctx, c, &u, earlier.way(u.Name, tenant))
+		if err != nil {
+			return own, fmt.Errorf("of tenant %s: %w", tenant, err)
+		}
+		v.tenant = tenant
+		own = append(own, v)
+		main.gateway.ByTenant[tenant] = v.gateway
+	}
+	return own, nil
 }
 
 // newServed makes the gateway in front of a server. It takes over the way to
@@ -186,6 +209,13 @@ func (r *Running) newLimits(c *config.Config, u *config.Upstream) (*access.Limit
 			}
 			l.PerTool = append(l.PerTool, access.ToolRate{Name: u.Name + " " + t.Tools, Tools: set, Rate: t.Rate})
 		}
+	}
+	for _, t := range c.Limits.ByTenant {
+		set, err := policy.Compile([]string{t.Tools})
+		if err != nil {
+			return nil, fmt.Errorf("limits.by_tenant: %w", err)
+		}
+		l.ByTenant = append(l.ByTenant, access.TenantRate{Tenants: set, Rate: t.Rate})
 	}
 	return l, nil
 }
