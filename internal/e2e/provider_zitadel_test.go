@@ -11,12 +11,15 @@ import (
 	"testing"
 )
 
+// zitadelProject is the project that its tokens are for, and the client that gets them.
+const zitadelProject = "162840776835432345"
+
 // zitadelProvider starts the example provider of zitadel/oidc. Its users are
 // id1, an editor, and id2, a viewer.
 func zitadelProvider(t testing.TB) *provider {
 	t.Helper()
 	p := newProvider(t, "zitadel")
-	p.client = "native"
+	p.client = zitadelProject
 	program := zitadelBinary(t)
 	p.command = func() *exec.Cmd {
 		return exec.Command(program, "-listen", p.address, "-issuer", p.issuer, "-cert", p.file("cert.pem"), "-key", p.file("key.pem"), "-redirect", redirectURI)

@@ -2,10 +2,10 @@
 // provider of access tokens. It is a module of its own: what the provider
 // needs is no requirement of Gatehouse and of those who import it.
 //
-// The client "native" gets JSON Web Tokens, whose audience is the client as
-// the example has it; "opaque" gets tokens that only the provider can read.
-// Tokens carry the roles of a project the way ZITADEL itself does. For tests
-// alone, POST /test/rotate adds a key that signs from then on.
+// Its client gets JSON Web Tokens, whose audience is the client, as the example
+// has it; ZITADEL has the id of a project there, so the client is called like
+// one. The roles of that project are in the token the way ZITADEL does it. For
+// tests alone, POST /test/rotate adds a key that signs from then on.
 package main
 
 import (
@@ -25,6 +25,9 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
+// project is a project of ZITADEL, and the client.
+const project = "162840776835432345"
+
 func main() {
 	listen := flag.String("listen", "127.0.0.1:9998", "where to listen")
 	issuer := flag.String("issuer", "", "the issuer's URL")
@@ -39,10 +42,7 @@ func main() {
 }
 
 func serve(listen, issuer, cert, key, redirect string) error {
-	storage.RegisterClients(
-		storage.NativeClient("native", redirect), storage.NativeClient("opaque", redirect),
-		storage.WebClient("gatehouse", "not-a-secret", redirect),
-	)
+	storage.RegisterClients(storage.NativeClient(project, redirect))
 	p := &provider{Storage: storage.NewStorage(storage.NewUserStore(issuer))}
 	if err := p.rotate(); err != nil {
 		return err
@@ -101,8 +101,8 @@ func (p *provider) KeySet(context.Context) ([]op.Key, error) {
 // GetClientByClientID implements op.Storage.
 func (p *provider) GetClientByClientID(ctx context.Context, id string) (op.Client, error) {
 	c, err := p.Storage.GetClientByClientID(ctx, id)
-	if err != nil || id == "opaque" {
-		return c, err
+	if err != nil {
+		return nil, err
 	}
 	return client{c}, nil
 }
@@ -110,7 +110,7 @@ func (p *provider) GetClientByClientID(ctx context.Context, id string) (op.Clien
 // GetPrivateClaimsFromScopes implements op.Storage: the roles that a user has in a project.
 func (p *provider) GetPrivateClaimsFromScopes(_ context.Context, user, _ string, _ []string) (map[string]any, error) {
 	role := map[string]string{"id1": "editor", "id2": "viewer"}[user]
-	return map[string]any{"urn:zitadel:iam:org:project:roles": map[string]any{role: map[string]string{"org-1": "acme.example"}}}, nil
+	return map[string]any{"urn:zitadel:iam:org:project:" + project + ":roles": map[string]any{role: map[string]string{"org-1": "acme.example"}}}, nil
 }
 
 // client is a client of the example whose access tokens are JSON Web Tokens.
