@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// zitadelProject is the project that its tokens are for, and the client that gets them.
+// zitadelProject is the project that its tokens are for.
 const zitadelProject = "162840776835432345"
 
 // zitadelProvider starts the example provider of zitadel/oidc. Its users are
@@ -19,7 +19,7 @@ const zitadelProject = "162840776835432345"
 func zitadelProvider(t testing.TB) *provider {
 	t.Helper()
 	p := newProvider(t, "zitadel")
-	p.client = zitadelProject
+	p.client = "native"
 	program := zitadelBinary(t)
 	p.command = func() *exec.Cmd {
 		return exec.Command(program, "-listen", p.address, "-issuer", p.issuer, "-cert", p.file("cert.pem"), "-key", p.file("key.pem"), "-redirect", redirectURI)

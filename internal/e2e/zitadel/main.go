@@ -2,10 +2,9 @@
 // provider of access tokens. It is a module of its own: what the provider
 // needs is no requirement of Gatehouse and of those who import it.
 //
-// Its client gets JSON Web Tokens, whose audience is the client, as the example
-// has it; ZITADEL has the id of a project there, so the client is called like
-// one. The roles of that project are in the token the way ZITADEL does it. For
-// tests alone, POST /test/rotate adds a key that signs from then on.
+// Its client "native" gets JSON Web Tokens whose audience is the client and a
+// project, with the roles in that project, as ZITADEL does it. For tests alone,
+// POST /test/rotate adds a key that signs from then on.
 package main
 
 import (
@@ -18,6 +17,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/zitadel/oidc/v3/example/server/exampleop"
@@ -25,7 +25,7 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
-// project is a project of ZITADEL, and the client.
+// project is a project of ZITADEL.
 const project = "162840776835432345"
 
 func main() {
@@ -42,7 +42,7 @@ func main() {
 }
 
 func serve(listen, issuer, cert, key, redirect string) error {
-	storage.RegisterClients(storage.NativeClient(project, redirect))
+	storage.RegisterClients(storage.NativeClient("native", redirect))
 	p := &provider{Storage: storage.NewStorage(storage.NewUserStore(issuer))}
 	if err := p.rotate(); err != nil {
 		return err
@@ -112,6 +112,29 @@ func (p *provider) GetPrivateClaimsFromScopes(_ context.Context, user, _ string,
 	role := map[string]string{"id1": "editor", "id2": "viewer"}[user]
 	return map[string]any{"urn:zitadel:iam:org:project:" + project + ":roles": map[string]any{role: map[string]string{"org-1": "acme.example"}}}, nil
 }
+
+// AuthRequestByCode implements op.Storage.
+func (p *provider) AuthRequestByCode(ctx context.Context, code string) (op.AuthRequest, error) {
+	r, err := p.Storage.AuthRequestByCode(ctx, code)
+	if err != nil {
+		return nil, err
+	}
+	return authRequest{r}, nil
+}
+
+// CreateAccessToken implements op.Storage. The example wants its own kind of request.
+func (p *provider) CreateAccessToken(ctx context.Context, r op.TokenRequest) (string, time.Time, error) {
+	if own, ok := r.(authRequest); ok {
+		r = own.AuthRequest
+	}
+	return p.Storage.CreateAccessToken(ctx, r)
+}
+
+// authRequest asks for tokens that are for the project too.
+type authRequest struct{ op.AuthRequest }
+
+// GetAudience implements op.AuthRequest.
+func (r authRequest) GetAudience() []string { return append(r.AuthRequest.GetAudience(), project) }
 
 // client is a client of the example whose access tokens are JSON Web Tokens.
 type client struct{ op.Client }
