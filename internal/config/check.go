@@ -197,6 +197,7 @@ func (c *checker) checkLimits() {
 		c.wrongf("limits.failed_auth.ban", "is missing: how long is nothing heard from the address?")
 	}
 	c.checkRates("limits.per_tool", l.PerTool)
+	c.checkRates("limits.by_tenant", l.ByTenant)
 }
 
 func (c *checker) checkRates(path string, rates []ToolRate) {
