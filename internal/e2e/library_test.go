@@ -95,3 +95,37 @@ func TestLibraryWithRealProviders(t *testing.T) {
 		})
 	}
 }
+
+// TestA054LibraryWithRealClients has a server that wants a proof with each
+// token, and nonces of its own in them: a real client manages.
+func TestA054LibraryWithRealClients(t *testing.T) {
+	t.Parallel()
+	f := reserved(t)
+	p := nodeProvider(t, map[string]map[string]any{"ada": {}}, map[string]nodeResource{f.url: {Scope: "tools:read tools:write"}})
+	f.trust(t, p)
+	v := p.verifier(f.url)
+	v.RequireDPoP, v.DPoP = true, &gatehouse.DPoP{RequireNonce: true}
+	f.inProcess(t, []string{p.issuer}, v)
+	j := nodeTraveller("2", "dpop", "dpop")(t, f, p, "ada", reading, writing)
+	if j.Error != "" || len(j.Results) != 2 || j.Results[0].Text != p.issuer+" ada" || j.Results[1].Error != "" {
+		t.Fatalf("got %+v, want answers", j)
+	}
+	if j := goTraveller(t, f, p, "ada", reading); j.Error == "" {
+		t.Errorf("got %+v for a client without proofs, want a refusal", j)
+	}
+}
+
+// TestLibraryWithOpaqueTokens has a server ask the provider about tokens that
+// say nothing by themselves.
+func TestLibraryWithOpaqueTokens(t *testing.T) {
+	t.Parallel()
+	f := reserved(t)
+	p := nodeProvider(t, map[string]map[string]any{"ada": {}}, map[string]nodeResource{f.url: {Scope: "tools:read tools:write", Format: "opaque"}})
+	f.trust(t, p)
+	f.inProcess(t, []string{p.issuer}, &gatehouse.IntrospectionVerifier{
+		Issuer: p.issuer, Endpoint: p.metadata().Introspection, ClientID: "gatehouse", ClientSecret: notASecret, Audience: f.url, HTTP: p.browser(),
+	})
+	if j := goTraveller(t, f, p, "ada", reading, writing); j.Error != "" || len(j.Results) != 2 || j.Results[0].Text != p.issuer+" ada" || j.Results[1].Error != "" {
+		t.Errorf("got %+v, want answers", j)
+	}
+}
