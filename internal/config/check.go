@@ -33,7 +33,7 @@ func (c *checker) wrongf(path, format string, args ...any) {
 func (c *checker) add(path string, m Mistake) {
 	if c.source != nil {
 		p := c.source.where(path)
-		m.File, m.Line, m.Col = c.source.file, p.line, p.col
+		m.File, m.Line, m.Col = p.in(c.source), p.line, p.col
 		m.Text = c.source.mask(m.Text)
 	}
 	c.found = append(c.found, m)
