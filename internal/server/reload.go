@@ -85,7 +85,7 @@ func (r *Running) read(ctx context.Context, before *current) (*config.Config, er
 		return nil, unreadable(err)
 	}
 	r.try(append(c.Files(), certificates(&c.Server.TLS)...))
-	if err := errors.Join(c.Check(), fixed(before.config, c)); err != nil {
+	if err := errors.Join(Check(c), fixed(before.config, c)); err != nil {
 		return nil, err
 	}
 	return c, nil

@@ -88,7 +88,7 @@ type current struct {
 // refusal that an operator can mend is an *adminapi.Error or config.Mistakes.
 func (s *Server) Start(ctx context.Context) (_ *Running, err error) {
 	s.Config.Complete()
-	if err := s.Config.Check(); err != nil {
+	if err := Check(s.Config); err != nil {
 		return nil, err
 	}
 	seen := look(s.Config.Files()) // what changes while we start is a change too
