@@ -56,6 +56,10 @@ func (c *Copy) Update(ctx context.Context, failed func(error)) error {
 	return err
 }
 
+// Distrust has nobody judged by the copy until it has been brought up to date:
+// for the function that Update calls.
+func (c *Copy) Distrust() { c.fresh.Store(nil) }
+
 // Run keeps the copy fresh until ctx ends.
 func (c *Copy) Run(ctx context.Context) {
 	c.running.Store(true)

@@ -79,6 +79,10 @@ func (b *builder) rule(i int) {
 	var err error
 	if to.cond, err = b.lang.compile(from); err != nil {
 		b.wrong(i, "when", "%v", err)
+		return
+	}
+	for kind := range to.about {
+		b.rules.args[kind] = b.rules.args[kind] || len(to.about[kind]) > 0 && to.cond.asks["args"]
 	}
 }
 

@@ -100,6 +100,21 @@ func (r *Rules) Replay(who *Asker, op *Operation, unknown Unknown) (d Decision, 
 	return v.refusal(), v.mayAllow.n == 0
 }
 
+// NeedsArgs says whether a decision would look at arguments: whoever would have to
+// cut them out of a message need not, if not.
+func (r *Rules) NeedsArgs(who *Asker, kind Kind, name string) bool {
+	if !r.args[kind] {
+		return false
+	}
+	var room [64]int32
+	for _, i := range r.kinds[kind].of(name, who.Tenant, room[:0]) {
+		if c := r.rules[i].cond; c != nil && c.asks["args"] {
+			return true
+		}
+	}
+	return false
+}
+
 // Lists says whether somebody is shown a tool, prompt or resource: some call of
 // it may be allowed, now or after they have asked for more scopes or signed in
 // again. Whoever comes with a key can do neither.

@@ -92,6 +92,7 @@ type Rules struct {
 	open    bool // allowed by default
 	rules   []rule
 	kinds   [kinds]index
+	args    [kinds]bool // whether any condition asks for arguments
 	scopes  scopes
 	tenants map[string]map[string]string
 	adapter adapter // of JSON to what conditions see

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/process"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/edge"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/gateway"
+	"github.com/gatehouse-mcp/gatehouse/internal/token"
 	"github.com/gatehouse-mcp/gatehouse/internal/upstream"
 )
 
@@ -36,8 +38,10 @@ type served struct {
 	gateway *gateway.Gateway
 	client  *upstream.Client // nil: the server is a child
 	fresh   bool             // its way to the server was opened for it
+	tenant  string           // the name of the one tenant whose server it is; empty: everybody's who has none
 
 	resource gatehouse.Resource // as clients know it
+	tokens   *token.Verifier    // of its callers; nil: no token is accepted
 }
 
 // same says whether a server is still reached in the same way, so that what is
@@ -46,18 +50,52 @@ func (a *served) same(b *config.Upstream) bool {
 	return a.config.URL == b.URL && a.config.Transport == b.Transport && reflect.DeepEqual(a.config.Stdio, b.Stdio)
 }
 
-// newServed makes the gateway in front of a server. It takes over the way to
-// the server from an earlier one, if that is still the same.
+// newOwn makes the gateways before the servers that tenants have in place of one
+// that is reached by URL.
+func (r *Running) newOwn(ctx context.Context, c *config.Config, main *served, earlier *current) (own []*served, err error) {
+	if main.config.URL == "" || len(c.Tenants.Upstream) == 0 {
+		return nil, nil
+	}
+	main.gateway.ByTenant = map[string]*gateway.Gateway{}
+	for _, tenant := range slices.Sorted(maps.Keys(c.Tenants.Upstream)) {
+		u := main.config
+		u.URL = c.Tenants.Upstream[tenant]
+		v := &served{config: u, tenant: tenant, resource: main.resource}
+		if err := r.lead(ctx, c, v, main.gateway.Guard, earlier.way(u.Name, tenant)); err != nil {
+			return own, fmt.Errorf("of tenant %s: %w", tenant, err)
+		}
+		own = append(own, v)
+		main.gateway.ByTenant[tenant] = v.gateway
+	}
+	return own, nil
+}
+
+// newServed makes the gateway in front of a server, and what judges its callers.
 func (r *Running) newServed(ctx context.Context, c *config.Config, u *config.Upstream, earlier *served) (*served, error) {
+	v := &served{config: *u, resource: newResource(c, u, r.Address)}
+	tokens, err := r.newTokens(c, u, v.resource.URL)
+	if err != nil {
+		return nil, err
+	}
 	guard, err := r.newGuard(c, u)
 	if err != nil {
 		return nil, err
 	}
+	if v.tokens = tokens; tokens != nil {
+		guard.Tokens = tokens
+	}
+	return v, r.lead(ctx, c, v, guard, earlier)
+}
+
+// lead opens the gateway in front of a server and the way to it, which it takes
+// over from an earlier one, if that is still the same.
+func (r *Running) lead(ctx context.Context, c *config.Config, v *served, guard *access.Guard, earlier *served) error {
+	u := &v.config
+	v.fresh = earlier == nil || !earlier.same(u)
 	forward, err := newForward(ctx, r.Installation, *u, origin(Resource(c, u, r.Address)))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	v := &served{config: *u, fresh: earlier == nil || !earlier.same(u), resource: newResource(c, u, r.Address)}
 	v.gateway = &gateway.Gateway{
 		Name: u.Name, Host: u.Host, Path: u.Path, PublicURL: Resource(c, u, r.Address), Hosts: hosts(u.Host, r.Address), Origins: c.Server.AllowOrigins,
 		SessionKey: r.sessionKey, Guard: guard, Log: r.server.Options.Log, MaxBody: c.Server.MaxBody,
@@ -70,12 +108,12 @@ func (r *Running) newServed(ctx context.Context, c *config.Config, u *config.Ups
 		v.gateway.Earlier, v.client = earlier.gateway, earlier.client
 	case u.Stdio != nil:
 		if v.gateway.Stdio, err = r.server.newStdio(u); err != nil {
-			return nil, err
+			return err
 		}
 	default:
 		target, err := url.Parse(u.URL)
 		if err != nil {
-			return nil, errors.New("the upstream is not a URL") // the parser's error repeats it
+			return errors.New("the upstream is not a URL") // the parser's error repeats it
 		}
 		v.gateway.Upstream = &upstream.Client{URL: target, HeadTimeout: answerWait}
 		if !v.gateway.Events { // which the gateway asks by itself
@@ -83,9 +121,9 @@ func (r *Running) newServed(ctx context.Context, c *config.Config, u *config.Ups
 		}
 	}
 	if err := v.gateway.Open(); err != nil {
-		return nil, fmt.Errorf("open the gateway: %w", err)
+		return fmt.Errorf("open the gateway: %w", err)
 	}
-	return v, nil
+	return nil
 }
 
 // address is where a request came from.
@@ -141,11 +179,7 @@ func (r *Running) newGuard(c *config.Config, u *config.Upstream) (*access.Guard,
 			g.Tenants[name] = struct{}{}
 		}
 	}
-	p := &c.Policy
-	if u.Policy != nil {
-		p = u.Policy
-	}
-	rules, err := newRules(p, u.Name)
+	rules, err := Rules(c, u, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -174,46 +208,6 @@ func (r *Running) newAudit(c *config.Config) (*access.Audit, error) {
 	return a, nil
 }
 
-// newRules compiles the rules that are about a server.
-func newRules(p *config.Policy, server string) (*policy.Rules, error) {
-	var rules []policy.Rule
-	for i := range p.Rules {
-		from := &p.Rules[i]
-		if !about(from.Servers, server) {
-			continue
-		}
-		to := policy.Rule{Name: from.Name, Tenants: from.Tenants, Deny: from.Effect == config.Deny}
-		if to.Name == "" {
-			to.Name = fmt.Sprintf("policy.rules[%d]", i)
-		}
-		var err error
-		if to.Tools, err = policy.Compile(from.Tools); err != nil {
-			return nil, fmt.Errorf("rule %s: %w", to.Name, err)
-		}
-		if len(from.Keys) > 0 {
-			keys, err := policy.Compile(from.Keys)
-			if err != nil {
-				return nil, fmt.Errorf("rule %s: keys: %w", to.Name, err)
-			}
-			to.Keys = &keys
-		}
-		rules = append(rules, to)
-	}
-	return policy.NewRules(p.Default == config.Allow, rules), nil
-}
-
-func about(servers []string, server string) bool {
-	if len(servers) == 0 {
-		return true
-	}
-	for _, s := range servers {
-		if s == server {
-			return true
-		}
-	}
-	return false
-}
-
 // newLimits compiles the limits of a server; the counters are everybody's.
 func (r *Running) newLimits(c *config.Config, u *config.Upstream) (*access.Limits, error) {
 	l := &access.Limits{
@@ -230,6 +224,13 @@ func (r *Running) newLimits(c *config.Config, u *config.Upstream) (*access.Limit
 			}
 			l.PerTool = append(l.PerTool, access.ToolRate{Name: u.Name + " " + t.Tools, Tools: set, Rate: t.Rate})
 		}
+	}
+	for _, t := range c.Limits.ByTenant {
+		set, err := policy.Compile([]string{t.Tools})
+		if err != nil {
+			return nil, fmt.Errorf("limits.by_tenant: %w", err)
+		}
+		l.ByTenant = append(l.ByTenant, access.TenantRate{Tenants: set, Rate: t.Rate})
 	}
 	return l, nil
 }

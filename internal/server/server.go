@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/access"
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
@@ -55,6 +56,8 @@ type Running struct {
 	counters   *access.Counters
 	metrics    *ops.Metrics
 	sessionKey []byte
+	keys       *keySets        // of issuers
+	dpop       *gatehouse.DPoP // of all servers: a proof is good for one of them
 	began      time.Time
 
 	current   atomic.Pointer[current]
@@ -79,7 +82,8 @@ type Running struct {
 type current struct {
 	config *config.Config
 	loaded time.Time
-	served []*served
+	served []*served // in the order of the configuration
+	ways   []*served // them, and those that tenants have of their own
 	front  *gateway.Front
 }
 
@@ -87,7 +91,7 @@ type current struct {
 // refusal that an operator can mend is an *adminapi.Error or config.Mistakes.
 func (s *Server) Start(ctx context.Context) (_ *Running, err error) {
 	s.Config.Complete()
-	if err := s.Config.Check(); err != nil {
+	if err := Check(s.Config); err != nil {
 		return nil, err
 	}
 	seen := look(s.Config.Files()) // what changes while we start is a change too
@@ -119,6 +123,14 @@ func (s *Server) Start(ctx context.Context) (_ *Running, err error) {
 	}
 	if r.sessionKey, err = r.DB.Secret(ctx, "session"); err != nil {
 		return nil, err
+	}
+	nonces, err := r.DB.Secret(ctx, "dpop-nonce")
+	if err != nil {
+		return nil, err
+	}
+	r.keys, r.dpop = &keySets{Log: s.Options.Log}, &gatehouse.DPoP{NonceKey: nonces}
+	if err := r.Rights.Load(ctx); err != nil {
+		return nil, fmt.Errorf("read what tokens are judged by: %w", err)
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	r.stop = stop
@@ -203,6 +215,9 @@ func (r *Running) open(background context.Context) error {
 		}
 	}
 	r.work.Go(func() { r.Verifier.Run(background) })
+	r.work.Go(func() { r.Rights.Run(background) })
+	r.work.Go(func() { r.keys.Run(background) })
+	r.work.Go(func() { r.Revocations.Run(background) })
 	r.work.Go(func() {
 		if err := r.edge.Serve(requests, http.HandlerFunc(r.answer)); err != nil {
 			r.fail(err)
@@ -303,6 +318,16 @@ func (a *served) describe(ctx context.Context) (gateway.Description, error) {
 	return probe(ctx, a.client, a.gateway.Forward)
 }
 
+// underWay counts the exchanges at a server, wherever they are carried.
+func (c *current) underWay(name string) (n int) {
+	for _, v := range c.ways {
+		if v.config.Name == name {
+			n += v.gateway.UnderWay()
+		}
+	}
+	return n
+}
+
 // Status describes this process to commands.
 func (r *Running) Status() adminapi.Status {
 	now := r.current.Load()
@@ -313,7 +338,7 @@ func (r *Running) Status() adminapi.Status {
 	blocking, warnings := r.health()
 	s.Ready, s.Problems = len(blocking) == 0, append(blocking, warnings...)
 	for _, v := range now.served {
-		s.Servers = append(s.Servers, adminapi.ServerStatus{Name: v.config.Name, URL: v.gateway.PublicURL, UnderWay: v.gateway.UnderWay()})
+		s.Servers = append(s.Servers, adminapi.ServerStatus{Name: v.config.Name, URL: v.gateway.PublicURL, UnderWay: now.underWay(v.config.Name)})
 	}
 	return s
 }
