@@ -200,11 +200,11 @@ func TestWelcomeAndRules(t *testing.T) {
 		t.Error("such a tenant was let in")
 	}
 	g.Tenants = nil
-	g.Rules = policy.NewRules(false, nil)
+	g.Rules = built(t, policy.Spec{})
 	if g.Shows(c, mcp.Tool, "x") || g.Check(c, single(mcp.Modern, request("tools/call", "x")), nil) == nil {
 		t.Error("no rules let a call through")
 	}
-	g.Rules = policy.NewRules(true, nil)
+	g.Rules = built(t, policy.Spec{AllowByDefault: true})
 	if !g.Shows(c, mcp.Tool, "x") {
 		t.Error("the default allow denied a call")
 	}
@@ -215,4 +215,13 @@ func TestWelcomeAndRules(t *testing.T) {
 	if _, err := g.Admit(t.Context(), &gatehouse.Credential{}); err == nil {
 		t.Error("a key was accepted where none are")
 	}
+}
+
+func built(t *testing.T, s policy.Spec) *policy.Rules {
+	t.Helper()
+	r, err := policy.Build(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }

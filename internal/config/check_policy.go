@@ -10,16 +10,7 @@ import (
 // nothing else did: what is left out must not mean "everybody", and would
 // otherwise mean "nobody" without a word.
 func (c *checker) checkRights() {
-	if k := c.Auth.APIKeys; k == nil {
-		c.wrongf("auth", `lets nobody in. Say "auth: {api_keys: {}}"`)
-	} else {
-		if k.Pepper != "" {
-			c.wrong("auth.api_keys.pepper", checkLong(k.Pepper.Reveal()))
-		}
-		if k.DefaultTTL < 0 || k.RotationOverlap < 0 || k.MaxPerTenant < 0 {
-			c.wrongf("auth.api_keys", "default_ttl, rotation_overlap and max_per_tenant cannot be negative")
-		}
-	}
+	c.checkAuth()
 	own := 0
 	for i := range c.Servers {
 		if p := c.Servers[i].Policy; p != nil {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/unit"
@@ -22,6 +23,14 @@ func (c *Config) fileDefaults() {
 	}
 	if t := &c.Server.TLS; !said("server.tls.hsts") && (t.On() || t.TerminatedByProxy) {
 		t.HSTS = DefaultHSTS
+	}
+	if len(c.Tenants.Resolve) > 0 && !said("tenants.require") {
+		c.Tenants.Require = true // who asks for tenants does not mean that strangers share one
+	}
+	for i := range c.Auth.Issuers {
+		if !said(fmt.Sprintf("auth.issuers[%d].advertise", i)) {
+			c.Auth.Issuers[i].Advertise = true
+		}
 	}
 	for i := range c.Policy.Rules {
 		allowUnlessSaid(&c.Policy.Rules[i])
@@ -73,6 +82,7 @@ func (c *Config) Complete() {
 		setDefault(&k.DefaultTTL, DefaultKeyTTL)
 		setDefault(&k.RotationOverlap, DefaultOverlap)
 	}
+	c.completeIssuers()
 	setDefault(&c.Audit.MaxSize, AuditMaxSize)
 	setDefault(&c.Audit.Keep, AuditKeep)
 	if len(c.Audit.Include) == 0 {

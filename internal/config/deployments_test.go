@@ -24,16 +24,16 @@ var deployments = []struct {
 	{
 		file: "2-remote-auth0.yaml",
 		refused: []string{
-			"auth.issuers", "policy.rules[0].require", "policy.rules[1].require", "policy.rules[2].require",
+			"policy.rules[0].require", "policy.rules[1].require", "policy.rules[2].require",
 		},
 		edits: [][2]string{
-			{`^  issuers:.*?(^  api_keys)`, "  api_keys"}, {`, *require: \{.*?\}\}$`, "}"},
+			{`, *require: \{.*?\}\}$`, "}"},
 		},
 	},
 	{
 		file: "3-embedded-as-google-github.yaml",
 		refused: []string{
-			"auth.embedded", "scopes", "policy.rules[0].require", "policy.rules[1].require", "admin.sso",
+			"auth.embedded", "policy.rules[0].require", "policy.rules[1].require", "admin.sso",
 		},
 		edits: [][2]string{
 			{`^auth:.*?^policy`, "auth: {}\npolicy"}, {`, *require: \{.*?\}\}$`, "}"}, {`, sso: .*?$`, "}"},
@@ -44,11 +44,11 @@ var deployments = []struct {
 	{
 		file: "4-saas-k8s-postgres-redis.yaml",
 		refused: []string{
-			"tenants", "auth.api_keys.last_used", "auth.issuers", "auth.embedded", "policy.files", "limits.by_plan",
+			"auth.api_keys.last_used", "auth.embedded", "policy.files", "limits.by_plan",
 			"limits.on_store_failure", "store.postgres", "store.migrate", "cache", "audit.sinks", "observability", "admin.public_url", "admin.sso",
 		},
 		edits: [][2]string{
-			{`^tenants:.*?^auth`, "auth"}, {`^    last_used:.*?^policy`, "policy"}, {`^  (files|by_plan|on_store_failure):.*?$`, ""},
+			{`^    last_used:[^\n]*$`, ""}, {`^  embedded:.*?^policy`, "policy"}, {`^  (files|by_plan|on_store_failure):.*?$`, ""},
 			{`^(store|cache|audit|observability):[^\n]*$`, ""}, {`, public_url: https://console.*?$`, "}"},
 		},
 		then:   []string{"policy.default is deny, and no rule allows anything", "admin.listen 0.0.0.0:9090 is beyond this machine"},
@@ -56,8 +56,8 @@ var deployments = []struct {
 	},
 	{
 		file:    "5-authorizer-envoy-nginx.yaml",
-		refused: []string{"mode", "auth.issuers", "policy.rules[0].require"},
-		edits:   [][2]string{{`^mode:.*?^servers`, "servers"}, {`^  issuers:[^\n]*$`, ""}, {`, require: \{roles: \[mcp-user\]\}`, ""}},
+		refused: []string{"mode", "policy.rules[0].require"},
+		edits:   [][2]string{{`^mode:.*?^servers`, "servers"}, {`, require: \{roles: \[mcp-user\]\}`, ""}},
 		then:    []string{"servers[0] needs a url or stdio"},
 		mended:  [][2]string{{`path: /mcp\}`, "path: /mcp, url: 'http://127.0.0.1:3000/mcp'}"}},
 	},

@@ -180,9 +180,10 @@ func Words(line string) ([]string, error) {
 // source is where the settings of a file came from.
 type source struct {
 	file    string
-	at      map[string]place // by path
-	files   []string         // that were read, the configuration first
-	secrets []string         // values that are hidden in whatever is printed
+	at      map[string]place  // by path
+	filled  map[string]string // by path: what filled in what the file does not say, such as "preset auth0"
+	files   []string          // that were read, the configuration first
+	secrets []string          // values that are hidden in whatever is printed
 }
 
 // place is where one setting came from.
@@ -243,4 +244,15 @@ func (s *source) where(path string) place {
 		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
 	}
 	return place{}
+}
+
+// filledBy says what filled in a setting that the file does not say.
+func (s *source) filledBy(path string) string {
+	for path != "" {
+		if by := s.filled[path]; by != "" {
+			return by
+		}
+		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
+	}
+	return "default"
 }

@@ -12,12 +12,14 @@ var root = slices.Concat([]setting{
 	{key: "server", field: "Server", doc: "What listens.", within: serverSettings},
 	{key: "servers", field: "Servers", doc: "The MCP servers to protect.", within: upstreamSettings},
 	{key: "auth", field: "Auth", doc: "Who may call.", within: authSettings},
+	{key: "tenants", field: "Tenants", doc: "Which tenant a caller belongs to. See [isolation](isolation.md).", within: tenantSettings},
+	{key: "scopes", field: "Scopes", named: true, short: "title", keys: []func(string) error{checkScope}, doc: "What callers can ask for, by name, as in `{\"notes:read\": {title: Read your notes, default: true}}`.", within: scopeSettings},
 	{key: "policy", field: "Policy", doc: "Which tools may be called, of every server that has no policy of its own.", within: policySettings},
 	{key: "limits", field: "Limits", doc: "How much callers may use. A rate is written 10/s, 60/min, 1000/h, 5/d or off.", within: limitSettings},
 	{key: "store", field: "Store", doc: "Where the state lies.", within: storeSettings},
 	{key: "audit", field: "Audit", doc: "The trail of who did what.", within: auditSettings},
 	{key: "admin", field: "Admin", doc: "The listener for operators: `/-/live`, `/-/ready` and `/-/metrics`.", within: adminSettings},
-}, later("mode", "tenants", "scopes", "cache", "observability"))
+}, later("mode", "cache", "observability"))
 
 var serverSettings = []setting{
 	{key: "listen", field: "Listen", form: formAddress, def: DefaultListen, doc: "`host:port`, a port alone (on 127.0.0.1), `unix:/path` or `systemd:NAME`. `0.0.0.0` is every address, IPv6 too. Port 0 takes a free one."},
@@ -120,7 +122,7 @@ var auditSettings = slices.Concat([]setting{
 	{key: "stdout", field: "Stdout", def: "false", doc: "The trail is written to standard output instead."},
 	{key: "max_size", field: "MaxSize", def: "100MiB", least: "64KiB", doc: "Size of a file before the next is begun."},
 	{key: "keep", field: "Keep", def: "10", least: "1", doc: "Full files that are kept."},
-	{key: "include", field: "Include", one: AuditKinds(), def: "[auth_failed, admin, denied, tool_call, call, stream]", doc: "Kinds of events. `auth_failed` and `admin` cannot be left out."},
+	{key: "include", field: "Include", one: AuditKinds(), def: "[auth_failed, admin, denied, tool_call, call, stream, tool_changed]", doc: "Kinds of events. `auth_failed` and `admin` cannot be left out."},
 	{key: "arguments", field: "Arguments", doc: "The arguments of tools are written down too.", within: []setting{
 		{key: "tools", field: "Tools", check: CheckPattern, need: true, doc: "Patterns of tools."},
 		{key: "redact", field: "Redact", check: CheckPattern, doc: "Patterns of names of members, at any depth, whose values are hidden. Names that look secret always are."},

@@ -47,15 +47,16 @@ func nodeProvider(t testing.TB, accounts map[string]map[string]any, resources ma
 		"client_id": p.client, "token_endpoint_auth_method": "none", "application_type": "native", "redirect_uris": []string{redirectURI},
 		"grant_types": []string{"authorization_code", "refresh_token"}, "response_types": []string{"code"},
 	}
-	dpop, mtls := maps.Clone(client), maps.Clone(client)
+	dpop, mtls, fleeting := maps.Clone(client), maps.Clone(client), maps.Clone(client)
 	dpop["client_id"], dpop["dpop_bound_access_tokens"] = "dpop", true
 	mtls["client_id"], mtls["tls_client_certificate_bound_access_tokens"] = "mtls", true
+	fleeting["client_id"], fleeting["grant_types"] = "fleeting", []string{"authorization_code"} // it has no refresh tokens
 	gatehouse := map[string]any{"client_id": "gatehouse", "client_secret": notASecret, "redirect_uris": []string{}, "grant_types": []string{}, "response_types": []string{}}
 	configure := func() {
 		_, port, _ := strings.Cut(p.address, ":")
 		write(t, p.file("provider.json"), string(mustMarshal(t, map[string]any{
 			"issuer": p.issuer, "port": port, "cert": p.file("cert.pem"), "key": p.file("key.pem"), "keys": keys,
-			"clients": []any{client, dpop, mtls, gatehouse}, "accounts": accounts, "resources": resources,
+			"clients": []any{client, dpop, mtls, fleeting, gatehouse}, "accounts": accounts, "resources": resources,
 		})))
 	}
 	configure()

@@ -10,7 +10,6 @@ import (
 	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
-	"github.com/gatehouse-mcp/gatehouse/internal/server/wellknown"
 )
 
 // health says why no work should be sent here, and what else is wrong.
@@ -74,9 +73,4 @@ func (r *Running) refusedAtEdge(q *http.Request, id string, from netip.Addr, ref
 	if err := r.Trail.Durable(ctx, e); err != nil {
 		r.server.Options.Log.Error("audit", "error", err.Error())
 	}
-}
-
-// public is what anybody may fetch, by path.
-func (r *Running) public() map[string]http.Handler {
-	return map[string]http.Handler{wellknown.Path: &wellknown.JWKS{Keys: published{r.Installation}, Log: r.server.Options.Log}}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
+	"github.com/gatehouse-mcp/gatehouse/internal/pin"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/admin"
 	"github.com/gatehouse-mcp/gatehouse/internal/store"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
@@ -31,6 +32,7 @@ type Installation struct {
 	Tenants  *tenant.Service
 	Verifier *apikey.Verifier
 	Trail    *Trail
+	Pins     *pin.Book // tools as they were approved; a running server has it loaded
 
 	defaults atomic.Pointer[admin.Defaults] // see SetAPIKeys
 
@@ -75,6 +77,7 @@ func (s State) Open(ctx context.Context, o Options) (*Installation, error) {
 		i.Trail.Stdout = o.Stdout
 	}
 	i.Keys = &apikey.Service{Store: db.Keys(), Pepper: o.Pepper, Changed: i.Verifier.Changed}
+	i.Pins = &pin.Book{Store: db.Tools(), Log: o.Log}
 	i.Tenants = &tenant.Service{Store: db.Tenants(), Changed: i.Verifier.Changed}
 	return i, nil
 }
@@ -92,13 +95,14 @@ func storeError(err error) error {
 // Close ends what runs over the store, and closes it and the trail.
 func (i *Installation) Close() error {
 	i.signing.close()
+	i.Pins.Close()
 	return errors.Join(i.DB.Close(), i.Trail.Close())
 }
 
 // Admin returns the admin door's handler; r is nil when no server runs.
 func (i *Installation) Admin(status func() adminapi.Status, r *Running) http.Handler {
 	a := &admin.Admin{
-		Keys: i.Keys, Judge: i.Verifier, Tenants: i.Tenants, Database: database{i.DB}, Signing: signingDoor{i}, Defaults: i.keyDefaults,
+		Keys: i.Keys, Judge: i.Verifier, Tenants: i.Tenants, Database: database{i.DB}, Signing: signingDoor{i}, Defaults: i.keyDefaults, Tools: i.Pins,
 		Status: status, Audit: i.Trail, By: i.by, Now: time.Now, Log: i.log,
 	}
 	if r != nil {

@@ -33,7 +33,7 @@ func (d tools) Load(ctx context.Context, server string) (int64, []pin.Record, er
 	if server != "" {
 		query, args = query+` WHERE server = $1`, []any{server}
 	}
-	all, err := list(ctx, d.DB, scanTool, query, args...)
+	all, err := list(ctx, d.read, scanTool, query, args...)
 	if err != nil {
 		return 0, nil, fmt.Errorf("read tools: %w", err)
 	}

@@ -23,7 +23,7 @@ function provider(keys) {
     cookies: { keys: ['not-a-secret'] },
     pkce: { required: () => true },
     clientDefaults: { id_token_signed_response_alg: keys[0].alg },
-    scopes: ['openid', 'offline_access'],
+    scopes: ['openid', 'offline_access', ...Object.values(given.resources).flatMap((r) => r.scope.split(' '))],
     ttl: {
       Grant: 3600, IdToken: 600, Interaction: 600, RefreshToken: 3600, Session: 3600,
       AccessToken: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? 600,

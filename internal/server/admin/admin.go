@@ -26,6 +26,7 @@ type Admin struct {
 	Tenants  *tenant.Service
 	Database Database
 	Signing  SigningKeys
+	Tools    Tools
 	Config   Configuration          // nil: no server runs
 	Bans     Bans                   // of the running server; nil: none runs
 	Defaults func() Defaults        // as configured at the moment; nil: nothing is
@@ -72,6 +73,7 @@ func (a *Admin) Handler() http.Handler {
 	s := &signingKeys{a}
 	c := &configuration{a}
 	b := &bans{a}
+	p := &tools{a}
 	mux := http.NewServeMux()
 	for pattern, do := range map[string]endpoint{
 		"GET /v1/status":                    func(*http.Request) (reply, error) { return reply{body: a.Status()}, nil },
@@ -101,6 +103,9 @@ func (a *Admin) Handler() http.Handler {
 		"POST /v1/bans":                     b.add,
 		"POST /v1/bans/lift":                b.lift,
 		"DELETE /v1/signing-keys":           s.abandon,
+		"GET /v1/tools":                     p.list,
+		"GET /v1/tools/diff":                p.diff,
+		"POST /v1/tools/approve":            p.approve,
 	} {
 		mux.Handle(pattern, a.writes(a.recorded(pattern, do)))
 	}

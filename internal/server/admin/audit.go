@@ -51,6 +51,8 @@ func actions() map[string]string {
 		"POST /v1/bans/lift":                "ban.remove",
 		"POST /v1/signing-keys/{id}/retire": "signing_key.retire",
 
+		"POST /v1/tools/approve": "tool.approve",
+
 		"POST /v1/keys/verify":   "", // only asks
 		"POST /v1/config/reload": "", // who reloads writes it down, whoever asked for it
 	}
@@ -177,6 +179,8 @@ func (a *Admin) settle(r *http.Request, intent *audit.Event, out reply, refused 
 	case adminapi.Tenant:
 		e.Tenant, e.TenantID = body.Name, body.ID
 		e.Detail = map[string]string{"state": body.State, "keys": strconv.Itoa(body.Keys)}
+	case []adminapi.Tool:
+		ofTools(&e, body)
 	case adminapi.Imported:
 		err = a.imported(ctx, &e, body)
 	}
