@@ -24,18 +24,18 @@ func definition(raw json.RawMessage) ([]string, error) {
 	var out []string
 	for _, name := range []string{"name", "title", "description", "annotations", "inputSchema", "outputSchema"} { // as people read them
 		if value, ok := members[name]; ok {
-			out = append(out, member(name, value)...)
+			out = append(out, described(name, value)...)
 			delete(members, name)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(members)) { // those that only look like one, such as "Description"
-		out = append(out, member(name, members[name])...)
+		out = append(out, described(name, members[name])...)
 	}
 	return out, nil
 }
 
-// member writes one member of a definition.
-func member(name string, value json.RawMessage) []string {
+// described writes one member of a definition.
+func described(name string, value json.RawMessage) []string {
 	name = visible(name)
 	var text string
 	if json.Unmarshal(value, &text) == nil && name != "name" {

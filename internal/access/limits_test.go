@@ -19,7 +19,7 @@ func perMinute(n int) unit.Rate { return unit.Rate{Count: n, Per: time.Minute} }
 func limited(t *testing.T, l access.Limits) (*access.Guard, *access.Caller, *keys) {
 	t.Helper()
 	g, c, k := admitted(t, "*")
-	c.ID, c.Tenant = "key:a", "t1"
+	c.ID, c.Tenant, c.TenantName = "key:a", "t1", "acme"
 	l.Counters = access.NewCounters()
 	g.Limits = &l
 	return g, c, k
@@ -36,15 +36,19 @@ func passes(g *access.Guard, c *access.Caller, n int, tool string) (passed int) 
 }
 
 func TestA162RatesOfEachKind(t *testing.T) {
-	set, err := policy.Compile([]string{"write_*"})
-	if err != nil {
-		t.Fatal(err)
+	set := func(pattern string) policy.Tools {
+		s, err := policy.Compile([]string{pattern})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
 	}
 	for name, l := range map[string]access.Limits{
 		"of a key":       {PerKey: perMinute(5)},
 		"of a tenant":    {PerTenant: perMinute(5)},
+		"of this tenant": {PerTenant: perMinute(50), ByTenant: []access.TenantRate{{Tenants: set("b*"), Rate: perMinute(1)}, {Tenants: set("ac*"), Rate: perMinute(5)}, {Tenants: set("*"), Rate: perMinute(2)}}},
 		"of a principal": {PerPrincipal: perMinute(5)},
-		"of a tool":      {PerTool: []access.ToolRate{{Name: "write_*", Tools: set, Rate: perMinute(5)}}},
+		"of a tool":      {PerTool: []access.ToolRate{{Name: "write_*", Tools: set("write_*"), Rate: perMinute(5)}}},
 		"the tightest":   {PerKey: perMinute(50), PerTenant: perMinute(5)},
 	} {
 		t.Run(name, func(t *testing.T) {

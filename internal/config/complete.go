@@ -75,6 +75,10 @@ func (c *Config) Complete() {
 		} else {
 			setDefault(&u.Stdio.Isolation, IsolationShared)
 		}
+		if u.Policy != nil {
+			setDefault(&u.Policy.Pinning.OnChange, PinOff)
+			setDefault(&u.Policy.Pinning.OnNew, PinApprove)
+		}
 		setDefault(&u.Forward.Identity, IdentityNone)
 		setDefault(&u.Forward.Header, DefaultIdentity)
 	}
@@ -83,6 +87,8 @@ func (c *Config) Complete() {
 		setDefault(&k.RotationOverlap, DefaultOverlap)
 	}
 	c.completeIssuers()
+	setDefault(&c.Policy.Pinning.OnChange, PinOff)
+	setDefault(&c.Policy.Pinning.OnNew, PinApprove)
 	setDefault(&c.Audit.MaxSize, AuditMaxSize)
 	setDefault(&c.Audit.Keep, AuditKeep)
 	if len(c.Audit.Include) == 0 {

@@ -218,8 +218,8 @@ func (r *reader) list(n ast.Node, path string, s *setting, into reflect.Value) {
 		r.fail(n, path, "is an empty list; leave it out")
 		return
 	}
-	for i, v := range q.Values {
-		r.append(v, fmt.Sprintf("%s[%d]", path, i), s, into)
+	for _, v := range q.Values {
+		r.append(v, fmt.Sprintf("%s[%d]", path, into.Len()), s, into)
 	}
 }
 

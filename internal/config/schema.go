@@ -136,6 +136,8 @@ func scalarSchema(s *setting, t reflect.Type) *jsonschema.Schema {
 		return text("^" + refers + "$")
 	case t == secretType:
 		return reference
+	case s.form == formText:
+		return text("")
 	case s.key == "version":
 		return &jsonschema.Schema{Enum: []any{1, "1"}}
 	case slices.Equal(s.one, []string{"true", "false"}), t.Kind() == reflect.Bool:

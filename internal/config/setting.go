@@ -44,6 +44,7 @@ const (
 	formSecret       // a reference and nothing else
 	formPartial      // text with a reference in it, such as "Bearer ${TOKEN}"
 	formEnv          // a value in the environment of a child
+	formText         // text of several lines, in which nothing is a reference
 )
 
 // later are settings that are only planned.

@@ -237,7 +237,7 @@ func (w *lister) origin(path string) string {
 	if p.line == 0 {
 		return w.source.filledBy(path)
 	}
-	text := fmt.Sprintf("%s:%d", w.source.file, p.line)
+	text := fmt.Sprintf("%s:%d", p.in(w.source), p.line)
 	from := p.from
 	for i := 0; w.source.at[fmt.Sprintf("%s[%d]", path, i)].line > 0; i++ {
 		if f := w.source.at[fmt.Sprintf("%s[%d]", path, i)].from; f != "" {

@@ -99,6 +99,7 @@ var limitSettings = slices.Concat([]setting{
 	{key: "per_principal", field: "PerPrincipal", def: "off", doc: "Calls of one caller."},
 	{key: "per_address", field: "PerAddress", def: "off", doc: "Calls from one address, IPv6 by /64."},
 	{key: "per_tool", field: "PerTool", doc: "Rates by pattern of tool, for one caller: `{\"search_*\": 10/min}`."},
+	{key: "by_tenant", field: "ByTenant", doc: "Rates by pattern of tenant, in place of `per_tenant`: `{\"trial-*\": 60/min}`. Of several patterns that match a tenant the first counts."},
 	{key: "concurrent", field: "Concurrent", doc: "Calls under way at once. 0: no limit.", within: capSettings},
 	{key: "streams", field: "Streams", doc: "Event streams open at once. 0: no limit.", within: capSettings},
 	{key: "failed_auth", field: "FailedAuth", doc: "Addresses from which too many credentials were refused are banned.", within: []setting{

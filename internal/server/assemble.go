@@ -212,6 +212,13 @@ func (r *Running) newLimits(c *config.Config, u *config.Upstream) (*access.Limit
 			l.PerTool = append(l.PerTool, access.ToolRate{Name: u.Name + " " + t.Tools, Tools: set, Rate: t.Rate})
 		}
 	}
+	for _, t := range c.Limits.ByTenant {
+		set, err := policy.Compile([]string{t.Tools})
+		if err != nil {
+			return nil, fmt.Errorf("limits.by_tenant: %w", err)
+		}
+		l.ByTenant = append(l.ByTenant, access.TenantRate{Tenants: set, Rate: t.Rate})
+	}
 	return l, nil
 }
 

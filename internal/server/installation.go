@@ -21,6 +21,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/server/admin"
 	"github.com/gatehouse-mcp/gatehouse/internal/store"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
+	"github.com/gatehouse-mcp/gatehouse/internal/token"
 )
 
 // Installation is an opened state: the store and the nouns over it. A running
@@ -34,7 +35,11 @@ type Installation struct {
 	Trail    *Trail
 	Pins     *pin.Book // tools as they were approved; a running server has it loaded
 
+	Rights      *token.Rights  // what goes on by virtue of access tokens
+	Revocations *token.Service // of access tokens
+
 	defaults atomic.Pointer[admin.Defaults] // see SetAPIKeys
+	issuers  atomic.Pointer[[]admin.Issuer] // see SetIssuers
 
 	log *slog.Logger
 	by  string
@@ -78,7 +83,11 @@ func (s State) Open(ctx context.Context, o Options) (*Installation, error) {
 	}
 	i.Keys = &apikey.Service{Store: db.Keys(), Pepper: o.Pepper, Changed: i.Verifier.Changed}
 	i.Pins = &pin.Book{Store: db.Tools(), Log: o.Log}
-	i.Tenants = &tenant.Service{Store: db.Tenants(), Changed: i.Verifier.Changed}
+	i.Rights = &token.Rights{
+		Revoked: &token.Revocations{Source: db.Revocations(), Log: o.Log}, Tenants: &tenant.Directory{Source: db.Directory(), Log: o.Log},
+	}
+	i.Tenants = &tenant.Service{Store: db.Tenants(), Changed: func() { i.Verifier.Changed(); i.Rights.Changed() }}
+	i.Revocations = &token.Service{Store: db.Revocations(), Changed: i.Rights.Changed, Log: o.Log}
 	return i, nil
 }
 
@@ -102,7 +111,8 @@ func (i *Installation) Close() error {
 // Admin returns the admin door's handler; r is nil when no server runs.
 func (i *Installation) Admin(status func() adminapi.Status, r *Running) http.Handler {
 	a := &admin.Admin{
-		Keys: i.Keys, Judge: i.Verifier, Tenants: i.Tenants, Database: database{i.DB}, Signing: signingDoor{i}, Defaults: i.keyDefaults, Tools: i.Pins,
+		Keys: i.Keys, Judge: i.Verifier, Tenants: i.Tenants, Database: database{i.DB}, Signing: signingDoor{i}, Defaults: i.keyDefaults,
+		Tokens: i.Revocations, Issuers: i.knownIssuers, Tools: i.Pins,
 		Status: status, Audit: i.Trail, By: i.by, Now: time.Now, Log: i.log,
 	}
 	if r != nil {

@@ -85,7 +85,7 @@ func (r *Running) read(ctx context.Context, before *current) (*config.Config, er
 		return nil, unreadable(err)
 	}
 	r.try(append(c.Files(), certificates(&c.Server.TLS)...))
-	if err := errors.Join(c.Check(), fixed(before.config, c)); err != nil {
+	if err := errors.Join(Check(c), fixed(before.config, c)); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -240,6 +240,7 @@ func (r *Running) put(next *current) {
 	before := r.current.Swap(next)
 	r.counters.Bans.Set(next.config.Limits.FailedAuth.PerAddress, next.config.Limits.FailedAuth.Ban)
 	r.SetAPIKeys(next.config.Auth.APIKeys)
+	r.SetIssuers(next.config.Auth.Issuers)
 	r.Trail.Change(next.config.Audit)
 	for _, v := range next.ways {
 		v.gateway.Activate()

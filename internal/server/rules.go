@@ -54,7 +54,7 @@ func RulesSpec(c *config.Config, p *config.Policy, server string) (spec policy.S
 			continue
 		}
 		to := policy.Rule{
-			Name: from.Name, Source: from.Source, Tools: from.Tools, Prompts: from.Prompts, Resources: from.Resources,
+			Name: from.Name, Source: from.Source(), Tools: from.Tools, Prompts: from.Prompts, Resources: from.Resources,
 			Tenants: from.Tenants, Keys: from.Keys, Clients: from.Clients, Issuers: from.Issuers,
 			When: from.When, Deny: from.Effect == config.Deny,
 		}
@@ -67,4 +67,29 @@ func RulesSpec(c *config.Config, p *config.Policy, server string) (spec policy.S
 		spec.Rules, index = append(spec.Rules, to), append(index, i)
 	}
 	return spec, index
+}
+
+// Check returns every reason why a completed configuration cannot be served, as
+// config.Mistakes: what Config.Check finds, or else what is wrong with its rules.
+func Check(c *config.Config) error {
+	if err := c.Check(); err != nil {
+		return err
+	}
+	var found config.Mistakes
+	for i := range c.Servers {
+		_, err := Rules(c, &c.Servers[i], nil)
+		var some config.Mistakes
+		if err != nil && !errors.As(err, &some) {
+			return err
+		}
+		for _, m := range some {
+			if !slices.ContainsFunc(found, func(o config.Mistake) bool { return o.Error() == m.Error() }) { // rules of several servers
+				found = append(found, m)
+			}
+		}
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	return found
 }

@@ -88,7 +88,7 @@ type current struct {
 // refusal that an operator can mend is an *adminapi.Error or config.Mistakes.
 func (s *Server) Start(ctx context.Context) (_ *Running, err error) {
 	s.Config.Complete()
-	if err := s.Config.Check(); err != nil {
+	if err := Check(s.Config); err != nil {
 		return nil, err
 	}
 	seen := look(s.Config.Files()) // what changes while we start is a change too
@@ -120,6 +120,9 @@ func (s *Server) Start(ctx context.Context) (_ *Running, err error) {
 	}
 	if r.sessionKey, err = r.DB.Secret(ctx, "session"); err != nil {
 		return nil, err
+	}
+	if err := r.Rights.Load(ctx); err != nil {
+		return nil, fmt.Errorf("read what tokens are judged by: %w", err)
 	}
 	r.Pins.Told = r.toolChanged
 	if err := r.Pins.Load(ctx); err != nil {
@@ -209,6 +212,8 @@ func (r *Running) open(background context.Context) error {
 	}
 	r.work.Go(func() { r.Verifier.Run(background) })
 	r.work.Go(func() { r.Pins.Run(background) })
+	r.work.Go(func() { r.Rights.Run(background) })
+	r.work.Go(func() { r.Revocations.Run(background) })
 	r.work.Go(func() {
 		if err := r.edge.Serve(requests, http.HandlerFunc(r.answer)); err != nil {
 			r.fail(err)
