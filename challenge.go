@@ -2,6 +2,7 @@ package gatehouse
 
 import (
 	"cmp"
+	"strconv"
 	"strings"
 )
 
@@ -12,6 +13,7 @@ type Challenge struct {
 	Description      string // error_description
 	Scope            string // scope: everything the operation needs
 	ResourceMetadata string // resource_metadata. RFC 9728 §5.1
+	MaxAge           int64  // max_age: seconds since the caller may have signed in at most; 0: any. RFC 9470 §3
 	Algorithms       string // algs: what a proof may be signed with, blanks between. RFC 9449 §7.1
 
 	// Nonce is not part of the header: whoever writes the challenge sends it as
@@ -30,6 +32,7 @@ func (c Challenge) String() string {
 		{"error", c.Error},
 		{"error_description", c.Description},
 		{"scope", c.Scope},
+		{"max_age", number(c.MaxAge)},
 		{"resource_metadata", c.ResourceMetadata},
 		{"algs", c.Algorithms},
 	} {
@@ -46,4 +49,11 @@ func (c Challenge) String() string {
 		sep = ", "
 	}
 	return b.String()
+}
+
+func number(n int64) string {
+	if n <= 0 {
+		return ""
+	}
+	return strconv.FormatInt(n, 10)
 }

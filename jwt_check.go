@@ -7,6 +7,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rsa"
 	"errors"
+	"math"
 	"net/url"
 	"slices"
 	"strings"
@@ -214,7 +215,7 @@ func (r *jwtRules) checkRules(_ context.Context, t *jwtToken) error {
 // What is judged at each request is read once.
 
 func (r *jwtRules) readTime(_ context.Context, t *jwtToken) (err error) {
-	t.times, err = readTimes(t.claims)
+	t.times, err = readTimes(t.claims, math.NaN())
 	return err
 }
 

@@ -89,8 +89,8 @@ func (v *JWTVerifier) compileIssuer(r *jwtRules) error {
 	if v.Keys == nil {
 		return errors.New("Keys is nil: RemoteKeys finds those of an issuer")
 	}
-	if keys, ok := v.Keys.(interface{ check() error }); ok {
-		if err := keys.check(); err != nil {
+	if keys, ok := v.Keys.(interface{ Check() error }); ok {
+		if err := keys.Check(); err != nil {
 			return fmt.Errorf("Keys: %w", err)
 		}
 	}

@@ -15,17 +15,17 @@ type times struct {
 	exp, nbf, iat float64 // exp is there; nbf and iat are NaN if not
 }
 
-// readTimes reads the times of a token. What is no number, or no time, is refused
+// readTimes reads the times of a token. One without exp ends at end; NaN: it is refused. What is no number, or no time, is refused
 // whatever it would mean. RFC 7519 §2, NumericDate
-func readTimes(claims *jws.Object) (times, error) {
-	t := times{nbf: math.NaN(), iat: math.NaN()}
+func readTimes(claims *jws.Object, end float64) (times, error) {
+	t := times{exp: end, nbf: math.NaN(), iat: math.NaN()}
 	for _, m := range [...]struct {
 		name string
 		to   *float64
 	}{{"exp", &t.exp}, {"nbf", &t.nbf}, {"iat", &t.iat}} {
 		v, there := claims.Get(m.name)
 		if !there {
-			if m.name == "exp" {
+			if math.IsNaN(*m.to) && m.name == "exp" {
 				return times{}, refuse("GH-1109", "The token has no end.", `the token has no "exp": it would never expire`)
 			}
 			continue
