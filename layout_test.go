@@ -35,7 +35,8 @@ func floors() []floor {
 	return []floor{
 		{"units", []string{"internal/idp", "internal/keytext", "internal/recent", "internal/unit"}, nil}, // what words are made of
 		{"words", []string{
-			"internal/adminapi", "internal/config", "internal/credential", "internal/discovery", "internal/jwks", "internal/mcp",
+			"internal/adminapi", "internal/config", "internal/credential", "internal/discovery", "internal/jwks", "internal/jws",
+			"internal/mcp",
 			"internal/safehttp", "internal/seal",
 		}, []string{"units"}},
 		{"library", []string{".", "mcpsdk", "tenantfs", "tenantsql"}, []string{"units", "words", "library"}},

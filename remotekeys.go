@@ -98,13 +98,13 @@ func (k *RemoteKeys) Check() error {
 			k.fetch.Client, k.fault = safehttp.Policy{}.Client()
 		}
 		if k.fault == nil {
-			k.fault = k.check()
+			k.fault = k.judge()
 		}
 	})
 	return k.fault
 }
 
-func (k *RemoteKeys) check() error {
+func (k *RemoteKeys) judge() error {
 	switch {
 	case k.Refresh < 0:
 		return errors.New("RemoteKeys.Refresh is negative")

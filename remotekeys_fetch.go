@@ -239,7 +239,7 @@ func (k *RemoteKeys) outage() *Error {
 	}
 	return &Error{
 		Code: "GH-1111", Status: 503,
-		Description: "the keys of the token's issuer cannot be fetched at present; try again later",
+		Description: "The keys of the token's issuer cannot be fetched at present; try again later.",
 		Cause:       fmt.Errorf("%s: %w", story, cause),
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
+	"github.com/gatehouse-mcp/gatehouse/internal/server"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/edge"
 )
 
@@ -72,7 +73,7 @@ func (a *app) validate(ctx context.Context, strict bool) error {
 		return err
 	}
 	if c != nil {
-		if wrong := c.Check(); !errors.As(wrong, &all) {
+		if wrong := server.Check(c); !errors.As(wrong, &all) {
 			all = a.certificates(c)
 		}
 		if out.Warnings = len(c.Warnings()); len(all) == 0 {

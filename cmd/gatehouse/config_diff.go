@@ -9,6 +9,7 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
+	"github.com/gatehouse-mcp/gatehouse/internal/server"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/edge"
 )
 
@@ -165,7 +166,7 @@ func (a *app) rehearseReload() error {
 	a.configFile()
 	c, err := a.load()
 	if err == nil {
-		err = c.Check()
+		err = server.Check(c)
 	}
 	if err == nil {
 		err = edge.CheckFiles(c.Server, a.now())

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
+	"github.com/gatehouse-mcp/gatehouse/internal/server"
 )
 
 // initFlags are what the command line of init says.
@@ -127,7 +128,7 @@ func (a *app) initialize(ctx context.Context, f *initFlags) error {
 	text := w.file()
 	c, err := config.Parse(f.out, []byte(text), a.outside())
 	if err == nil {
-		err = c.Check()
+		err = server.Check(c)
 	}
 	if err != nil {
 		return err

@@ -65,7 +65,7 @@ func (a *app) runServe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.Check(); err != nil {
+	if err := server.Check(c); err != nil {
 		return err
 	}
 	state, err := a.stateDir()

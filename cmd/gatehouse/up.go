@@ -93,7 +93,7 @@ func (a *app) configuration(f *upFlags) (*config.Config, error) {
 		c.Server.ShutdownGrace = upGrace
 	}
 	c.Complete()
-	return c, c.Check()
+	return c, server.Check(c)
 }
 
 // upGrace is what calls get at the end of up: who pressed Ctrl+C waits for it.

@@ -97,9 +97,8 @@ func (g *Guard) decide(c *Caller, who *policy.Asker, m *mcp.Message, about mcp.S
 	if !ok {
 		return policy.Decision{Code: "GH-1202", Reason: "no rule is about things of this kind"}
 	}
-	op := policy.Operation{Kind: kind, Name: about.Name}
-	switch m.Method {
-	case "tools/call", "prompts/get":
+	op := policy.Operation{Kind: kind, Name: about.Name, Method: m.Method}
+	if (m.Method == "tools/call" || m.Method == "prompts/get") && g.Rules.NeedsArgs(who, kind, about.Name) {
 		op.Args = mcp.Arguments(m.Raw)
 	}
 	return g.Rules.Decide(who, &op)
@@ -110,6 +109,15 @@ func (g *Guard) decide(c *Caller, who *policy.Asker, m *mcp.Message, about mcp.S
 // does not exist: neither reaches the server. MCP 2026-07-28 authorization
 func refused(m *mcp.Message, about mcp.Subject, d *policy.Decision) error {
 	why := errors.New(d.Reason)
+	if d.MaxAge > 0 {
+		const text = "This needs a more recent sign-in: sign in again."
+		return &gatehouse.Error{
+			Code: d.Code, Status: http.StatusForbidden, Description: text, Cause: why,
+			Challenge: &gatehouse.Challenge{
+				Error: "insufficient_user_authentication", Description: text, Scope: strings.Join(d.Scopes, " "), MaxAge: d.MaxAge, // RFC 9470 §3
+			},
+		}
+	}
 	if len(d.Scopes) > 0 {
 		const text = "This needs more scopes than the token has."
 		return &gatehouse.Error{

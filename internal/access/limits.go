@@ -21,8 +21,9 @@ type Limits struct {
 
 	PerKey, PerTenant, PerPrincipal, PerAddress unit.Rate
 	PerTool                                     []ToolRate
-	CallsPerKey, CallsPerTenant                 int // calls under way at once; 0: no limit
-	StreamsPerKey, StreamsPerTenant             int // open event streams at once; 0: 1024 and no limit
+	ByTenant                                    []TenantRate // the first that is about a tenant, instead of PerTenant
+	CallsPerKey, CallsPerTenant                 int          // calls under way at once; 0: no limit
+	StreamsPerKey, StreamsPerTenant             int          // open event streams at once; 0: 1024 and no limit
 }
 
 const defaultStreams = 1024 // open at once, of one key
@@ -32,6 +33,22 @@ type ToolRate struct {
 	Name  string // of the bucket: the set's pattern
 	Tools policy.Tools
 	Rate  unit.Rate
+}
+
+// TenantRate bounds how often a tenant of a set may call.
+type TenantRate struct {
+	Tenants policy.Tools // patterns of names
+	Rate    unit.Rate
+}
+
+// tenant is the rate of a tenant.
+func (l *Limits) tenant(name string) unit.Rate {
+	for i := range l.ByTenant {
+		if l.ByTenant[i].Tenants.Allows(name) {
+			return l.ByTenant[i].Rate
+		}
+	}
+	return l.PerTenant
 }
 
 // Counters are what is counted. Every field is required: NewCounters.
@@ -127,7 +144,7 @@ func (l *Limits) calls(c *Caller, call *mcp.Call) error {
 	buckets := append(room[:0],
 		ratelimit.Bucket{Kind: ratelimit.KindKey, Key: c.ID, Rate: own, N: n},
 		ratelimit.Bucket{Kind: ratelimit.KindPrincipal, Key: c.ID, Rate: l.PerPrincipal, N: n},
-		ratelimit.Bucket{Kind: ratelimit.KindTenant, Key: c.Tenant, Rate: l.PerTenant, N: n},
+		ratelimit.Bucket{Kind: ratelimit.KindTenant, Key: c.Tenant, Rate: l.tenant(c.TenantName), N: n},
 	)
 	if call != nil && len(l.PerTool) > 0 {
 		for i := range call.Messages {

@@ -19,7 +19,7 @@ func perMinute(n int) unit.Rate { return unit.Rate{Count: n, Per: time.Minute} }
 func limited(t *testing.T, l access.Limits) (*access.Guard, *access.Caller, *keys) {
 	t.Helper()
 	g, c, k := admitted(t, "*")
-	c.ID, c.Tenant = "key:a", "t1"
+	c.ID, c.Tenant, c.TenantName = "key:a", "t1", "acme"
 	l.Counters = access.NewCounters()
 	g.Limits = &l
 	return g, c, k
@@ -36,15 +36,19 @@ func passes(g *access.Guard, c *access.Caller, n int, tool string) (passed int) 
 }
 
 func TestA162RatesOfEachKind(t *testing.T) {
-	set, err := policy.Compile([]string{"write_*"})
-	if err != nil {
-		t.Fatal(err)
+	set := func(pattern string) policy.Tools {
+		s, err := policy.Compile([]string{pattern})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
 	}
 	for name, l := range map[string]access.Limits{
 		"of a key":       {PerKey: perMinute(5)},
 		"of a tenant":    {PerTenant: perMinute(5)},
+		"of this tenant": {PerTenant: perMinute(50), ByTenant: []access.TenantRate{{Tenants: set("b*"), Rate: perMinute(1)}, {Tenants: set("ac*"), Rate: perMinute(5)}, {Tenants: set("*"), Rate: perMinute(2)}}},
 		"of a principal": {PerPrincipal: perMinute(5)},
-		"of a tool":      {PerTool: []access.ToolRate{{Name: "write_*", Tools: set, Rate: perMinute(5)}}},
+		"of a tool":      {PerTool: []access.ToolRate{{Name: "write_*", Tools: set("write_*"), Rate: perMinute(5)}}},
 		"the tightest":   {PerKey: perMinute(50), PerTenant: perMinute(5)},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -200,11 +204,11 @@ func TestWelcomeAndRules(t *testing.T) {
 		t.Error("such a tenant was let in")
 	}
 	g.Tenants = nil
-	g.Rules = policy.NewRules(false, nil)
+	g.Rules = built(t, policy.Spec{})
 	if g.Shows(c, mcp.Tool, "x") || g.Check(c, single(mcp.Modern, request("tools/call", "x")), nil) == nil {
 		t.Error("no rules let a call through")
 	}
-	g.Rules = policy.NewRules(true, nil)
+	g.Rules = built(t, policy.Spec{AllowByDefault: true})
 	if !g.Shows(c, mcp.Tool, "x") {
 		t.Error("the default allow denied a call")
 	}
@@ -215,4 +219,13 @@ func TestWelcomeAndRules(t *testing.T) {
 	if _, err := g.Admit(t.Context(), &gatehouse.Credential{}); err == nil {
 		t.Error("a key was accepted where none are")
 	}
+}
+
+func built(t *testing.T, s policy.Spec) *policy.Rules {
+	t.Helper()
+	r, err := policy.Build(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }

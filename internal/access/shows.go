@@ -1,6 +1,8 @@
 package access
 
 import (
+	"strings"
+
 	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
 	"github.com/gatehouse-mcp/gatehouse/internal/policy"
 )
@@ -8,9 +10,9 @@ import (
 // Shows says whether a caller is shown something that the server offers: some
 // call of it may be allowed, whatever its arguments.
 //
-// Of a template nobody can list what it stands for. It is shown if its text, with
-// its variables as they are written, would be shown as a resource: "file:///pub/{name}"
-// is under "file:///pub/*", and "file:///{dir}/{name}" is not.
+// Of a template nobody can list what it stands for. It is shown if a resource may
+// be that begins as the template does: "file:///pub/{name}" and "file:///{dir}/{name}"
+// to those who may read "file:///pub/*", "file:///etc/{name}" not.
 func (g *Guard) Shows(c *Caller, kind mcp.Primitive, name string) bool {
 	if kind == mcp.Tool && !c.Tools.Allows(name) {
 		return false
@@ -20,6 +22,10 @@ func (g *Guard) Shows(c *Caller, kind mcp.Primitive, name string) bool {
 	}
 	of, ok := policyKind(kind)
 	who := g.asker(c)
+	if kind == mcp.Template {
+		prefix, _, _ := strings.Cut(name, "{")
+		return g.Rules.ListsUnder(&who, of, prefix)
+	}
 	return ok && g.Rules.Lists(&who, of, name)
 }
 

@@ -4,17 +4,16 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/policy"
+	"github.com/gatehouse-mcp/gatehouse/internal/right"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 )
 
-// entry is a key in memory. What Verify reads of it never changes; what Watch
-// needs to change is under mu.
+// entry is a key in memory. What Verify reads of it never changes.
 type entry struct {
 	id      cacheKey
 	record  *Record  // nil: no key has the id
@@ -24,16 +23,14 @@ type entry struct {
 	epoch  atomic.Uint64 // the entry is true to every change up to this one
 	minute atomic.Int64  // of the last use noted, since 1970
 
-	mu     sync.Mutex
-	latest *Record          // record, or a later one with the same rights
-	first  *watch           // of the list of those who watch
-	listed bool             // in the verifier's registry
-	dead   *gatehouse.Error // why the right ended; nil: it has not
+	latest atomic.Pointer[Record] // record, or a later one with the same rights
+	right  right.Right            // what is watched
 }
 
 // newEntry makes the entry of a record that was read during an epoch.
 func newEntry(id cacheKey, r *Record, epoch uint64) (*entry, error) {
-	e := &entry{id: id, record: r, latest: r}
+	e := &entry{id: id, record: r}
+	e.latest.Store(r)
 	e.epoch.Store(epoch)
 	if r == nil {
 		return e, nil

@@ -1,4 +1,4 @@
 package apikey
 
 // KeptForTest returns how many keys, and ids of none, are in memory.
-func (v *Verifier) KeptForTest() (known, unknown int) { return v.known.len(), v.unknown.len() }
+func (v *Verifier) KeptForTest() (known, unknown int) { return v.known.Len(), v.unknown.Len() }

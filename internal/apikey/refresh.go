@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse"
+	"github.com/gatehouse-mcp/gatehouse/internal/fresh"
 )
 
 // Changed makes every change that was reported as done take effect here. When
@@ -16,101 +16,49 @@ import (
 // [Verifier.Watch] gave out for one has ended.
 func (v *Verifier) Changed() {
 	v.now()
-	v.refreshing.Lock()
-	defer v.refreshing.Unlock()
-	if err := v.poll(context.Background()); err != nil {
+	_ = v.copy.Update(context.Background(), func(err error) { // it has logged it
 		// Something changed and nobody can say what. So nothing that is in
 		// memory holds, and everybody has to be looked up anew.
 		v.epoch.Add(1)
-		v.forget(func(*entry) bool { return true })
-		for _, e := range v.watched.list() {
+		v.forget(func(cacheKey, *entry) bool { return true })
+		for _, e := range v.watched.All() {
 			v.end(e, away(err))
 		}
-	}
+	})
 }
 
 // Run keeps v fresh, ends what expires, and writes down uses, until ctx ends.
 // It returns when the last uses are written.
 func (v *Verifier) Run(ctx context.Context) {
 	v.now()
-	v.running.Store(true)
-	defer v.running.Store(false)
 	var wg sync.WaitGroup
-	wg.Go(func() {
-		every(ctx, pollEvery, func() {
-			v.refreshing.Lock()
-			defer v.refreshing.Unlock()
-			_ = v.poll(ctx) // it has logged it; time decides what follows
-		})
-	})
-	wg.Go(func() { every(ctx, pollEvery/2, v.sweep) })
-	wg.Go(func() { every(ctx, 10*time.Second, func() { v.Flush(ctx) }) })
+	wg.Go(func() { v.copy.Run(ctx) })
+	wg.Go(func() { fresh.Every(ctx, fresh.PollEvery/2, v.sweep) })
+	wg.Go(func() { fresh.Every(ctx, 10*time.Second, func() { v.Flush(ctx) }) })
 	wg.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 	defer cancel()
 	v.Flush(last)
 }
 
-// every calls fn at once and then in intervals until ctx ends.
-func every(ctx context.Context, interval time.Duration, fn func()) {
-	t := time.NewTicker(interval)
-	defer t.Stop()
-	for ctx.Err() == nil {
-		fn()
-		select {
-		case <-ctx.Done():
-		case <-t.C:
-		}
-	}
-}
-
-// ready returns an error when what is in memory is too old to judge by. When
-// nobody else keeps it fresh it does so itself.
+// ready returns an error when what is in memory is too old to judge by.
 func (v *Verifier) ready(ctx context.Context, now time.Time) error {
 	if v.invalid != nil {
 		return fmt.Errorf("verify keys: %w", v.invalid)
 	}
-	fresh := v.fresh.Load()
-	if fresh != nil && (now.Sub(*fresh) < pollEvery || v.running.Load() && now.Sub(*fresh) <= maxStale) {
-		return nil
-	}
-	if fresh == nil || !v.running.Load() {
-		v.refreshing.Lock()
-		if v.fresh.Load() == fresh { // else somebody did it while we waited
-			_ = v.poll(ctx) // it has logged it; stale judges
-		}
-		v.refreshing.Unlock()
-	}
-	if err := v.stale(now); err != nil {
-		return err
-	}
-	return nil
+	return v.copy.Ready(ctx, now)
 }
 
-// poll asks for changes and applies them. It is called with refreshing locked.
-func (v *Verifier) poll(ctx context.Context) error {
-	// Whoever asks may leave: what was begun for everybody is carried through.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 4*pollEvery)
-	defer cancel()
-	asked := v.now()
-	c, err := v.Source.Changes(ctx, v.revision)
+// ask asks for changes and applies them.
+func (v *Verifier) ask(ctx context.Context, since int64) (revision int64, err error) {
+	c, err := v.Source.Changes(ctx, since)
 	if err != nil {
-		if !v.silent {
-			v.silent = true
-			v.log().Error("the key store does not answer", "error", err, "accepting_until", asked.Add(maxStale))
-		}
-		return fmt.Errorf("ask for changes: %w", err)
+		return 0, err
 	}
-	if v.silent {
-		v.silent = false
-		v.log().Info("the key store answers again")
-	}
-	if c.All || c.Revision != v.revision {
+	if c.All || c.Revision != since {
 		v.apply(ctx, c)
 	}
-	v.revision = c.Revision
-	v.fresh.Store(&asked)
-	return nil
+	return c.Revision, nil
 }
 
 // apply makes changes take effect. The order matters: the epoch moves, so that
@@ -121,10 +69,10 @@ func (v *Verifier) apply(ctx context.Context, c *Changes) {
 	for _, id := range c.Keys {
 		k := keyOf(id)
 		changed[k] = true
-		v.known.remove(k)
-		v.unknown.remove(k)
+		v.known.Remove(k)
+		v.unknown.Remove(k)
 	}
-	touched := func(e *entry) bool {
+	touched := func(_ cacheKey, e *entry) bool {
 		if c.All || changed[e.id] || e.record == nil {
 			return c.All || changed[e.id]
 		}
@@ -134,17 +82,17 @@ func (v *Verifier) apply(ctx context.Context, c *Changes) {
 	if c.All || len(c.Tenants) > 0 {
 		v.forget(touched)
 	}
-	for _, e := range v.watched.list() {
-		if touched(e) {
+	for _, e := range v.watched.All() {
+		if touched(e.id, e) {
 			v.rejudge(ctx, e, c, epoch)
 		}
 	}
 }
 
 // forget drops entries from memory.
-func (v *Verifier) forget(gone func(*entry) bool) {
-	v.known.removeIf(gone)
-	v.unknown.removeIf(gone)
+func (v *Verifier) forget(gone func(cacheKey, *entry) bool) {
+	v.known.RemoveIf(gone)
+	v.unknown.RemoveIf(gone)
 }
 
 // rejudge ends a watched entry unless it gives the same right after the changes.
@@ -172,11 +120,4 @@ func lost(id string, err error) *gatehouse.Error {
 		return notAccepted("no key has the id %s any more", id)
 	}
 	return away(err)
-}
-
-func (v *Verifier) log() *slog.Logger {
-	if v.Log == nil {
-		return slog.Default()
-	}
-	return v.Log
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"log/slog"
 	"maps"
 	"net/netip"
 	"slices"
@@ -104,4 +105,11 @@ func clean(s string) string {
 		s = strings.ToValidUTF8(s[:maxSeen], "")
 	}
 	return s
+}
+
+func (v *Verifier) log() *slog.Logger {
+	if v.Log == nil {
+		return slog.Default()
+	}
+	return v.Log
 }

@@ -12,15 +12,12 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/credential"
+	"github.com/gatehouse-mcp/gatehouse/internal/fresh"
 	"github.com/gatehouse-mcp/gatehouse/internal/keytext"
 	"github.com/gatehouse-mcp/gatehouse/internal/policy"
+	"github.com/gatehouse-mcp/gatehouse/internal/recent"
+	"github.com/gatehouse-mcp/gatehouse/internal/right"
 	"github.com/gatehouse-mcp/gatehouse/internal/unit"
-)
-
-// How old a Verifier's knowledge may be.
-const (
-	pollEvery = 500 * time.Millisecond // how often it asks for changes
-	maxStale  = 10 * time.Second       // without an answer for so long it accepts nothing
 )
 
 // unknowns is how many ids of no key are remembered. They have a place of their
@@ -42,19 +39,26 @@ type Verifier struct {
 	hash    *hasher
 	invalid error // of Pepper
 
-	known, unknown cache
-	watched        registry
+	copy           fresh.Copy // of what the source says
+	known, unknown recent.Memory[cacheKey, *entry]
+	watched        right.Registry[*entry]
 	uses           uses
 	flushing       sync.Mutex // held while uses are written down
 
-	epoch   atomic.Uint64             // counts applied changes; see apply
-	fresh   atomic.Pointer[time.Time] // when the last answered question for changes was asked
-	running atomic.Bool
-
-	refreshing sync.Mutex // held while asking for changes and applying them; guards:
-	revision   int64
-	silent     bool // the last question was not answered
+	epoch atomic.Uint64 // counts applied changes; see apply
 }
+
+// cacheKey is a key's id without a pointer.
+type cacheKey [keytext.IDLen]byte
+
+// keyOf returns the cache's key of a valid id.
+func keyOf(id string) (k cacheKey) {
+	copy(k[:], id)
+	return k
+}
+
+// Spread spreads ids by two of their random characters.
+func (k cacheKey) Spread() uint { return uint(k[0])*61 + uint(k[1]) }
 
 // Active is a key that was accepted, and what it may do. It is shared by every
 // request of the key: nobody may change it.
@@ -149,10 +153,10 @@ func (v *Verifier) find(ctx context.Context, text string, now time.Time) (*entry
 // record is nil when there is no such key.
 func (v *Verifier) lookup(ctx context.Context, id string) (*entry, error) {
 	key := keyOf(id)
-	if e := v.known.get(key); e != nil {
+	if e, ok := v.known.Get(key); ok {
 		return e, nil
 	}
-	if e := v.unknown.get(key); e != nil {
+	if e, ok := v.unknown.Get(key); ok {
 		return e, nil
 	}
 	// What is read now may be changed before it is kept. The epoch tells: it
@@ -175,13 +179,16 @@ func (v *Verifier) lookup(ctx context.Context, id string) (*entry, error) {
 	if e.record == nil {
 		where, limit = &v.unknown, unknowns
 	}
-	where.put(e, limit, func() bool { return v.epoch.Load() == epoch })
+	where.Put(key, e, limit, func() bool { return v.epoch.Load() == epoch })
 	return e, nil
 }
 
 // now also makes what the zero value leaves out.
 func (v *Verifier) now() time.Time {
-	v.once.Do(func() { v.hash, v.invalid = newHasher(v.Pepper) })
+	v.once.Do(func() {
+		v.hash, v.invalid = newHasher(v.Pepper)
+		v.copy.Store, v.copy.Ask, v.copy.Now, v.copy.Log = "key", v.ask, v.Now, v.Log
+	})
 	if v.Now == nil {
 		return time.Now()
 	}

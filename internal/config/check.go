@@ -33,7 +33,7 @@ func (c *checker) wrongf(path, format string, args ...any) {
 func (c *checker) add(path string, m Mistake) {
 	if c.source != nil {
 		p := c.source.where(path)
-		m.File, m.Line, m.Col = c.source.file, p.line, p.col
+		m.File, m.Line, m.Col = p.in(c.source), p.line, p.col
 		m.Text = c.source.mask(m.Text)
 	}
 	c.found = append(c.found, m)
@@ -197,6 +197,7 @@ func (c *checker) checkLimits() {
 		c.wrongf("limits.failed_auth.ban", "is missing: how long is nothing heard from the address?")
 	}
 	c.checkRates("limits.per_tool", l.PerTool)
+	c.checkRates("limits.by_tenant", l.ByTenant)
 }
 
 func (c *checker) checkRates(path string, rates []ToolRate) {

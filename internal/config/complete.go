@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/unit"
@@ -22,6 +23,14 @@ func (c *Config) fileDefaults() {
 	}
 	if t := &c.Server.TLS; !said("server.tls.hsts") && (t.On() || t.TerminatedByProxy) {
 		t.HSTS = DefaultHSTS
+	}
+	if len(c.Tenants.Resolve) > 0 && !said("tenants.require") {
+		c.Tenants.Require = true // who asks for tenants does not mean that strangers share one
+	}
+	for i := range c.Auth.Issuers {
+		if !said(fmt.Sprintf("auth.issuers[%d].advertise", i)) {
+			c.Auth.Issuers[i].Advertise = true
+		}
 	}
 	for i := range c.Policy.Rules {
 		allowUnlessSaid(&c.Policy.Rules[i])
@@ -66,6 +75,9 @@ func (c *Config) Complete() {
 		} else {
 			setDefault(&u.Stdio.Isolation, IsolationShared)
 		}
+		if u.Policy != nil {
+			setDefault(&u.Policy.Pinning.OnChange, PinOff)
+		}
 		setDefault(&u.Forward.Identity, IdentityNone)
 		setDefault(&u.Forward.Header, DefaultIdentity)
 	}
@@ -73,6 +85,8 @@ func (c *Config) Complete() {
 		setDefault(&k.DefaultTTL, DefaultKeyTTL)
 		setDefault(&k.RotationOverlap, DefaultOverlap)
 	}
+	c.completeIssuers()
+	setDefault(&c.Policy.Pinning.OnChange, PinOff)
 	setDefault(&c.Audit.MaxSize, AuditMaxSize)
 	setDefault(&c.Audit.Keep, AuditKeep)
 	if len(c.Audit.Include) == 0 {

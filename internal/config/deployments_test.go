@@ -23,20 +23,14 @@ var deployments = []struct {
 	{file: "1-dev-stdio-keys.yaml"},
 	{
 		file: "2-remote-auth0.yaml",
-		refused: []string{
-			"auth.issuers", "policy.rules[0].require", "policy.rules[1].require", "policy.rules[2].require",
-		},
-		edits: [][2]string{
-			{`^  issuers:.*?(^  api_keys)`, "  api_keys"}, {`, *require: \{.*?\}\}$`, "}"},
-		},
 	},
 	{
 		file: "3-embedded-as-google-github.yaml",
 		refused: []string{
-			"auth.embedded", "scopes", "policy.rules[0].require", "policy.rules[1].require", "admin.sso",
+			"auth.embedded", "admin.sso",
 		},
 		edits: [][2]string{
-			{`^auth:.*?^policy`, "auth: {}\npolicy"}, {`, *require: \{.*?\}\}$`, "}"}, {`, sso: .*?$`, "}"},
+			{`^auth:.*?^policy`, "auth: {}\npolicy"}, {`, sso: .*?$`, "}"},
 		},
 		then:   []string{"auth lets nobody in", "admin.listen 0.0.0.0:9090 is beyond this machine"},
 		mended: [][2]string{{`auth: \{\}`, "auth: {api_keys: {}}"}, {`listen: 0.0.0.0:9090`, "listen: 9090"}},
@@ -44,29 +38,29 @@ var deployments = []struct {
 	{
 		file: "4-saas-k8s-postgres-redis.yaml",
 		refused: []string{
-			"tenants", "auth.api_keys.last_used", "auth.issuers", "auth.embedded", "policy.files", "limits.by_plan",
+			"auth.api_keys.last_used", "auth.embedded", "limits.by_plan",
 			"limits.on_store_failure", "store.postgres", "store.migrate", "cache", "audit.sinks", "observability", "admin.public_url", "admin.sso",
 		},
 		edits: [][2]string{
-			{`^tenants:.*?^auth`, "auth"}, {`^    last_used:.*?^policy`, "policy"}, {`^  (files|by_plan|on_store_failure):.*?$`, ""},
+			{`^    last_used:[^\n]*$`, ""}, {`^  embedded:.*?^policy`, "policy"}, {`^  (by_plan|on_store_failure):.*?$`, ""},
 			{`^(store|cache|audit|observability):[^\n]*$`, ""}, {`, public_url: https://console.*?$`, "}"},
 		},
-		then:   []string{"policy.default is deny, and no rule allows anything", "admin.listen 0.0.0.0:9090 is beyond this machine"},
-		mended: [][2]string{{`default: deny`, "default: allow"}, {`listen: 0.0.0.0:9090`, "insecure_external: true, listen: 0.0.0.0:9090"}},
+		then:   []string{"admin.listen 0.0.0.0:9090 is beyond this machine"},
+		mended: [][2]string{{`listen: 0.0.0.0:9090`, "insecure_external: true, listen: 0.0.0.0:9090"}},
 	},
 	{
 		file:    "5-authorizer-envoy-nginx.yaml",
-		refused: []string{"mode", "auth.issuers", "policy.rules[0].require"},
-		edits:   [][2]string{{`^mode:.*?^servers`, "servers"}, {`^  issuers:[^\n]*$`, ""}, {`, require: \{roles: \[mcp-user\]\}`, ""}},
+		refused: []string{"mode"},
+		edits:   [][2]string{{`^mode:.*?^servers`, "servers"}},
 		then:    []string{"servers[0] needs a url or stdio"},
 		mended:  [][2]string{{`path: /mcp\}`, "path: /mcp, url: 'http://127.0.0.1:3000/mcp'}"}},
 	},
 	{
 		file:    "6-local-stdio-sandboxed.yaml",
-		refused: []string{"servers[0].stdio.secrets.GITHUB_TOKEN", "servers[0].stdio.sandbox", "servers[0].stdio.pin", "auth.local", "policy.rules[1].effect", "policy.tool_pinning"},
+		refused: []string{"servers[0].stdio.secrets.GITHUB_TOKEN", "servers[0].stdio.sandbox", "servers[0].stdio.pin", "auth.local", "policy.rules[1].effect"},
 		edits: [][2]string{
 			{`"keychain:github-mcp"`, `"${GITHUB_TOKEN}"`}, {`^      sandbox:.*?^auth`, "auth"}, {`local: \{peer: same_user\}`, ""},
-			{`effect: ask`, "effect: deny"}, {`^  tool_pinning:.*?$`, ""},
+			{`effect: ask`, "effect: deny"},
 		},
 		then:   []string{"auth lets nobody in"},
 		mended: [][2]string{{`auth: \{\}`, "auth: {api_keys: {}}"}},

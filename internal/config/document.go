@@ -21,7 +21,10 @@ func Reference() string {
 		}
 		_, _ = fmt.Fprintf(&b, "\n## %s\n\n%s\n\n| setting | written as | default | meaning |\n|---|---|---|---|\n", s.key, s.doc)
 		path, within := s.key, fieldType(s, reflect.TypeFor[Config]())
-		if within.Kind() == reflect.Slice {
+		switch {
+		case s.named:
+			path, within = path+".NAME", within.Elem()
+		case within.Kind() == reflect.Slice:
 			path, within = path+"[]", within.Elem()
 		}
 		referenceRows(&b, s.within, within, path)
@@ -84,19 +87,24 @@ func (s *setting) written(t reflect.Type) string {
 	switch {
 	case t == ratesType:
 		return "rates by pattern"
+	case s.entry:
+		t = t.Elem()
 	case t.Kind() == reflect.Slice && s.within != nil:
-		if s.single {
-			return "section, or list of them"
-		}
-		return "list of sections"
+		return s.orOne("section", "list of sections", "list of them")
 	case t.Kind() == reflect.Slice:
-		return "list of " + s.written(t.Elem())
+		one := s.written(t.Elem())
+		return s.orOne(one, "list of "+one, "list of it")
 	case t.Kind() == reflect.Map && s.within != nil:
 		return "sections by name"
 	case t.Kind() == reflect.Map:
 		return s.written(t.Elem()) + " by name"
+	case s.within != nil && s.short != "":
+		inner := find(s.within, s.short)
+		return "section, or " + inner.written(fieldType(inner, t))
 	case s.within != nil:
 		return "section"
+	}
+	switch {
 	case s.form == formSecret:
 		return "reference"
 	case s.form == formPartial:
@@ -123,6 +131,14 @@ func (s *setting) written(t reflect.Type) string {
 		return "network"
 	}
 	return "text"
+}
+
+// orOne says of a list whether it may also be one element.
+func (s *setting) orOne(one, list, short string) string {
+	if s.single {
+		return one + ", or " + short
+	}
+	return list
 }
 
 const referenceHead = `# The configuration file

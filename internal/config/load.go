@@ -79,6 +79,7 @@ func parse(name, dir string, data []byte, o Outside) (*Config, error) {
 	}
 	c := &Config{source: r.source}
 	r.object(body, "", root, reflect.ValueOf(c).Elem())
+	r.policies(c)
 	c.fileDefaults()
 	c.Complete()
 	if len(r.mistakes) == 0 {
@@ -119,7 +120,7 @@ func (m Mistakes) sort() {
 		if (a.Line == 0) != (b.Line == 0) {
 			return cmp.Compare(b.Line, a.Line)
 		}
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
 	})
 }
 

@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -138,6 +139,8 @@ func (r *reader) setting(n ast.Node, path string, s *setting, owner reflect.Valu
 	switch {
 	case s.field == "" && s.within != nil: // keys that are grouped in the file only
 		r.object(n, path, s.within, owner)
+	case s.entry:
+		r.entry(n, path, s, owner.FieldByName(s.field))
 	case s.field == "":
 		var text string
 		before := len(r.mistakes)
@@ -148,6 +151,16 @@ func (r *reader) setting(n ast.Node, path string, s *setting, owner reflect.Valu
 	default:
 		r.value(n, path, s, owner.FieldByName(s.field))
 	}
+}
+
+// entry reads one text of a table.
+func (r *reader) entry(n ast.Node, path string, s *setting, table reflect.Value) {
+	text := reflect.New(table.Type().Elem()).Elem()
+	r.scalar(n, path, s, text)
+	if table.IsNil() {
+		table.Set(reflect.MakeMap(table.Type()))
+	}
+	table.SetMapIndex(reflect.ValueOf(s.key), text)
 }
 
 // value reads what the type of a field asks for.
@@ -161,18 +174,33 @@ func (r *reader) value(n ast.Node, path string, s *setting, into reflect.Value) 
 		}
 	case t == ratesType:
 		r.rates(n, path, s, into)
-	case t.Kind() == reflect.Slice && s.single && isMap(n):
+	case s.named:
+		r.named(n, path, s, into)
+	case t.Kind() == reflect.Slice && s.single && !isList(n):
 		r.append(n, path, s, into)
 	case t.Kind() == reflect.Slice:
 		r.list(n, path, s, into)
 	case t.Kind() == reflect.Map:
-		r.table(n, path, s, into)
+		r.table(n, path, s, s.keys, into)
 	case t.Kind() == reflect.Struct && s.within != nil:
-		r.object(n, path, s.within, into)
+		r.section(n, path, s, into)
 	default:
 		r.scalar(n, path, s, into)
 	}
 }
+
+// section reads a mapping, or what stands for one: the value of its shortest form.
+func (r *reader) section(n ast.Node, path string, s *setting, into reflect.Value) {
+	if s.short == "" || isMap(n) || n == nil || n.Type() == ast.NullType {
+		r.object(n, path, s.within, into)
+		return
+	}
+	inner := find(s.within, s.short)
+	r.source.note(joined(path, s.short), n)
+	r.value(n, joined(path, s.short), inner, into.FieldByName(inner.field))
+}
+
+func isList(n ast.Node) bool { return n != nil && n.Type() == ast.SequenceType }
 
 func isMap(n ast.Node) bool {
 	return n != nil && (n.Type() == ast.MappingType || n.Type() == ast.MappingValueType)
@@ -190,8 +218,8 @@ func (r *reader) list(n ast.Node, path string, s *setting, into reflect.Value) {
 		r.fail(n, path, "is an empty list; leave it out")
 		return
 	}
-	for i, v := range q.Values {
-		r.append(v, fmt.Sprintf("%s[%d]", path, i), s, into)
+	for _, v := range q.Values {
+		r.append(v, fmt.Sprintf("%s[%d]", path, into.Len()), s, into)
 	}
 }
 
@@ -202,35 +230,60 @@ func (r *reader) append(n ast.Node, path string, s *setting, into reflect.Value)
 	}
 	element := reflect.New(into.Type().Elem()).Elem()
 	if element.Kind() == reflect.Struct && s.within != nil {
-		r.object(n, path, s.within, element)
+		r.section(n, path, s, element)
 	} else {
 		r.scalar(n, path, s, element)
 	}
 	into.Set(reflect.Append(into, element))
 }
 
-// table reads a mapping whose keys are names that people choose.
-func (r *reader) table(n ast.Node, path string, s *setting, into reflect.Value) {
-	into.Set(reflect.MakeMap(into.Type()))
+// named reads a list that is written by the names of its elements.
+func (r *reader) named(n ast.Node, path string, s *setting, into reflect.Value) {
 	r.each(n, path, func(key string, k, n ast.Node, path string) {
-		switch {
-		case s.within != nil:
-			if err := checkTenant(key); err != nil {
-				r.fail(k, path, "%v", err)
-			}
-		case !variableName.MatchString(key):
-			r.fail(k, path, "is not the name of a variable")
+		if err := s.keys[0](key); err != nil {
+			r.fail(k, path, "%v", err)
 		}
 		element := reflect.New(into.Type().Elem()).Elem()
-		if s.within != nil {
+		element.FieldByName("Name").SetString(key)
+		r.section(n, path, s, element)
+		into.Set(reflect.Append(into, element))
+	})
+}
+
+// table reads a mapping whose keys are names that people choose; judges are
+// those of the names, level by level.
+func (r *reader) table(n ast.Node, path string, s *setting, judges []func(string) error, into reflect.Value) {
+	into.Set(reflect.MakeMap(into.Type()))
+	r.each(n, path, func(key string, k, n ast.Node, path string) {
+		if err := s.judgeName(judges, key); err != nil {
+			r.fail(k, path, "%v", err)
+		}
+		element := reflect.New(into.Type().Elem()).Elem()
+		switch {
+		case s.within != nil:
 			r.object(n, path, s.within, element)
-		} else {
+		case element.Kind() == reflect.Map:
+			r.table(n, path, s, judges[1:], element)
+		default:
 			one := *s
 			one.key = key // what an entry is called tells whether it is secret
 			r.scalar(n, path, &one, element)
 		}
 		into.SetMapIndex(reflect.ValueOf(key), element)
 	})
+}
+
+// judgeName says why a name cannot stand in a table.
+func (s *setting) judgeName(judges []func(string) error, key string) error {
+	switch {
+	case len(judges) > 0:
+		return judges[0](key)
+	case s.within != nil:
+		return checkTenant(key)
+	case !variableName.MatchString(key):
+		return errors.New("is not the name of a variable")
+	}
+	return nil
 }
 
 // rates reads patterns of tools and the rate of each.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -179,24 +180,31 @@ func Words(line string) ([]string, error) {
 
 // source is where the settings of a file came from.
 type source struct {
-	file    string
-	at      map[string]place // by path
-	files   []string         // that were read, the configuration first
-	secrets []string         // values that are hidden in whatever is printed
+	reading  string // the file that is being read; empty: the configuration itself
+	followed bool   // files of rules were read
+	file     string
+	at       map[string]place  // by path
+	filled   map[string]string // by path: what filled in what the file does not say, such as "preset auth0"
+	files    []string          // that were read, the configuration first
+	secrets  []string          // values that are hidden in whatever is printed
 }
 
 // place is where one setting came from.
 type place struct {
+	file      string // empty: the configuration itself
 	line, col int
 	from      string // what was referred to; empty: the file says it itself
 	hidden    bool   // its value is shown to nobody
 	asked     bool   // it has a value of its own
 }
 
+// in is the file of a place.
+func (p place) in(s *source) string { return cmp.Or(p.file, s.file) }
+
 // note remembers where a key or an element stands.
 func (s *source) note(path string, n ast.Node) {
 	line, col := position(n)
-	s.at[path] = place{line: line, col: col}
+	s.at[path] = place{file: s.reading, line: line, col: col}
 }
 
 // found remembers what a value was made of.
@@ -204,7 +212,7 @@ func (s *source) found(path string, n ast.Node, f found, set *setting) {
 	line, col := position(n)
 	inChild := set.form == formEnv || set.key == "command"
 	hidden := f.secret || set.form == formSecret || set.form == formPartial || inChild && len(f.from) > 0
-	s.at[path] = place{line: line, col: col, from: strings.Join(f.from, " and "), hidden: hidden, asked: true}
+	s.at[path] = place{file: s.reading, line: line, col: col, from: strings.Join(f.from, " and "), hidden: hidden, asked: true}
 	if !hidden {
 		return
 	}
@@ -243,4 +251,15 @@ func (s *source) where(path string) place {
 		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
 	}
 	return place{}
+}
+
+// filledBy says what filled in a setting that the file does not say.
+func (s *source) filledBy(path string) string {
+	for path != "" {
+		if by := s.filled[path]; by != "" {
+			return by
+		}
+		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
+	}
+	return "default"
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/token"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/unit"
 )
@@ -137,9 +138,13 @@ func Network(text string) (netip.Prefix, error) {
 // text returns a scalar as it is written, so that a port, a flag or a version
 // need no quotes, with its references resolved.
 func (r *reader) text(n ast.Node, path string, s *setting) (string, bool) {
-	raw, ok := r.written(n, path)
+	raw, ok := r.written(n, path, s)
 	if !ok {
 		return "", false
+	}
+	if s.form == formText && strings.TrimSpace(raw) != "" {
+		r.source.found(path, n, found{text: raw}, s)
+		return raw, true
 	}
 	refers := strings.Contains(raw, "${")
 	if why := literal(s, raw, refers); why != "" {
@@ -181,7 +186,7 @@ func literal(s *setting, raw string, refers bool) string {
 }
 
 // written returns a scalar as it stands in the file.
-func (r *reader) written(n ast.Node, path string) (string, bool) {
+func (r *reader) written(n ast.Node, path string, set *setting) (string, bool) {
 	var s string
 	switch v := n.(type) {
 	case *ast.StringNode:
@@ -194,6 +199,10 @@ func (r *reader) written(n ast.Node, path string) (string, bool) {
 		r.fail(n, path, "has no value")
 		return "", false
 	default:
+		if text, ok := unparted(n); ok {
+			s = text
+			break
+		}
 		r.fail(n, path, "needs to be plain text; anchors, tags and nested values have no meaning here")
 		return "", false
 	}
@@ -205,11 +214,37 @@ func (r *reader) written(n ast.Node, path string) (string, bool) {
 		r.fail(n, path, "holds a private key. A file is copied and committed: replace the key, and name the file that it is in")
 		return "", false
 	}
-	if err := printable(s); err != nil {
+	lines := s
+	if set.form == formText {
+		lines = strings.ReplaceAll(strings.TrimSpace(s), "\n", " ")
+	}
+	if err := printable(lines); err != nil {
 		r.fail(n, path, "%v", err)
 		return "", false
 	}
 	return s, true
+}
+
+// unparted returns the text of a plain word with a colon in it, such as notes:read,
+// which the parser takes for a mapping when it stands in [ ] within { }.
+// YAML 1.2.2 §7.3.3
+func unparted(n ast.Node) (string, bool) {
+	m, ok := n.(*ast.MappingNode)
+	if !ok || m.IsFlowStyle || len(m.Values) != 1 {
+		return "", false
+	}
+	entry := m.Values[0]
+	k, v := entry.Key.GetToken(), entry.Value.GetToken()
+	if k == nil || v == nil || k.Type != token.StringType || v.Position.Line != k.Position.Line ||
+		entry.Start.Position.Offset+1 != v.Position.Offset {
+		return "", false
+	}
+	switch entry.Value.(type) {
+	case *ast.StringNode, *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
+	default:
+		return "", false
+	}
+	return k.Value + ":" + v.Value, v.Type != token.SingleQuoteType && v.Type != token.DoubleQuoteType
 }
 
 func printable(s string) error {

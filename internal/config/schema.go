@@ -72,26 +72,52 @@ func valueSchema(s *setting, t reflect.Type) *jsonschema.Schema {
 		return objectSchema(s.within, t.Elem())
 	case t == ratesType:
 		return &jsonschema.Schema{Type: "object", AdditionalProperties: scalarSchema(s, reflect.TypeFor[unit.Rate]())}
+	case s.entry:
+		return scalarSchema(s, t.Elem())
+	case s.named:
+		return &jsonschema.Schema{Type: "object", AdditionalProperties: sectionSchema(s, t.Elem()), PropertyNames: &jsonschema.Schema{Pattern: scopeToken.String()}}
 	case t.Kind() == reflect.Slice:
-		one := 1
-		list := &jsonschema.Schema{Type: "array", MinItems: &one}
-		if s.within == nil {
-			list.Items = scalarSchema(s, t.Elem())
-			return list
-		}
-		list.Items = objectSchema(s.within, t.Elem())
-		if s.single {
-			return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{objectSchema(s.within, t.Elem()), list}}
-		}
-		return list
+		return listSchema(s, t)
 	case t.Kind() == reflect.Map && s.within != nil:
 		return &jsonschema.Schema{Type: "object", AdditionalProperties: objectSchema(s.within, t.Elem())}
+	case t.Kind() == reflect.Map && t.Elem().Kind() == reflect.Map:
+		return &jsonschema.Schema{Type: "object", AdditionalProperties: &jsonschema.Schema{Type: "object", AdditionalProperties: scalarSchema(s, t.Elem().Elem())}}
 	case t.Kind() == reflect.Map:
-		return &jsonschema.Schema{Type: "object", AdditionalProperties: scalarSchema(s, t.Elem()), PropertyNames: &jsonschema.Schema{Pattern: variableName.String()}}
+		pattern := variableName
+		if s.keys != nil {
+			pattern = tenantName
+		}
+		return &jsonschema.Schema{Type: "object", AdditionalProperties: scalarSchema(s, t.Elem()), PropertyNames: &jsonschema.Schema{Pattern: pattern.String()}}
 	case s.within != nil:
-		return objectSchema(s.within, t)
+		return sectionSchema(s, t)
 	}
 	return scalarSchema(s, t)
+}
+
+// listSchema describes a list, which may also be one element of it.
+func listSchema(s *setting, t reflect.Type) *jsonschema.Schema {
+	element := func() *jsonschema.Schema {
+		if s.within == nil {
+			return scalarSchema(s, t.Elem())
+		}
+		return sectionSchema(s, t.Elem())
+	}
+	one := 1
+	list := &jsonschema.Schema{Type: "array", MinItems: &one, Items: element()}
+	if s.single {
+		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{element(), list}}
+	}
+	return list
+}
+
+// sectionSchema describes a mapping, or what stands for one.
+func sectionSchema(s *setting, t reflect.Type) *jsonschema.Schema {
+	o := objectSchema(s.within, t)
+	if s.short == "" {
+		return o
+	}
+	inner := find(s.within, s.short)
+	return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{o, valueSchema(inner, fieldType(inner, t))}}
 }
 
 const refers = `\$\{[^}]+\}`
@@ -110,6 +136,8 @@ func scalarSchema(s *setting, t reflect.Type) *jsonschema.Schema {
 		return text("^" + refers + "$")
 	case t == secretType:
 		return reference
+	case s.form == formText:
+		return text("")
 	case s.key == "version":
 		return &jsonschema.Schema{Enum: []any{1, "1"}}
 	case slices.Equal(s.one, []string{"true", "false"}), t.Kind() == reflect.Bool:

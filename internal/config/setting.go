@@ -15,9 +15,15 @@ type setting struct {
 	other  []string           // values that are only planned
 	check  func(string) error // of each text; nil: anything goes
 	least  string             // the smallest duration, count or size; empty: zero
-	single bool               // a list of mappings may also be one mapping
+	single bool               // a list may also be one element
+	short  string             // of the keys below it: a value that is no mapping is this one's; empty: it has to be a mapping
+	named  bool               // a list that is written as a mapping, by the name of each
+	entry  bool               // field is a table of texts, and key one of its names
 	empty  bool               // an empty text says something
 	need   bool               // has to be there
+
+	// keys judge the names in a table, one for each level; nil: names of variables.
+	keys []func(string) error
 
 	within []setting // keys below it
 	// hook reads what no field holds.
@@ -38,6 +44,7 @@ const (
 	formSecret       // a reference and nothing else
 	formPartial      // text with a reference in it, such as "Bearer ${TOKEN}"
 	formEnv          // a value in the environment of a child
+	formText         // text of several lines, in which nothing is a reference
 )
 
 // later are settings that are only planned.

@@ -93,6 +93,12 @@ func (w *lister) walk(settings []setting, owner reflect.Value, path, shown strin
 				at = other
 			}
 		}
+		if s.entry {
+			if v := owner.FieldByName(s.field).MapIndex(reflect.ValueOf(s.key)); v.IsValid() {
+				w.scalar(v, at, name)
+			}
+			continue
+		}
 		w.value(s, owner.FieldByName(s.field), at, name)
 	}
 }
@@ -105,6 +111,11 @@ func (w *lister) value(s *setting, v reflect.Value, path, shown string) {
 		w.emit(path, shown, nil, "")
 	case t.Kind() == reflect.Pointer:
 		w.walk(s.within, v.Elem(), path, shown)
+	case s.named:
+		for i := range v.Len() {
+			one := v.Index(i)
+			w.walk(s.within, one, joined(path, one.FieldByName("Name").String()), joined(shown, one.FieldByName("Name").String()))
+		}
 	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct && s.within != nil:
 		for i := range v.Len() {
 			w.walk(s.within, v.Index(i), fmt.Sprintf("%s[%d]", path, i), fmt.Sprintf("%s[%s]", shown, label(v, i)))
@@ -165,10 +176,13 @@ func (w *lister) table(s *setting, v reflect.Value, path, shown string) {
 		m[k.String()] = v.MapIndex(k)
 	}
 	for _, k := range names(m) {
-		if s.within != nil {
-			w.walk(s.within, m[k], joined(path, k), joined(shown, k))
-		} else {
-			w.scalar(m[k], joined(path, k), joined(shown, k))
+		switch at, name := joined(path, k), joined(shown, k); {
+		case s.within != nil:
+			w.walk(s.within, m[k], at, name)
+		case m[k].Kind() == reflect.Map:
+			w.table(s, m[k], at, name)
+		default:
+			w.scalar(m[k], at, name)
 		}
 	}
 }
@@ -221,9 +235,9 @@ func (w *lister) origin(path string) string {
 	}
 	p := w.source.at[path]
 	if p.line == 0 {
-		return "default"
+		return w.source.filledBy(path)
 	}
-	text := fmt.Sprintf("%s:%d", w.source.file, p.line)
+	text := fmt.Sprintf("%s:%d", p.in(w.source), p.line)
 	from := p.from
 	for i := 0; w.source.at[fmt.Sprintf("%s[%d]", path, i)].line > 0; i++ {
 		if f := w.source.at[fmt.Sprintf("%s[%d]", path, i)].from; f != "" {

@@ -150,8 +150,9 @@ type Limits struct {
 	PerPrincipal unit.Rate
 	PerAddress   unit.Rate // of one address, IPv6 by /64
 	PerTool      []ToolRate
-	Concurrent   Caps // calls under way
-	Streams      Caps // open event streams
+	ByTenant     []ToolRate // by pattern of tenants' names: the first that matches, instead of PerTenant
+	Concurrent   Caps       // calls under way
+	Streams      Caps       // open event streams
 	FailedAuth   FailedAuth
 }
 

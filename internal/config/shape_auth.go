@@ -1,6 +1,10 @@
 package config
 
-import "time"
+import (
+	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/idp"
+)
 
 // Auth says who may call.
 type Auth struct {
@@ -8,32 +12,40 @@ type Auth struct {
 	Issuers []Issuer // whose access tokens are accepted
 }
 
-// Issuer is an identity provider whose access tokens are accepted, in its
-// expanded form: a preset has been filled in. See package idp.
+// Issuer is an identity provider whose access tokens are accepted. After
+// [Config.Complete] whatever its preset knows is filled in. See package idp.
 type Issuer struct {
-	Name   string // for people, logs and rules
-	Preset string // empty: generic
-	Params map[string]string
+	Name   string            // for people, logs and rules; empty: the preset's
+	Preset string            // of package idp; empty: DefaultPreset
+	Params map[string]string // of the preset
 
-	Issuer     string   // the exact iss
-	AlsoIssuer []string // further values of iss of the same provider, with the same keys
-	Keys       IssuerKeys
-	Algorithms []string // never HMAC, never none
-	TokenTypes []string // values of typ; "" stands for none
-	Audience   Audience
-	Clients    []string // the only clients whose tokens are accepted; empty: any
-	ClockSkew  time.Duration
-	MaxLife    time.Duration // of a token; 0: no bound
-	Claims     Claims
-	RejectIf   []ClaimTest
-	Require    []ClaimTest
-	Introspect *Introspect // opaque tokens; nil: refused
-	DPoP       string      // BoundAccepted or BoundRequired
-	MTLS       string      // the same
-	BindTenant string      // the one tenant of this issuer's callers; empty: as tenants.resolve says
-	Advertise  bool        // listed in protected resource metadata
-	Private    []string    // names or networks that may be reached though they are private
+	Issuer      string   // the exact iss
+	AlsoIssuer  []string // further values of iss of the same provider, with the same keys
+	Keys        IssuerKeys
+	CA          string   // PEM file: the provider's servers are judged by it instead of by the system's authorities
+	Algorithms  []string // never HMAC, never none
+	TokenTypes  []string // values of typ; "" stands for none
+	Audience    Audience
+	Clients     []string // the only clients whose tokens are accepted; empty: any. [AnyClient] alone says that any is meant
+	ClockSkew   time.Duration
+	MaxLife     time.Duration // of a token; 0: no bound
+	Claims      Claims
+	RejectIf    []ClaimTest
+	Require     []ClaimTest
+	Introspect  *Introspect // opaque tokens; nil: refused
+	DPoP        string      // BoundAccepted or BoundRequired
+	MTLS        string      // the same
+	BindTenant  string      // the one tenant of this issuer's callers; empty: as tenants.resolve says
+	TenantNames bool        // claims.tenant carries names of our tenants; else its values count once they are linked to one
+	Advertise   bool        // listed in protected resource metadata
+	Private     []string    // names or networks that may be reached though they are private, and over plain HTTP
 }
+
+// DefaultPreset is any provider that does by the book what others have a preset for.
+const DefaultPreset = "oidc"
+
+// AnyClient, alone in Issuer.Clients, says that any client will do.
+const AnyClient = "any"
 
 // IssuerKeys says where an issuer's keys come from.
 type IssuerKeys struct {
@@ -54,14 +66,14 @@ const (
 // Audience says which aud is ours.
 type Audience struct {
 	Mode   string   // AudienceExact, AudienceClient or AudienceNone
-	Values []string // empty: the resource of each server
+	Values []string // with AudienceExact; [idp.Resource] stands for the resource of each server; empty: that alone
 }
 
 // How a token is bound to us.
 const (
-	AudienceExact  = "exact"             // aud has one of the values
-	AudienceClient = "issuer_and_client" // whatever aud says: the issuer and an allow-list of clients have to do
-	AudienceNone   = "none"              // there is no aud; the same
+	AudienceExact  = idp.AudienceExact  // aud has one of the values
+	AudienceClient = idp.AudienceClient // whatever aud says: the issuer and an allow-list of clients have to do
+	AudienceNone   = idp.AudienceNone   // there is no aud; the same
 )
 
 // Whether a token has to be bound to its sender.
@@ -70,30 +82,29 @@ const (
 	BoundRequired = "required"
 )
 
-// Claims says where things stand in the claims; gatehouse.ClaimMap explains the paths.
-type Claims struct {
-	Subject, Client, Tenant, Scopes, Name, Email []string
-	Permissions, Roles, Groups                   []string
-	Drop, ScopePrefix, GroupsOmitted             []string
-	Service                                      []ClaimTest
-}
+// Claims says where things stand in the claims.
+type Claims = idp.Claims
 
 // ClaimTest is true of claims that have a path, with a value if one is given.
-type ClaimTest struct{ Claim, Equals string }
+type ClaimTest = idp.ClaimTest
 
 // Introspect asks the issuer about opaque tokens. RFC 7662
 type Introspect struct {
 	URL          string
-	ClientID     string
+	ClientID     string // empty: we say nothing about ourselves there
 	ClientSecret Secret
+	SecretInBody bool          // client_secret_post instead of client_secret_basic
 	CacheFor     time.Duration // at most 30 s
+
+	InsecureNoIssuer bool // answers need not say whose token it is
 }
 
 // Tenants says which tenant a caller belongs to.
 type Tenants struct {
-	Resolve  []TenantSource
-	Require  bool              // whoever belongs to none is refused; else they belong to the default tenant
-	Upstream map[string]string // by tenant's name: the URL of its own server, instead of servers[].url
+	Resolve    []TenantSource
+	Require    bool                         // whoever belongs to none is refused; else they belong to the default tenant
+	Upstream   map[string]string            // by tenant's name: the URL of its own server, instead of servers[].url
+	Attributes map[string]map[string]string // by tenant's name: what conditions know of it, such as root
 }
 
 // TenantSource is one place that tells a tenant.

@@ -5,9 +5,10 @@ import "time"
 // Policy says what may be done: the first question is whether a deny rule
 // matches, the second whether an allow rule does, the last is Default.
 type Policy struct {
-	Default string // Allow or Deny
-	Rules   []Rule
-	Files   []string // patterns of files with further rules
+	Default string            // Allow or Deny
+	Rules   []Rule            // those of Files come last
+	Files   []string          // patterns of files with further rules
+	Claims  map[string]string // claims that conditions may ask for, and their types; nil: any
 	Pinning Pinning
 }
 
@@ -45,8 +46,11 @@ type Rule struct {
 	When      string   // a condition in CEL; empty: none
 	Effect    string   // Allow or Deny
 
-	Source string // file:line, for reasons
+	source string
 }
+
+// Source is where the rule stands, as file:line, for reasons; empty: in no file.
+func (r *Rule) Source() string { return r.source }
 
 // Require is what a caller needs. Every list has to be satisfied as a whole.
 type Require struct {
@@ -55,4 +59,24 @@ type Require struct {
 	Roles       []string
 	Groups      []string
 	MaxAuthAge  time.Duration // since the caller signed in; 0: any
+}
+
+// PolicyOf returns the policy that is in force for a server, and its path.
+func (c *Config) PolicyOf(u *Upstream) (p *Policy, path string) {
+	if u.Policy == nil {
+		return &c.Policy, "policy"
+	}
+	for i := range c.Servers {
+		if c.Servers[i].Name == u.Name {
+			return u.Policy, serverPath(i) + ".policy"
+		}
+	}
+	return u.Policy, "servers[].policy"
+}
+
+// MistakeAt is a mistake in the setting of a path, with its place.
+func (c *Config) MistakeAt(path string, err error) Mistake {
+	k := &checker{Config: c}
+	k.wrong(path, err)
+	return k.found[0]
 }

@@ -12,12 +12,14 @@ var root = slices.Concat([]setting{
 	{key: "server", field: "Server", doc: "What listens.", within: serverSettings},
 	{key: "servers", field: "Servers", doc: "The MCP servers to protect.", within: upstreamSettings},
 	{key: "auth", field: "Auth", doc: "Who may call.", within: authSettings},
+	{key: "tenants", field: "Tenants", doc: "Which tenant a caller belongs to. See [isolation](isolation.md).", within: tenantSettings},
+	{key: "scopes", field: "Scopes", named: true, short: "title", keys: []func(string) error{checkScope}, doc: "What callers can ask for, by name, as in `{\"notes:read\": {title: Read your notes, default: true}}`.", within: scopeSettings},
 	{key: "policy", field: "Policy", doc: "Which tools may be called, of every server that has no policy of its own.", within: policySettings},
 	{key: "limits", field: "Limits", doc: "How much callers may use. A rate is written 10/s, 60/min, 1000/h, 5/d or off.", within: limitSettings},
 	{key: "store", field: "Store", doc: "Where the state lies.", within: storeSettings},
 	{key: "audit", field: "Audit", doc: "The trail of who did what.", within: auditSettings},
 	{key: "admin", field: "Admin", doc: "The listener for operators: `/-/live`, `/-/ready` and `/-/metrics`.", within: adminSettings},
-}, later("mode", "tenants", "scopes", "cache", "observability"))
+}, later("mode", "cache", "observability"))
 
 var serverSettings = []setting{
 	{key: "listen", field: "Listen", form: formAddress, def: DefaultListen, doc: "`host:port`, a port alone (on 127.0.0.1), `unix:/path` or `systemd:NAME`. `0.0.0.0` is every address, IPv6 too. Port 0 takes a free one."},
@@ -97,6 +99,7 @@ var limitSettings = slices.Concat([]setting{
 	{key: "per_principal", field: "PerPrincipal", def: "off", doc: "Calls of one caller."},
 	{key: "per_address", field: "PerAddress", def: "off", doc: "Calls from one address, IPv6 by /64."},
 	{key: "per_tool", field: "PerTool", doc: "Rates by pattern of tool, for one caller: `{\"search_*\": 10/min}`."},
+	{key: "by_tenant", field: "ByTenant", doc: "Rates by pattern of tenant, in place of `per_tenant`: `{\"trial-*\": 60/min}`. Of several patterns that match a tenant the first counts."},
 	{key: "concurrent", field: "Concurrent", doc: "Calls under way at once. 0: no limit.", within: capSettings},
 	{key: "streams", field: "Streams", doc: "Event streams open at once. 0: no limit.", within: capSettings},
 	{key: "failed_auth", field: "FailedAuth", doc: "Addresses from which too many credentials were refused are banned.", within: []setting{

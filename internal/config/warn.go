@@ -14,6 +14,9 @@ func (c *Config) Warnings() Mistakes {
 	for i := range c.Servers {
 		k.warnUpstream(fmt.Sprintf("servers[%d]", i), &c.Servers[i])
 	}
+	for i := range c.Auth.Issuers {
+		k.warnIssuer(fmt.Sprintf("auth.issuers[%d]", i), &c.Auth.Issuers[i])
+	}
 	k.warnPolicy("policy", &c.Policy)
 	k.found.sort()
 	return k.found

@@ -30,6 +30,9 @@ func glewlwydProvider(t testing.TB, users []string, scopes map[string][]string) 
 		missing(t, "glewlwyd")
 	}
 	p.glewlwydDatabase(installed)
+	if err := os.Mkdir(p.file("none"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	write(t, p.file("glewlwyd.conf"), p.glewlwydConfiguration(installed))
 	p.command = func() *exec.Cmd {
 		return exec.Command(filepath.Join(installed, "usr", "bin", "glewlwyd"), "-c", p.file("glewlwyd.conf"))
@@ -102,12 +105,12 @@ bind_address="127.0.0.1"
 external_url="https://ADDRESS"
 login_url="login"
 api_prefix="api"
-static_files_path="DIR"
+static_files_path="DIR/none"
 log_mode="console"
 log_level="WARNING"
 cookie_secure=1
 user_module_path="MODULES/user"
-user_middleware_module_path="DIR"
+user_middleware_module_path="DIR/none"
 client_module_path="MODULES/client"
 user_auth_scheme_module_path="MODULES/scheme"
 plugin_module_path="MODULES/plugin"

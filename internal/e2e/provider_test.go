@@ -36,7 +36,7 @@ type provider struct {
 	issuer  string
 	pool    *x509.CertPool
 	client  string // the identifier of a public client that it knows
-	users   []string
+	open    bool   // clients may register themselves
 	command func() *exec.Cmd
 	run     *program
 
@@ -51,7 +51,7 @@ func newProvider(t testing.TB, name string) *provider {
 	t.Helper()
 	p := &provider{t: t, name: name, dir: stateDir(t), address: freeAddress(t)}
 	p.issuer = "https://" + p.address
-	p.pool = certificate(t, p.dir, "127.0.0.1")
+	p.pool = certificate(t, p.dir, name+strings.Replace(p.address, ":", "-", 1)+".test", "127.0.0.1") // authorities have to differ in their names
 	return p
 }
 
@@ -128,6 +128,21 @@ func (p *provider) visit(ctx context.Context, at, user string) (url.Values, erro
 	return nil, fmt.Errorf("too many redirects, the last one to %s", at)
 }
 
+// hinted adds who will sign in to an authorization request, and returns its parameters.
+func hinted(at, user string) (string, map[string]string) {
+	u, err := url.Parse(at)
+	if err != nil {
+		return at, nil
+	}
+	q, sent := u.Query(), map[string]string{}
+	for name := range q {
+		sent[name] = q.Get(name)
+	}
+	q.Set("login_hint", user)
+	u.RawQuery = q.Encode()
+	return u.String(), sent
+}
+
 // isPage reports whether a URL is the provider's login page.
 func (p *provider) isPage(u *url.URL) bool {
 	return strings.HasPrefix(u.Path, "/login") && u.Host == p.address
@@ -165,6 +180,7 @@ type request struct {
 // granted is what a provider gives a client.
 type granted struct {
 	Access  string `json:"access_token"`
+	ID      string `json:"id_token"`
 	Refresh string `json:"refresh_token"`
 	Type    string `json:"token_type"`
 	Scope   string `json:"scope"`

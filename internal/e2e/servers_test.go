@@ -41,6 +41,12 @@ func nodeServerHTTP(t testing.TB) string {
 // run runs a program to its end, and returns what it printed and its exit code.
 func run(t testing.TB, limit time.Duration, name string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
+	return runWith(t, nil, limit, name, args...)
+}
+
+// runWith is run with more in the environment.
+func runWith(t testing.TB, env []string, limit time.Duration, name string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
@@ -48,6 +54,7 @@ func run(t testing.TB, limit time.Duration, name string, args ...string) (stdout
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	cmd.Dir, cmd.WaitDelay = t.TempDir(), time.Second
 	cmd.Env = append(os.Environ(), "HOME="+cmd.Dir, "NO_COLOR=1")
+	cmd.Env = append(cmd.Env, env...)
 	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
 		t.Fatal(err)
 	}

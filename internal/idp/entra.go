@@ -23,8 +23,7 @@ func entra() *Preset {
 				ScopePrefix: []string{"api://{app_id}/"}, GroupsOmitted: []string{"_claim_names.groups", "hasgroups"},
 				Service: []ClaimTest{{"idtyp", "app"}},
 			},
-			RejectIf: idToken,
-			Require:  []ClaimTest{{"tid", "{tenant}"}},
+			Require: []ClaimTest{{"tid", "{tenant}"}},
 		},
 		Foreign: []Foreign{
 			{"https://sts.windows.net/{tenant}/", "GH-1103", v1},

@@ -4,7 +4,7 @@ func cognito() *Preset {
 	return &Preset{
 		Name: "cognito", Title: "Amazon Cognito", Verdict: Registered,
 		Params: []Param{
-			{Name: "region", Need: true, Example: "us-east-1", Doc: "The region of the user pool."},
+			{Name: "region", Form: Host, Need: true, Example: "us-east-1", Doc: "The region of the user pool."},
 			{Name: "user_pool", Need: true, Example: "us-east-1_Abc123", Doc: "Id of the user pool."},
 			{
 				Name: "audience_mode", One: []string{"resource", "client"}, Else: "resource", Example: "resource",
@@ -54,7 +54,6 @@ func workos() *Preset {
 				Subject: []string{"sub"}, Client: []string{"client_id"}, Tenant: []string{"org_id"}, Scopes: []string{"scope"}, Name: name, Email: email,
 				Permissions: []string{"permissions"}, Roles: []string{"roles", "role"},
 			},
-			RejectIf: idToken,
 		},
 		Foreign: []Foreign{{"https://api.workos.com*", "GH-1107", "this is a session token of AuthKit (iss api.workos.com), not an access token for an MCP server: the client has to get one from the AuthKit domain."}},
 		Hints: map[string]string{
@@ -84,7 +83,6 @@ func descope() *Preset {
 				Subject: []string{"sub"}, Client: []string{"azp", "client_id"}, Tenant: []string{"dct"}, Scopes: []string{"scope"}, Name: name, Email: email,
 				Permissions: []string{"permissions", "tenants.{dct}.permissions"}, Roles: []string{"roles", "tenants.{dct}.roles"},
 			},
-			RejectIf: idToken,
 		},
 		Foreign: []Foreign{
 			{"https://api.descope.com/{project_id}", "GH-1107", "this is a session token of Descope, not an access token for an MCP server."},
@@ -116,7 +114,6 @@ func stytch() *Preset {
 				Subject: []string{"sub"}, Client: []string{"client_id"}, Tenant: []string{"https://stytch.com/organization.organization_id"}, Scopes: []string{"scope"}, Name: name, Email: email,
 				Permissions: []string{"permissions"}, Roles: []string{"https://stytch.com/session.roles", "roles"},
 			},
-			RejectIf: idToken,
 		},
 		Hints: map[string]string{
 			"GH-1103": "Stytch's issuer is the custom domain if there is one, else https://NAME.customers.stytch.com.",
@@ -176,7 +173,6 @@ func scalekit() *Preset {
 				Subject: []string{"sub"}, Client: []string{"client_id"}, Tenant: []string{"org_id", "oid"}, Scopes: []string{"scope", "scopes"}, Name: name, Email: email,
 				Permissions: []string{"permissions"}, Roles: []string{"roles"},
 			},
-			RejectIf: idToken,
 		},
 		Hints: map[string]string{
 			"GH-1104": "In Scalekit: MCP servers → the server's URL is exactly {resource}, and its id is what resource_id says here.",
@@ -206,7 +202,6 @@ func ping() *Preset {
 				Subject: []string{"sub"}, Client: []string{"client_id"}, Tenant: []string{"env"}, Scopes: []string{"scope"}, Name: name, Email: email,
 				Permissions: []string{"p1.permissions", "permissions"}, Roles: []string{"roles"}, Groups: []string{"groups"},
 			},
-			RejectIf: idToken,
 		},
 		Hints: map[string]string{
 			"GH-1104": "In PingOne: Applications → Resources, a custom resource whose Audience is exactly {resource}.",
@@ -232,7 +227,7 @@ func pingAIC() *Preset {
 				Subject: []string{"sub"}, Client: []string{"client_id", "cid", "azp"}, Tenant: []string{"realm"}, Scopes: []string{"scope"}, Name: name, Email: email,
 				Roles: []string{"roles"}, Groups: []string{"groups"},
 			},
-			RejectIf:   append([]ClaimTest{{"tokenName", "id_token"}, {"tokenName", "refresh_token"}}, idToken...),
+			RejectIf:   []ClaimTest{{"tokenName", "id_token"}, {"tokenName", "refresh_token"}},
 			Introspect: "{issuer}/introspect",
 		},
 		Weak: "aud may be a client's id, not this server: whatever was issued to that client is accepted here",

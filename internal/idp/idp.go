@@ -99,6 +99,8 @@ type Issuer struct {
 	RejectIf   []ClaimTest
 	Require    []ClaimTest
 	Introspect string // where opaque tokens are asked about, if a client for it is configured; empty: nowhere
+
+	IntrospectOpen bool // it asks for no client: a URL is enough
 }
 
 // Claims says where things stand in the claims; gatehouse.ClaimMap explains the paths.

@@ -17,7 +17,6 @@ func okta() *Preset {
 			Claims: Claims{
 				Subject: []string{"uid", "sub"}, Client: []string{"cid"}, Scopes: []string{"scp"}, Name: name, Email: email, Groups: []string{"groups"},
 			},
-			RejectIf: idToken,
 		},
 		Shared:  map[string]string{"api://default": `"api://default" is the audience of Okta's default authorization server, which every application of the org can ask: make a server of its own, with {resource} as its audience`},
 		Foreign: []Foreign{{"https://{domain}", "GH-1104", "the audience is the Okta org itself: " + org + "."}},

@@ -14,8 +14,6 @@ func keycloak() *Preset {
 				Name: name, Email: email, Roles: []string{"realm_access.roles", "resource_access.*.roles"}, Groups: []string{"groups"},
 				Drop: []string{"offline_access", "uma_authorization", "default-roles-*", "account:*"},
 			},
-			// It is a claim here, beside the header. An access token says Bearer or DPoP.
-			RejectIf: []ClaimTest{{"typ", "ID"}, {"typ", "Refresh"}, {"typ", "Offline"}, {"typ", "Logout"}},
 		},
 		Shared: map[string]string{"account": `"account" is in the tokens of every client of the realm`},
 		Hints: map[string]string{
@@ -53,7 +51,6 @@ func authentik() *Preset {
 				Subject: []string{"sub"}, Client: []string{"azp", "client_id", "aud"}, Scopes: []string{"scope"}, Name: name, Email: email,
 				Permissions: []string{"entitlements"}, Groups: []string{"groups"},
 			},
-			RejectIf:   idToken,
 			Introspect: "{issuer:host}/application/o/introspect/",
 		},
 		Weak: "aud is a client of authentik, not this server: whatever was issued to that client is accepted here",
@@ -88,8 +85,7 @@ func hydra() *Preset {
 				Subject: []string{"sub"}, Client: []string{"client_id"}, Tenant: []string{"ext.tenant"}, Scopes: []string{"scp", "scope"}, Name: []string{"ext.name"}, Email: []string{"ext.email"},
 				Permissions: []string{"ext.permissions"}, Roles: []string{"ext.roles"}, Groups: []string{"ext.groups"},
 			},
-			RejectIf:   append([]ClaimTest{{"token_use", "refresh_token"}}, idToken...),
-			Introspect: "{admin_url}/admin/oauth2/introspect",
+			Introspect: "{admin_url}/admin/oauth2/introspect", IntrospectOpen: true, // who reaches the admin port may do all
 		},
 		Opaque: []string{"ory_at_"},
 		Hints: map[string]string{
@@ -124,7 +120,6 @@ func zitadel() *Preset {
 				// Only those of our project: what another one grants is not for us.
 				Tenant: []string{roles + ".*.*", "urn:zitadel:iam:user:resourceowner:id"}, Roles: []string{roles + ".*"},
 			},
-			RejectIf:   idToken,
 			Introspect: "{issuer}/oauth/v2/introspect",
 		},
 		Weak: "aud is a project of Zitadel, not this server: a token for any application of the project is accepted here",

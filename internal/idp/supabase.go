@@ -22,7 +22,7 @@ func supabase() *Preset {
 				Permissions: []string{"app_metadata.permissions"}, Roles: []string{"app_metadata.roles"}, Groups: []string{"app_metadata.groups"},
 			},
 			Require:  []ClaimTest{{Claim: "client_id"}}, // a session of the project's own pages has none
-			RejectIf: append([]ClaimTest{{"is_anonymous", "true"}}, idToken...),
+			RejectIf: []ClaimTest{{"is_anonymous", "true"}},
 		},
 		Shared: map[string]string{"authenticated": shared},
 		Weak:   shared + ", so a token for any of them is accepted here, as long as its client is in clients",

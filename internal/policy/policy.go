@@ -1,5 +1,5 @@
-// Package policy decides which tools a caller may use. It is pure: it knows no
-// clock, no request and no database.
+// Package policy decides which tools, prompts and resources a caller may use. It
+// is pure: it knows no clock, no request and no database.
 package policy
 
 import (
@@ -36,6 +36,7 @@ type Tools struct {
 type glob struct {
 	prefix, suffix string
 	middles        []string
+	whole          bool // it has no star: prefix is all of it
 }
 
 // Compile returns the set that patterns describe, or an error that wraps
@@ -65,9 +66,12 @@ func Compile(patterns []string) (Tools, error) {
 	return t, nil
 }
 
-// newGlob builds a glob of two parts or more.
+// newGlob builds a glob of what is between its stars.
 func newGlob(parts []string) glob {
 	last := len(parts) - 1
+	if last == 0 {
+		return glob{prefix: parts[0], whole: true}
+	}
 	g := glob{prefix: parts[0], suffix: parts[last]}
 	for _, m := range parts[1:last] {
 		if m != "" { // "a**b" says no more than "a*b"
@@ -111,14 +115,21 @@ func (t Tools) Allows(name string) bool {
 	return false
 }
 
-// matches takes the leftmost place for every middle: if any placing exists,
-// this one does, so nothing is ever tried twice.
 func (g *glob) matches(name string) bool {
+	if g.whole {
+		return name == g.prefix
+	}
 	if len(name) < len(g.prefix)+len(g.suffix) ||
 		!strings.HasPrefix(name, g.prefix) || !strings.HasSuffix(name, g.suffix) {
 		return false
 	}
-	rest := name[len(g.prefix) : len(name)-len(g.suffix)]
+	return g.between(name[len(g.prefix) : len(name)-len(g.suffix)])
+}
+
+// between says whether the middles are in what lies between prefix and suffix.
+// It takes the leftmost place for every one: if any placing exists, this one
+// does, so nothing is ever tried twice.
+func (g *glob) between(rest string) bool {
 	for _, m := range g.middles {
 		i := strings.Index(rest, m)
 		if i < 0 {
@@ -137,3 +148,18 @@ func (t Tools) Patterns() []string { return slices.Clone(t.patterns) }
 
 // Equal reports whether both sets were compiled from the same patterns.
 func (t Tools) Equal(o Tools) bool { return slices.Equal(t.patterns, o.patterns) }
+
+// reaches says whether some, and whether all, of the names that begin with a
+// prefix match.
+func (g *glob) reaches(prefix string) (some, all bool) {
+	if g.whole {
+		return strings.HasPrefix(g.prefix, prefix), false
+	}
+	if strings.HasPrefix(g.prefix, prefix) && g.prefix != prefix { // it asks for more than is known
+		return true, false
+	}
+	if !strings.HasPrefix(prefix, g.prefix) {
+		return false, false
+	}
+	return true, g.suffix == "" && g.between(prefix[len(g.prefix):])
+}

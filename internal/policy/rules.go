@@ -1,66 +1,132 @@
 package policy
 
-import "slices"
+import (
+	"fmt"
+	"strings"
+)
 
-// Rule allows or denies the tools of a set to some callers. A list of names
-// that is empty matches everybody.
+// Spec is what rules about one server are built from.
+type Spec struct {
+	Server         string // what it is called: request.server in conditions
+	AllowByDefault bool   // what happens when no rule speaks
+	Rules          []Rule
+
+	// Scopes says what each scope stands for beside itself. Nil: each for itself alone.
+	Scopes map[string][]string
+	// Issuers has the values of iss that the name of an issuer in a rule stands for.
+	Issuers map[string][]string
+	// Tenants has the attributes of each tenant, by its name. An attribute that
+	// no tenant has is a mistake in a condition; one that only others have denies.
+	Tenants map[string]map[string]string
+	// Claims are the claims that conditions may ask for, with their types: string,
+	// int, double, bool, list (of texts), map or any. Nil: every claim may be asked
+	// for, and only those that a specification types are type-checked.
+	Claims map[string]string
+	// Schemas are the input schemas of tools by name. A condition has to fit the
+	// schema of every tool it is about. Nil: nothing is known of arguments.
+	Schemas map[string][]byte
+}
+
+// Rule allows or denies tools, prompts and resources to some callers. An empty
+// list matches all; of Tools, Prompts and Resources one has to be there.
 type Rule struct {
-	Name    string   // for people: it stands in the reason
-	Tools   Tools    // required: the zero value matches nothing
-	Tenants []string // names of tenants
-	Keys    *Tools   // patterns of the names of keys; nil: all
+	Name   string // for people: it stands in reasons; empty: where it stands
+	Source string // where it stands, as file:line; empty: nowhere
+
+	Tools, Prompts, Resources []string // patterns
+	Tenants                   []string // names
+	Keys                      []string // patterns of the names of keys
+	Clients                   []string // patterns of OAuth clients
+	Issuers                   []string // names, see Spec.Issuers
+
+	Require Require // what an allow rule needs of the caller; none in a deny rule
+	When    string  // a condition in CEL; empty: none
 	Deny    bool
 }
 
-// Rules decide about the tools of one server. A deny rule that matches wins over
-// any that allows; when none matches, AllowByDefault is the answer.
+// Require is what a caller needs: everything that is listed.
+type Require struct {
+	Scopes, Permissions, Roles, Groups []string
+	MaxAuthAge                         int64 // seconds since the caller signed in; 0: any
+}
+
+// none says whether nothing is needed.
+func (q *Require) none() bool {
+	return len(q.Scopes)+len(q.Permissions)+len(q.Roles)+len(q.Groups) == 0 && q.MaxAuthAge == 0
+}
+
+// Fault is one thing that is wrong with a [Spec].
+type Fault struct {
+	Rule   int    // index in Spec.Rules; -1: it is of none
+	Field  string // of the rule, as a configuration spells it: "when", "tools[2]"; of no rule: "scopes.admin"
+	Source string // of the rule
+	Text   string // what, without the place
+}
+
+// Error reads `gatehouse.yaml:14: when …`.
+func (f Fault) Error() string {
+	text := f.Field + " " + f.Text
+	if f.Source == "" {
+		return text
+	}
+	return f.Source + ": " + text
+}
+
+// Faults are all that is wrong.
+type Faults []Fault
+
+// Error is one fault on a line.
+func (f Faults) Error() string {
+	lines := make([]string, len(f))
+	for i := range f {
+		lines[i] = f[i].Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Rules decide about one server. A deny rule that matches wins over any that
+// allows; when none matches, the default is the answer. They do not change, and
+// any number of goroutines may ask them.
 type Rules struct {
-	AllowByDefault bool
-
-	exact map[string][]Rule // rules by the full names that they list
-	globs []Rule            // rules that have to be tried
+	server  string
+	open    bool // allowed by default
+	rules   []rule
+	kinds   [kinds]index
+	args    [kinds]bool // whether any condition asks for arguments
+	scopes  scopes
+	tenants map[string]map[string]string
+	adapter adapter // of JSON to what conditions see
+	told    told    // what was said before
 }
 
-// NewRules indexes rules by tool: what a decision costs does not grow with the
-// rules of other tools.
-func NewRules(allowByDefault bool, rules []Rule) *Rules {
-	r := &Rules{AllowByDefault: allowByDefault}
-	for _, rule := range rules {
-		if rule.Tools.all || len(rule.Tools.globs) > 0 {
-			r.globs = append(r.globs, rule)
-			continue
-		}
-		for name := range rule.Tools.exact {
-			if r.exact == nil {
-				r.exact = map[string][]Rule{}
-			}
-			r.exact[name] = append(r.exact[name], rule)
-		}
+// rule is a Rule that was compiled.
+type rule struct {
+	name, source string
+	deny         bool
+	tenants      []string
+	keys         *Tools   // nil: everybody, with a key or without
+	clients      *Tools   // nil: everybody
+	issuers      []string // values of iss; nil: everybody
+	need         need
+	cond         *condition // nil: none
+	about        [kinds][]glob
+}
+
+// String names a rule in reasons.
+func (m *rule) String() string {
+	switch {
+	case m.name == "":
+		return "the rule at " + m.source
+	case m.source == "" || m.source == m.name:
+		return fmt.Sprintf("rule %q", m.name)
 	}
-	return r
+	return fmt.Sprintf("rule %q (%s)", m.name, m.source)
 }
 
-// Allows says whether a caller may call a tool, and by which rule; "" when
-// none matched.
-func (r *Rules) Allows(who Asker, tool string) (ok bool, rule string) {
-	ok = r.AllowByDefault
-	decided := false
-	for _, list := range [...][]Rule{r.exact[tool], r.globs} {
-		for i := range list {
-			switch m := &list[i]; {
-			case decided && !m.Deny, !m.matches(who, tool):
-			case m.Deny:
-				return false, m.Name
-			default:
-				ok, rule, decided = true, m.Name, true
-			}
-		}
+// title is what the rule is called in Decision.Rules.
+func (m *rule) title() string {
+	if m.name == "" {
+		return m.source
 	}
-	return ok, rule
-}
-
-func (m *Rule) matches(who Asker, tool string) bool {
-	return m.Tools.Allows(tool) &&
-		(len(m.Tenants) == 0 || slices.Contains(m.Tenants, who.Tenant)) &&
-		(m.Keys == nil || m.Keys.Allows(who.Key))
+	return m.name
 }

@@ -11,9 +11,11 @@ import (
 	"net/url"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/access"
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
@@ -35,12 +37,36 @@ type served struct {
 	gateway *gateway.Gateway
 	client  *upstream.Client // nil: the server is a child
 	fresh   bool             // its way to the server was opened for it
+	tenant  string           // the name of the one tenant whose server it is; empty: everybody's who has none
+
+	resource gatehouse.Resource // as clients know it
 }
 
 // same says whether a server is still reached in the same way, so that what is
 // open to it may stay.
 func (a *served) same(b *config.Upstream) bool {
 	return a.config.URL == b.URL && a.config.Transport == b.Transport && reflect.DeepEqual(a.config.Stdio, b.Stdio)
+}
+
+// newOwn makes the gateways before the servers that tenants have in place of one
+// that is reached by URL.
+func (r *Running) newOwn(ctx context.Context, c *config.Config, main *served, earlier *current) (own []*served, err error) {
+	if main.config.URL == "" || len(c.Tenants.Upstream) == 0 {
+		return nil, nil
+	}
+	main.gateway.ByTenant = map[string]*gateway.Gateway{}
+	for _, tenant := range slices.Sorted(maps.Keys(c.Tenants.Upstream)) {
+		u := main.config
+		u.URL = c.Tenants.Upstream[tenant]
+		v, err := r.newServed(ctx, c, &u, earlier.way(u.Name, tenant))
+		if err != nil {
+			return own, fmt.Errorf("of tenant %s: %w", tenant, err)
+		}
+		v.tenant = tenant
+		own = append(own, v)
+		main.gateway.ByTenant[tenant] = v.gateway
+	}
+	return own, nil
 }
 
 // newServed makes the gateway in front of a server. It takes over the way to
@@ -54,12 +80,13 @@ func (r *Running) newServed(ctx context.Context, c *config.Config, u *config.Ups
 	if err != nil {
 		return nil, err
 	}
-	v := &served{config: *u, fresh: earlier == nil || !earlier.same(u)}
+	v := &served{config: *u, fresh: earlier == nil || !earlier.same(u), resource: newResource(c, u, r.Address)}
 	v.gateway = &gateway.Gateway{
 		Name: u.Name, Host: u.Host, Path: u.Path, PublicURL: Resource(c, u, r.Address), Hosts: hosts(u.Host, r.Address), Origins: c.Server.AllowOrigins,
 		SessionKey: r.sessionKey, Guard: guard, Log: r.server.Options.Log, MaxBody: c.Server.MaxBody,
 		SSEPath: u.SSE, Events: u.Transport == config.TransportSSE && u.URL != "",
-		Forward: forward, Address: r.address, Metrics: r.metrics, Quiet: r.server.Quiet,
+		Challenge: gatehouse.Challenge{ResourceMetadata: v.resource.MetadataURL(), Scope: strings.Join(v.resource.Scopes, " ")},
+		Forward:   forward, Address: r.address, Metrics: r.metrics, Quiet: r.server.Quiet,
 	}
 	switch {
 	case !v.fresh:
@@ -137,11 +164,7 @@ func (r *Running) newGuard(c *config.Config, u *config.Upstream) (*access.Guard,
 			g.Tenants[name] = struct{}{}
 		}
 	}
-	p := &c.Policy
-	if u.Policy != nil {
-		p = u.Policy
-	}
-	rules, err := newRules(p, u.Name)
+	rules, err := Rules(c, u, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -170,46 +193,6 @@ func (r *Running) newAudit(c *config.Config) (*access.Audit, error) {
 	return a, nil
 }
 
-// newRules compiles the rules that are about a server.
-func newRules(p *config.Policy, server string) (*policy.Rules, error) {
-	var rules []policy.Rule
-	for i := range p.Rules {
-		from := &p.Rules[i]
-		if !about(from.Servers, server) {
-			continue
-		}
-		to := policy.Rule{Name: from.Name, Tenants: from.Tenants, Deny: from.Effect == config.Deny}
-		if to.Name == "" {
-			to.Name = fmt.Sprintf("policy.rules[%d]", i)
-		}
-		var err error
-		if to.Tools, err = policy.Compile(from.Tools); err != nil {
-			return nil, fmt.Errorf("rule %s: %w", to.Name, err)
-		}
-		if len(from.Keys) > 0 {
-			keys, err := policy.Compile(from.Keys)
-			if err != nil {
-				return nil, fmt.Errorf("rule %s: keys: %w", to.Name, err)
-			}
-			to.Keys = &keys
-		}
-		rules = append(rules, to)
-	}
-	return policy.NewRules(p.Default == config.Allow, rules), nil
-}
-
-func about(servers []string, server string) bool {
-	if len(servers) == 0 {
-		return true
-	}
-	for _, s := range servers {
-		if s == server {
-			return true
-		}
-	}
-	return false
-}
-
 // newLimits compiles the limits of a server; the counters are everybody's.
 func (r *Running) newLimits(c *config.Config, u *config.Upstream) (*access.Limits, error) {
 	l := &access.Limits{
@@ -226,6 +209,13 @@ func (r *Running) newLimits(c *config.Config, u *config.Upstream) (*access.Limit
 			}
 			l.PerTool = append(l.PerTool, access.ToolRate{Name: u.Name + " " + t.Tools, Tools: set, Rate: t.Rate})
 		}
+	}
+	for _, t := range c.Limits.ByTenant {
+		set, err := policy.Compile([]string{t.Tools})
+		if err != nil {
+			return nil, fmt.Errorf("limits.by_tenant: %w", err)
+		}
+		l.ByTenant = append(l.ByTenant, access.TenantRate{Tenants: set, Rate: t.Rate})
 	}
 	return l, nil
 }

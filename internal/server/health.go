@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -10,7 +11,6 @@ import (
 	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
-	"github.com/gatehouse-mcp/gatehouse/internal/server/wellknown"
 )
 
 // health says why no work should be sent here, and what else is wrong.
@@ -21,7 +21,7 @@ func (r *Running) health() (blocking, warnings []string) {
 	if err := r.Trail.Healthy(); err != nil {
 		blocking = append(blocking, "audit: "+err.Error())
 	}
-	if err := r.Verifier.Healthy(); err != nil {
+	if err := errors.Join(r.Verifier.Healthy(), r.Rights.Healthy()); err != nil {
 		blocking = append(blocking, "store: "+err.Error())
 	}
 	if text := r.broken.Load(); text != nil {
@@ -74,9 +74,4 @@ func (r *Running) refusedAtEdge(q *http.Request, id string, from netip.Addr, ref
 	if err := r.Trail.Durable(ctx, e); err != nil {
 		r.server.Options.Log.Error("audit", "error", err.Error())
 	}
-}
-
-// public is what anybody may fetch, by path.
-func (r *Running) public() map[string]http.Handler {
-	return map[string]http.Handler{wellknown.Path: &wellknown.JWKS{Keys: published{r.Installation}, Log: r.server.Options.Log}}
 }

@@ -61,14 +61,14 @@ func (l *leaving) add(old *served, cause *gatehouse.Error, grace time.Duration) 
 // them, and for those that have been leaving since an earlier reload.
 func (r *Running) succeed(before, next *current) {
 	r.leaving.each(func(old *served) {
-		if v := next.named(old.config.Name); v != nil {
+		if v := next.way(old.config.Name, old.tenant); v != nil {
 			v.gateway.Govern(old.gateway)
 		} else {
 			old.gateway.Shut(outOfService())
 		}
 	})
-	for _, old := range before.served {
-		v := next.named(old.config.Name)
+	for _, old := range before.ways {
+		v := next.way(old.config.Name, old.tenant)
 		switch {
 		case v == nil:
 			r.leaving.add(old, outOfService(), 0)

@@ -25,7 +25,7 @@ func (r *Running) publish() {
 		ops.Number{Name: "gatehouse_certificate_expiry_timestamp_seconds", Help: "End of the certificate that ends first; 0 without TLS or certificate.", Value: func() float64 { return seconds(r.edge.Expiry()) }},
 		ops.Number{Name: "gatehouse_exchanges", Help: "Calls and streams under way.", Value: func() float64 {
 			n := 0
-			for _, v := range r.current.Load().served {
+			for _, v := range r.current.Load().ways {
 				n += v.gateway.UnderWay()
 			}
 			return float64(n)

@@ -39,7 +39,11 @@ func (r *Running) newPublic(c *config.Config, served []*served) (*public, error)
 			if at == nil { // the first server of a name is its default resource
 				at = map[string]http.Handler{wellknown.ResourcePath: door}
 				p.names[name] = at
-				if h := r.authServer(c, v); h != nil {
+				h, err := r.authServer(c, v)
+				if err != nil {
+					return nil, fmt.Errorf("metadata of the issuer of server %s: %w", v.config.Name, err)
+				}
+				if h != nil {
 					at[wellknown.AuthServerPath] = h
 				}
 			}
@@ -72,7 +76,7 @@ func (p *public) find(host, path string) http.Handler {
 // newResource describes a server to clients: what it is called, and who gives
 // out tokens for it.
 func newResource(c *config.Config, u *config.Upstream, address string) gatehouse.Resource {
-	r := gatehouse.Resource{URL: Resource(c, u, address), Name: u.Name}
+	r := gatehouse.Resource{URL: strings.TrimSuffix(Resource(c, u, address), "/"), Name: u.Name}
 	for i := range c.Auth.Issuers {
 		if s := &c.Auth.Issuers[i]; s.Advertise && admits(u, s) {
 			r.AuthorizationServers = append(r.AuthorizationServers, s.Issuer)

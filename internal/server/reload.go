@@ -85,7 +85,7 @@ func (r *Running) read(ctx context.Context, before *current) (*config.Config, er
 		return nil, unreadable(err)
 	}
 	r.try(append(c.Files(), certificates(&c.Server.TLS)...))
-	if err := errors.Join(c.Check(), fixed(before.config, c)); err != nil {
+	if err := errors.Join(Check(c), fixed(before.config, c)); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -178,7 +178,7 @@ func pepper(c *config.Config) config.Secret {
 // build makes everything that a configuration asks for beside what is there.
 // Nothing of it is in force until put. On an error nothing is left of it.
 func (r *Running) build(ctx context.Context, c *config.Config) (_ *current, err error) {
-	next := &current{config: c, loaded: time.Now(), front: &gateway.Front{Public: r.public()}}
+	next := &current{config: c, loaded: time.Now(), front: &gateway.Front{}}
 	defer func() {
 		if err != nil {
 			next.discard(ctx)
@@ -190,15 +190,25 @@ func (r *Running) build(ctx context.Context, c *config.Config) (_ *current, err 
 		if err != nil {
 			return nil, fmt.Errorf("server %s: %w", u.Name, err)
 		}
-		next.served = append(next.served, v)
+		next.served, next.ways = append(next.served, v), append(next.ways, v)
 		next.front.Gateways = append(next.front.Gateways, v.gateway)
+		own, err := r.newOwn(ctx, c, v, r.current.Load())
+		next.ways = append(next.ways, own...)
+		if err != nil {
+			return nil, fmt.Errorf("server %s: %w", u.Name, err)
+		}
 	}
+	public, err := r.newPublic(c, next.served)
+	if err != nil {
+		return nil, err
+	}
+	next.front.Public = public.find
 	return next, nil
 }
 
 // discard ends what was made and never put in force.
 func (c *current) discard(ctx context.Context) {
-	for _, v := range c.served {
+	for _, v := range c.ways {
 		if v.fresh {
 			v.gateway.Retire(ctx, nil)
 		}
@@ -209,10 +219,14 @@ func (c *current) discard(ctx context.Context) {
 func (r *Running) named(name string) *served { return r.current.Load().named(name) }
 
 // named returns the server of a name; nil: there is none.
-func (c *current) named(name string) *served {
+func (c *current) named(name string) *served { return c.way(name, "") }
+
+// way returns the server of a name that a tenant has of its own, or with no
+// tenant the one that the others share; nil: there is none.
+func (c *current) way(name, tenant string) *served {
 	if c != nil {
-		for _, v := range c.served {
-			if v.config.Name == name {
+		for _, v := range c.ways {
+			if v.config.Name == name && v.tenant == tenant {
 				return v
 			}
 		}
@@ -226,8 +240,9 @@ func (r *Running) put(next *current) {
 	before := r.current.Swap(next)
 	r.counters.Bans.Set(next.config.Limits.FailedAuth.PerAddress, next.config.Limits.FailedAuth.Ban)
 	r.SetAPIKeys(next.config.Auth.APIKeys)
+	r.SetIssuers(next.config.Auth.Issuers)
 	r.Trail.Change(next.config.Audit)
-	for _, v := range next.served {
+	for _, v := range next.ways {
 		v.gateway.Activate()
 	}
 	if before != nil {

@@ -79,7 +79,8 @@ type Running struct {
 type current struct {
 	config *config.Config
 	loaded time.Time
-	served []*served
+	served []*served // in the order of the configuration
+	ways   []*served // them, and those that tenants have of their own
 	front  *gateway.Front
 }
 
@@ -87,7 +88,7 @@ type current struct {
 // refusal that an operator can mend is an *adminapi.Error or config.Mistakes.
 func (s *Server) Start(ctx context.Context) (_ *Running, err error) {
 	s.Config.Complete()
-	if err := s.Config.Check(); err != nil {
+	if err := Check(s.Config); err != nil {
 		return nil, err
 	}
 	seen := look(s.Config.Files()) // what changes while we start is a change too
@@ -119,6 +120,9 @@ func (s *Server) Start(ctx context.Context) (_ *Running, err error) {
 	}
 	if r.sessionKey, err = r.DB.Secret(ctx, "session"); err != nil {
 		return nil, err
+	}
+	if err := r.Rights.Load(ctx); err != nil {
+		return nil, fmt.Errorf("read what tokens are judged by: %w", err)
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	r.stop = stop
@@ -203,6 +207,8 @@ func (r *Running) open(background context.Context) error {
 		}
 	}
 	r.work.Go(func() { r.Verifier.Run(background) })
+	r.work.Go(func() { r.Rights.Run(background) })
+	r.work.Go(func() { r.Revocations.Run(background) })
 	r.work.Go(func() {
 		if err := r.edge.Serve(requests, http.HandlerFunc(r.answer)); err != nil {
 			r.fail(err)
@@ -303,6 +309,16 @@ func (a *served) describe(ctx context.Context) (gateway.Description, error) {
 	return probe(ctx, a.client, a.gateway.Forward)
 }
 
+// underWay counts the exchanges at a server, wherever they are carried.
+func (c *current) underWay(name string) (n int) {
+	for _, v := range c.ways {
+		if v.config.Name == name {
+			n += v.gateway.UnderWay()
+		}
+	}
+	return n
+}
+
 // Status describes this process to commands.
 func (r *Running) Status() adminapi.Status {
 	now := r.current.Load()
@@ -313,7 +329,7 @@ func (r *Running) Status() adminapi.Status {
 	blocking, warnings := r.health()
 	s.Ready, s.Problems = len(blocking) == 0, append(blocking, warnings...)
 	for _, v := range now.served {
-		s.Servers = append(s.Servers, adminapi.ServerStatus{Name: v.config.Name, URL: v.gateway.PublicURL, UnderWay: v.gateway.UnderWay()})
+		s.Servers = append(s.Servers, adminapi.ServerStatus{Name: v.config.Name, URL: v.gateway.PublicURL, UnderWay: now.underWay(v.config.Name)})
 	}
 	return s
 }

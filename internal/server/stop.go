@@ -34,7 +34,7 @@ func (r *Running) close() error {
 	}
 	r.reloading.Lock() // a reload that is under way has ended, and none follows
 	if now := r.current.Load(); now != nil {
-		for _, v := range now.served {
+		for _, v := range now.ways {
 			v.gateway.Close()
 		}
 	}
@@ -69,7 +69,7 @@ func (r *Running) drain() error {
 	}
 	streams := func() {
 		r.leaving.each(cut)
-		for _, v := range r.current.Load().served {
+		for _, v := range r.current.Load().ways {
 			cut(v)
 		}
 	}

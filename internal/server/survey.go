@@ -17,7 +17,7 @@ func (r *Running) Survey(ctx context.Context) {
 	ctx, stop := context.WithTimeout(ctx, surveyWait)
 	defer stop()
 	var all sync.WaitGroup
-	for _, v := range r.current.Load().served {
+	for _, v := range r.current.Load().ways {
 		all.Go(func() {
 			log := r.server.Options.Log.With("server", v.config.Name)
 			switch found, err := v.describe(ctx); {

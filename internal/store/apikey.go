@@ -85,7 +85,7 @@ func (d keys) Get(ctx context.Context, t tenant.ID, id string) (*apikey.Key, err
 }
 
 func (d keys) List(ctx context.Context, t tenant.ID) ([]apikey.Key, error) {
-	return list(ctx, d.DB, scanKey,
+	return list(ctx, d.read, scanKey,
 		selectKeys+` WHERE ($1 = '' OR k.tenant = $1) ORDER BY k.created DESC, k.id`, string(t))
 }
 

@@ -28,7 +28,7 @@ func (d signingKeys) Load(ctx context.Context) (*signing.Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, err := list(ctx, d.DB, scanSigning, `SELECT id, alg, sealed, created, signs, removed FROM signing_key ORDER BY created, id`)
+	all, err := list(ctx, d.read, scanSigning, `SELECT id, alg, sealed, created, signs, removed FROM signing_key ORDER BY created, id`)
 	if err != nil {
 		return nil, fmt.Errorf("read signing keys: %w", err)
 	}

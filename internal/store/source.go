@@ -48,8 +48,9 @@ func (d source) Lookup(ctx context.Context, id string) (*apikey.Record, error) {
 // reported twice, never left out.
 func (d source) Changes(ctx context.Context, since int64) (*apikey.Changes, error) {
 	c := &apikey.Changes{}
-	if err := d.read.QueryRowContext(ctx, `SELECT current FROM revision WHERE one = 1`).Scan(&c.Revision); err != nil {
-		return nil, fmt.Errorf("read revision: %w", err)
+	var err error
+	if c.Revision, err = d.revision(ctx); err != nil {
+		return nil, err
 	}
 	if c.Revision == since {
 		return c, nil
@@ -58,12 +59,12 @@ func (d source) Changes(ctx context.Context, since int64) (*apikey.Changes, erro
 		c.All = true
 		return c, nil
 	}
-	keys, err := list(ctx, d.DB, scanText,
+	keys, err := list(ctx, d.read, scanText,
 		fmt.Sprintf(`SELECT id FROM api_key WHERE revision > $1 ORDER BY revision LIMIT %d`, named+1), since)
 	if err != nil {
 		return nil, fmt.Errorf("changed keys: %w", err)
 	}
-	changed, err := list(ctx, d.DB, scanTenant,
+	changed, err := list(ctx, d.read, scanTenant,
 		fmt.Sprintf(`SELECT `+tenantColumns+` FROM tenant WHERE revision > $1 ORDER BY revision LIMIT %d`, named+1), since)
 	if err != nil {
 		return nil, fmt.Errorf("changed tenants: %w", err)

@@ -43,6 +43,7 @@ type DB struct {
 	broken atomic.Bool
 
 	mostKeys atomic.Int64 // see BoundKeys
+	revoked  atomic.Int64 // tokens that were revoked here; see revocations.room
 }
 
 // Open connects, brings the schema up to date, and makes the default tenant.
@@ -156,6 +157,40 @@ func ignoreDone(err error) error {
 		return nil
 	}
 	return err
+}
+
+// querier is a pool or a transaction.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// list reads every row of a query.
+func list[T any](ctx context.Context, q querier, scan func(scanner) (*T, error), query string, args ...any) (all []T, err error) {
+	err = each(ctx, q, scan, func(one *T) { all = append(all, *one) }, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// each calls do with every row of a query.
+func each[T any](ctx context.Context, q querier, scan func(scanner) (*T, error), do func(*T), query string, args ...any) (err error) {
+	rows, err := q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return fmt.Errorf("list: %w", err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		one, err := scan(rows)
+		if err != nil {
+			return err
+		}
+		do(one)
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("list: %w", err)
+	}
+	return nil
 }
 
 // micros is a time as it is stored; the zero time is null.

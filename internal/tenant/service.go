@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/gatehouse-mcp/gatehouse"
 )
@@ -32,13 +35,34 @@ func Validate(name string) error {
 	return nil
 }
 
-// Create adds a tenant.
-func (s *Service) Create(ctx context.Context, name string) (*Tenant, error) {
+// maxLinks is how many links a tenant may be made with.
+const maxLinks = 100
+
+// Validate returns what is wrong with a link, wrapped in [ErrInvalid].
+func (l Link) Validate() error {
+	for what, text := range map[string]string{"issuer": l.Issuer, "external id": l.External} {
+		if len(text) == 0 || len(text) > 512 || !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
+			return fmt.Errorf("%w: %s %.80q, want 1 to 512 bytes of UTF-8 without control characters", ErrInvalid, what, text)
+		}
+	}
+	return nil
+}
+
+// Create adds a tenant, with what issuers call it.
+func (s *Service) Create(ctx context.Context, name string, links ...Link) (*Tenant, error) {
 	if err := Validate(name); err != nil {
 		return nil, err
 	}
+	if len(links) > maxLinks {
+		return nil, fmt.Errorf("%w: %d external ids, at most %d at once", ErrInvalid, len(links), maxLinks)
+	}
+	for _, l := range links {
+		if err := l.Validate(); err != nil {
+			return nil, err
+		}
+	}
 	at := s.now()
-	t := &Tenant{ID: ID(rand.Text()), Name: name, State: Active, Created: at, Changed: at}
+	t := &Tenant{ID: ID(rand.Text()), Name: name, State: Active, Created: at, Changed: at, Links: links}
 	if err := s.Store.Create(ctx, t); err != nil {
 		return nil, known(fmt.Errorf("create tenant %s: %w", name, err))
 	}
@@ -80,6 +104,28 @@ func (s *Service) Delete(ctx context.Context, id ID, by string) (*Tenant, error)
 	return s.set(ctx, id, Deleted, by)
 }
 
+// Link adds what an issuer calls the tenant.
+func (s *Service) Link(ctx context.Context, id ID, l Link) (*Tenant, error) {
+	if err := l.Validate(); err != nil {
+		return nil, err
+	}
+	return s.told(s.Store.Link(ctx, id, l, s.now()))
+}
+
+// Unlink takes back that an issuer calls the tenant so: who came by it is let in
+// no longer, and whatever they have open ends.
+func (s *Service) Unlink(ctx context.Context, id ID, l Link) (*Tenant, error) {
+	return s.told(s.Store.Unlink(ctx, id, l))
+}
+
+func (s *Service) told(t *Tenant, err error) (*Tenant, error) {
+	if err != nil {
+		return nil, known(fmt.Errorf("external id: %w", err))
+	}
+	s.changed()
+	return t, nil
+}
+
 func (s *Service) set(ctx context.Context, id ID, state State, by string) (*Tenant, error) {
 	t, err := s.Store.SetState(ctx, id, state, s.now(), by)
 	if err != nil {
@@ -107,7 +153,7 @@ func (s *Service) changed() {
 // known passes on what callers branch on; anything else means that the store
 // could not do it, which the caller may try again.
 func known(err error) error {
-	for _, k := range [...]error{nil, ErrNotFound, ErrExists, ErrDefault, ErrInvalid} {
+	for _, k := range [...]error{nil, ErrNotFound, ErrExists, ErrDefault, ErrInvalid, ErrLinked, ErrNotLinked} {
 		if errors.Is(err, k) {
 			return err
 		}

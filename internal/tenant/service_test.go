@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -44,7 +45,7 @@ func TestLife(t *testing.T) {
 		t.Fatalf("got %+v, %v", a, err)
 	}
 	for _, handle := range []string{"acme", string(a.ID)} {
-		if got, err := s.Find(ctx, handle); err != nil || *got != *a {
+		if got, err := s.Find(ctx, handle); err != nil || !reflect.DeepEqual(got, a) {
 			t.Errorf("find %s: got %+v, %v, want %+v", handle, got, err, a)
 		}
 	}

@@ -33,6 +33,14 @@ type Tenant struct {
 	State   State
 	Created time.Time
 	Changed time.Time // of State; Created until the first change
+	Links   []Link    // what issuers call it, in a stable order; a deleted tenant has none
+}
+
+// Link is what an issuer of tokens calls a tenant. It says nothing of what
+// another issuer means by the same text.
+type Link struct {
+	Issuer   string // iss, exactly
+	External string // the value of its claim, exactly
 }
 
 // Facts that callers branch on.
@@ -41,12 +49,16 @@ var (
 	ErrExists   = errors.New("a tenant of this name exists")
 	ErrDefault  = errors.New("the default tenant cannot be deleted")
 	ErrInvalid  = errors.New("invalid tenant")
+
+	ErrLinked    = errors.New("this is linked to a tenant")
+	ErrNotLinked = errors.New("this is not linked to the tenant")
 )
 
 // Store keeps tenants. What a method reports as done is on disk, and visible
 // to [Store] and to the keys' store of every process from then on.
 type Store interface {
-	// Create adds t. It returns ErrExists when the name is taken.
+	// Create adds t with its links. It returns ErrExists when the name is taken,
+	// and ErrLinked when one of the links is.
 	Create(ctx context.Context, t *Tenant) error
 	// Get returns a tenant, also a deleted one, or ErrNotFound.
 	Get(ctx context.Context, id ID) (*Tenant, error)
@@ -56,6 +68,11 @@ type Store interface {
 	List(ctx context.Context) ([]Tenant, error)
 	// SetState changes the state and returns the tenant as it is now. A deleted
 	// tenant is ErrNotFound. Deleted revokes the tenant's keys in the same
-	// transaction, saying who did it, and is ErrDefault for the default tenant.
+	// transaction, saying who did it, and ends its links; it is ErrDefault for the default tenant.
 	SetState(ctx context.Context, id ID, s State, at time.Time, by string) (*Tenant, error)
+	// Link adds a link and returns the tenant as it is now. It returns ErrLinked
+	// when a tenant has it, be it this one, and ErrNotFound for a deleted tenant.
+	Link(ctx context.Context, id ID, l Link, at time.Time) (*Tenant, error)
+	// Unlink takes a link away; ErrNotLinked when the tenant does not have it.
+	Unlink(ctx context.Context, id ID, l Link) (*Tenant, error)
 }

@@ -121,6 +121,9 @@ func (a *answer) headers(e *gatehouse.Error) {
 			}
 		}
 		h.Set("WWW-Authenticate", c.String())
+		if c.Nonce != "" {
+			h.Set("DPoP-Nonce", c.Nonce)
+		}
 	}
 	if e.Status == http.StatusServiceUnavailable || e.Status == http.StatusTooManyRequests {
 		h.Set("Retry-After", "5")

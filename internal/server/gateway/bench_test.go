@@ -74,20 +74,17 @@ func withMetrics(_ *testing.B, g *Gateway) { g.Metrics = ops.NewMetrics("bench")
 // withRules adds a hundred rules, of which three are about the tool or about all.
 func withRules(b *testing.B, g *Gateway) {
 	withMetrics(b, g)
-	set := func(patterns ...string) policy.Tools {
-		t, err := policy.Compile(patterns)
-		if err != nil {
-			b.Fatal(err)
-		}
-		return t
-	}
 	var rules []policy.Rule
 	for i := range 97 {
-		rules = append(rules, policy.Rule{Name: "tool", Tools: set(fmt.Sprintf("tool_%d", i))})
+		rules = append(rules, policy.Rule{Name: "tool", Tools: []string{fmt.Sprintf("tool_%d", i)}})
 	}
-	rules = append(rules, policy.Rule{Name: "some", Tools: set("get_*", "echo*")},
-		policy.Rule{Name: "none", Tools: set("*_delete"), Deny: true}, policy.Rule{Name: "other", Tools: set("*"), Tenants: []string{"other"}, Deny: true})
-	g.Guard.Rules = policy.NewRules(false, rules)
+	rules = append(rules, policy.Rule{Name: "some", Tools: []string{"get_*", "echo*"}},
+		policy.Rule{Name: "none", Tools: []string{"*_delete"}, Deny: true}, policy.Rule{Name: "other", Tools: []string{"*"}, Tenants: []string{"other"}, Deny: true})
+	built, err := policy.Build(policy.Spec{Rules: rules})
+	if err != nil {
+		b.Fatal(err)
+	}
+	g.Guard.Rules = built
 }
 
 // withLimits adds a rate of each kind, high enough for all.

@@ -23,24 +23,30 @@ import (
 
 // Gateway protects one MCP server at one path. Fill it in, then Open it.
 type Gateway struct {
-	Name       string            // the server's name, for logs
-	Host       string            // the one name in Host that is this server's, for Front; empty: any
-	SSEPath    string            // where clients of HTTP+SSE (2024-11-05) find it, such as "/sse"; empty: nowhere
-	Path       string            // where the server is found, such as "/mcp"; "/mcp/" is the same
-	PublicURL  string            // the URL that people give to their clients
-	Hosts      []string          // names in Host that are ours, without port; empty: loopback's names only
-	Origins    []string          // further origins of browser clients, "https://inspector.example"
-	SessionKey []byte            // at least 32 bytes: MAC of session ids, the same on every replica
-	Guard      *access.Guard     // required: the only one who admits
-	Upstream   *upstream.Client  // the server, when it is reached over HTTP
-	Stdio      *Stdio            // the server, when it is a program of ours; one of the two
-	Events     bool              // Upstream speaks HTTP+SSE of 2024-11-05, and its URL is that of the event stream
-	Earlier    *Gateway          // instead of both: the gateway whose server this one takes over; see Activate
-	Forward    *upstream.Forward // what an upstream over HTTP is told of callers; nil: nothing
-	Log        *slog.Logger      // required
-	MaxBody    int64             // bytes of a request's body; zero: 4 MiB
-	BodyWait   time.Duration     // how long a client may take to send a body; zero: 30 s
-	Metrics    Metrics           // nil: nothing is counted
+	Name       string           // the server's name, for logs
+	Host       string           // the one name in Host that is this server's, for Front; empty: any
+	SSEPath    string           // where clients of HTTP+SSE (2024-11-05) find it, such as "/sse"; empty: nowhere
+	Path       string           // where the server is found, such as "/mcp"; "/mcp/" is the same
+	PublicURL  string           // the URL that people give to their clients
+	Hosts      []string         // names in Host that are ours, without port; empty: loopback's names only
+	Origins    []string         // further origins of browser clients, "https://inspector.example"
+	SessionKey []byte           // at least 32 bytes: MAC of session ids, the same on every replica
+	Guard      *access.Guard    // required: the only one who admits
+	Upstream   *upstream.Client // the server, when it is reached over HTTP
+	Stdio      *Stdio           // the server, when it is a program of ours; one of the two
+	Events     bool             // Upstream speaks HTTP+SSE of 2024-11-05, and its URL is that of the event stream
+	Earlier    *Gateway         // instead of both: the gateway whose server this one takes over; see Activate
+
+	// ByTenant are gateways of the same name, opened by themselves, before servers
+	// that tenants have of their own. A tenant's caller never reaches this one's.
+	ByTenant map[string]*Gateway // by the tenant's name
+
+	Forward  *upstream.Forward // what an upstream over HTTP is told of callers; nil: nothing
+	Log      *slog.Logger      // required
+	MaxBody  int64             // bytes of a request's body; zero: 4 MiB
+	BodyWait time.Duration     // how long a client may take to send a body; zero: 30 s
+	Metrics  Metrics           // nil: nothing is counted
+	Pins     Pins              // nil: tools may change as they like
 
 	// Challenge is what a caller without a good credential is told beside the
 	// reason: where the resource's metadata is, and what to ask for at first.
@@ -217,6 +223,9 @@ func (g *Gateway) serve(a *answer, r *http.Request, v *visit) error {
 		return err
 	}
 	v.caller, v.x = x.caller, x
+	if own := g.ByTenant[x.caller.TenantName]; own != nil {
+		g, x.g = own, own
+	}
 	ctx, end := g.guard().Watch(r.Context(), x.caller)
 	defer end(nil)
 	x.r, x.end = r.WithContext(ctx), end

@@ -50,10 +50,19 @@ func Run(t *testing.T, open func(*testing.T) *store.DB) {
 		{"concurrent changes are all seen by following the revision", follow},
 		{"the last use is kept and moves no revision", uses},
 		{"a secret is made once", secret},
+		{"a tenant has links that no other has", tenantLinks},
+		{"one of many gets a link", tenantLinkRace},
+		{"a revocation comes back as it went in", revocationRoundTrip},
+		{"a later revocation of the same reaches as far as either", revocationMerge},
+		{"of many marks at once the newest stays", revocationRace},
+		{"revocations are followed, and swept", revocationChanges},
 		{"a signing key comes, moves and goes", signingLife},
 		{"a change of signing keys is whole, and refused when it was decided upon another set", signingRefused},
 		{"one of many changes the signing keys", signingRace},
 		{"the seal's check value is made once and exchanged by whoever knows it", sealCheck},
+		{"a tool is seen, changes and is approved", toolLife},
+		{"a tool is approved as it was seen last, or not at all", toolRefused},
+		{"one of many who see a tool first has it approved", toolRace},
 	} {
 		t.Run(s.name, func(t *testing.T) { s.test(t, open(t)) })
 	}

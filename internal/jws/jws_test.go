@@ -1,0 +1,158 @@
+package jws
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+func TestReadObject(t *testing.T) {
+	registered := []string{"sub", "iss", "kid"}
+	tests := []struct {
+		name, json string
+		want       string // in the error; empty: accepted
+	}{
+		{"an object", `{"sub":"ada","n":{"a":[1,{"b":null}]},"t":"\u0041\ud83d\ude00"}`, ""},
+		{"an empty object", ` {} `, ""},
+		{"an array", `[]`, "not an object"},
+		{"nothing", ``, "not an object"},
+		{"null", `null`, "not an object"},
+		{"a byte order mark", "\ufeff{}", "not an object"},
+		{"a second value", `{} {}`, "follows"},
+		{"half an object", `{"sub":"ada"`, "syntax"},
+		{"a member twice", `{"sub":"a","sub":"b"}`, "twice"},
+		{"a member twice by an escape", `{"sub":"a","s\u0075b":"b"}`, "twice"},
+		{"a member twice further down", `{"x":[{"y":{"a":1,"a":2}}]}`, "twice"},
+		{"invalid UTF-8", "{\"x\":\"\xff\"}", "syntax"},
+		{"a lone surrogate", `{"x":"\ud800"}`, "syntax"},
+		{"a lone surrogate in a name", `{"\udc00":1}`, "syntax"},
+		{"another spelling", `{"Sub":"ada"}`, `"sub"`},
+		{"another spelling beside the right one", `{"sub":"ada","SUB":"eve"}`, "case"},
+		{"the long s", `{"ſub":"ada"}`, `"sub"`},
+		{"the sign for kelvin", `{"` + "\u212a" + `id":"1"}`, `"kid"`},
+		{"the sign for kelvin by an escape", `{"\u212aid":"1"}`, `"kid"`},
+		{"two unregistered names in two cases", `{"role":"a","Role":"b"}`, "case"},
+		{"an unregistered name in capitals", `{"OrgID":"a"}`, ""},
+		{"a name with a NUL", `{"sub\u0000":"ada"}`, "control"},
+		{"a name with a C1 control", `{"sub\u0085":"ada"}`, "control"},
+		{"much depth", strings.Repeat(`{"a":`, 33) + "1" + strings.Repeat("}", 33), "deeply"},
+		{"brackets in a text", `{"a":"` + strings.Repeat("[", 100) + `\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["}`, ""},
+		{"a number without measure", `{"a":1e400}`, "range"},
+		{"a long number without measure", `{"a":[` + strings.Repeat("9", 400) + `]}`, "range"},
+		{"a number that can be had", `{"a":-1.5e300,"b":9223372036854775808}`, ""},
+		{"many members", "{" + members(257) + "}", "many"},
+		{"as many as may be", "{" + members(256) + "}", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			o, err := ReadObject([]byte(tt.json), registered)
+			switch {
+			case tt.want == "" && err != nil:
+				t.Errorf("got %v, want it accepted", err)
+			case tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)):
+				t.Errorf("got %v, want an error with %q", err, tt.want)
+			case err != nil && o != nil:
+				t.Error("got an object beside the error")
+			}
+		})
+	}
+}
+
+func members(n int) string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = `"m` + strings.Repeat("x", i) + `":1`
+	}
+	return strings.Join(list, ",")
+}
+
+func TestFind(t *testing.T) {
+	o, err := ReadObject([]byte(`{
+		"a.b": {"c": "whole"}, "a": {"b": {"c": "nested"}, "x": 1}, "none": null,
+		"https://acme.com/org": {"id": "org1"},
+		"access": {"crm": {"roles": ["admin"]}, "odd": 3, "erp": {"roles": ["r"]}},
+		"urn:roles": {"editor": {"1": "x"}, "viewer": {"2": "y"}}
+	}`), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct{ path, want string }{
+		{"a.b.c", `="whole"`},
+		{"a.x", `=1`},
+		{"none", ``},
+		{"nothing.at.all", ``},
+		{"https://acme.com/org.id", `="org1"`},
+		{"access.*.roles", `crm=["admin"] erp=["r"]`},
+		{"access.*", `@crm @odd @erp`},
+		{"urn:roles.*", `@editor @viewer`},
+		{"urn:roles.*.*", `editor@1 viewer@2`},
+	}
+	for _, tt := range tests {
+		var got []string
+		for _, f := range o.Find(tt.path) {
+			s := strings.Join(f.Under, ":")
+			if f.Value != nil {
+				s += "=" + string(f.Value)
+			} else {
+				s += "@" + f.Name
+			}
+			got = append(got, s)
+		}
+		if s := strings.Join(got, " "); s != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.path, s, tt.want)
+		}
+	}
+}
+
+func TestReadTellsWhatIsNoSignedToken(t *testing.T) {
+	for _, text := range []string{
+		"", "opaque", "ya29.a0", "gthk_x", "a.b.c", "oat_1.2.3",
+		`{"payload":"e30","signatures":[]}`, " {}", "eyJhbGciOiJkaXIifQ..a.b.c", "eyJhbGciOiJFUzI1NiJ9",
+		"eyJhbGciOiJFUzI1NiJ9.e30", "eyJhbGciOiJFUzI1NiJ9.e30.a.",
+	} {
+		if _, err := Read(text); !errors.Is(err, ErrNotSigned) {
+			t.Errorf("%q: got %v, want ErrNotSigned", text, err)
+		}
+	}
+}
+
+func TestSameTarget(t *testing.T) {
+	const us = "https://mcp.example.com/mcp"
+	tests := []struct {
+		htu  string
+		want bool
+	}{
+		{us, true},
+		{"HTTPS://MCP.example.com:443/mcp", true},
+		{"https://mcp.example.com:/mcp", true},
+		{us + "?x=1", true},
+		{us + "#x", true},
+		{"https://mcp.example.com/%6dcp", true},
+		{"https://mcp.example.com/a/../mcp", true},
+		{"https://mcp.example.com/./mcp", true},
+		{us + "/", false},
+		{"https://mcp.example.com/MCP", false},
+		{"http://mcp.example.com/mcp", false},
+		{"https://mcp.example.com:8443/mcp", false},
+		{"https://mcp.example.com.evil/mcp", false},
+		{"https://user@mcp.example.com/mcp", false},
+		{"https://mcp.example.com/mcp%2f", false},
+		{"/mcp", false},
+		{"", false},
+		{"mailto:x", false},
+		{"https://mcp.example.com/..", false},
+	}
+	for _, tt := range tests {
+		if got := SameTarget(tt.htu, us); got != tt.want {
+			t.Errorf("%s: got %v, want %v", tt.htu, got, tt.want)
+		}
+	}
+	for _, pair := range [][2]string{
+		{"https://a.example", "https://a.example/"}, {"https://a.example/%2f", "https://a.example/%2F"},
+		{"http://a.example:80/x/..", "http://a.example/"}, {"https://a.example/x/.", "https://a.example/x/"},
+	} {
+		if !SameTarget(pair[0], pair[1]) {
+			t.Errorf("%v: got different, want the same", pair)
+		}
+	}
+}

@@ -1,0 +1,197 @@
+package jws
+
+import (
+	"crypto"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// Bounds of a proof, in bytes.
+const (
+	maxProof   = 8 << 10
+	maxProofID = 256
+)
+
+// Proof is a DPoP proof that is signed by the key in it. What it proves, and
+// whether it was seen before, is for its reader to judge. RFC 9449 §4.2
+type Proof struct {
+	Thumbprint string  // of the key, base64url. RFC 7638
+	ID         string  // jti
+	Method     string  // htm
+	URL        string  // htu
+	Issued     float64 // iat, in seconds since 1970
+	Hash       string  // ath; empty: there is none
+	Nonce      string  // nonce; empty: there is none
+}
+
+var proofNames = []string{"jti", "htm", "htu", "iat", "ath", "nonce", "exp", "nbf"}
+
+// ReadProof reads a proof and verifies its signature. No error repeats what is
+// in it. RFC 9449 §4.3
+func ReadProof(text string, algorithms []string) (*Proof, error) {
+	if len(text) > maxProof {
+		return nil, errors.New("the proof is too long")
+	}
+	t, err := Read(text)
+	if err != nil {
+		return nil, err
+	}
+	if t.Type != "dpop+jwt" {
+		return nil, errors.New(`its "typ" is not dpop+jwt`)
+	}
+	if !slices.Contains(algorithms, t.Algorithm) {
+		return nil, errors.New("its algorithm is not accepted")
+	}
+	key, thumbprint, err := t.ownKey()
+	if err != nil {
+		return nil, err
+	}
+	if err := t.Verify(key); err != nil {
+		return nil, err
+	}
+	return readProof(t.Payload, thumbprint)
+}
+
+// ownKey returns the public key in the header and its thumbprint.
+func (t *Token) ownKey() (crypto.PublicKey, string, error) {
+	raw, there := t.JWK()
+	if !there {
+		return nil, "", errors.New(`its header has no "jwk"`)
+	}
+	o, err := ReadObject(raw, []string{"kty", "n", "e", "crv", "x", "y", "d", "k"})
+	if err != nil {
+		return nil, "", fmt.Errorf(`"jwk" is not strict JSON: %w`, err)
+	}
+	for _, secret := range [...]string{"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"} { // RFC 9449 §4.3, step 7
+		if o.Has(secret) {
+			return nil, "", errors.New(`"jwk" holds a secret`)
+		}
+	}
+	var k jose.JSONWebKey
+	if err := k.UnmarshalJSON(raw); err != nil || !k.Valid() || !k.IsPublic() {
+		return nil, "", errors.New(`"jwk" is not a public key that is understood`)
+	}
+	sum, err := k.Thumbprint(crypto.SHA256)
+	if err != nil {
+		return nil, "", errors.New(`"jwk" has no thumbprint`)
+	}
+	return k.Key, base64.RawURLEncoding.EncodeToString(sum), nil
+}
+
+func readProof(payload []byte, thumbprint string) (*Proof, error) {
+	o, err := ReadObject(payload, proofNames)
+	if err != nil {
+		return nil, fmt.Errorf("its payload is not strict JSON: %w", err)
+	}
+	p := &Proof{Thumbprint: thumbprint}
+	for _, m := range [...]struct {
+		name     string
+		to       *string
+		optional bool
+	}{{"jti", &p.ID, false}, {"htm", &p.Method, false}, {"htu", &p.URL, false}, {"ath", &p.Hash, true}, {"nonce", &p.Nonce, true}} {
+		v, there := o.Get(m.name)
+		if !there && m.optional {
+			continue
+		}
+		s, ok := Text(v)
+		if !ok || s == "" {
+			return nil, fmt.Errorf("it has no %q", m.name)
+		}
+		*m.to = s
+	}
+	if len(p.ID) > maxProofID {
+		return nil, errors.New(`its "jti" is too long`)
+	}
+	v, _ := o.Get("iat")
+	at, ok := Number(v)
+	if !ok {
+		return nil, errors.New(`it has no "iat"`)
+	}
+	p.Issued = at
+	return p, nil
+}
+
+// SameTarget reports whether two URLs name the same target: scheme and host in
+// any case, the default port, an empty path and percent-encoding make no
+// difference, and query and fragment do not count. RFC 9449 §4.3, RFC 3986 §6.2
+func SameTarget(a, b string) bool {
+	x, ok := target(a)
+	y, also := target(b)
+	return ok && also && x == y
+}
+
+// target returns a URL in the form that it is compared in.
+func target(text string) (string, bool) {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.User != nil || u.Opaque != "" {
+		return "", false
+	}
+	scheme, host := strings.ToLower(u.Scheme), strings.ToLower(u.Host)
+	switch scheme {
+	case "https":
+		host = strings.TrimSuffix(host, ":443")
+	case "http":
+		host = strings.TrimSuffix(host, ":80")
+	default:
+		return "", false
+	}
+	host = strings.TrimSuffix(host, ":") // an empty port. RFC 3986 §6.2.3
+	path := dots(percent(u.EscapedPath()))
+	return scheme + "://" + host + path, true
+}
+
+// percent writes every percent-encoding in one way. RFC 3986 §6.2.2.1, §6.2.2.2
+func percent(path string) string {
+	if !strings.Contains(path, "%") {
+		return path
+	}
+	var b strings.Builder
+	for i := 0; i < len(path); i++ {
+		if path[i] != '%' || i+2 >= len(path) {
+			b.WriteByte(path[i])
+			continue
+		}
+		c, err := url.PathUnescape(path[i : i+3])
+		if err == nil && strings.Contains(unreserved, c) {
+			b.WriteString(c)
+		} else {
+			b.WriteString(strings.ToUpper(path[i : i+3]))
+		}
+		i += 2
+	}
+	return b.String()
+}
+
+const unreserved = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~" // RFC 3986 §2.3
+
+// dots takes "." and ".." out of a path. RFC 3986 §5.2.4
+func dots(path string) string {
+	if path == "" {
+		return "/"
+	}
+	if !strings.Contains(path, "/.") {
+		return path
+	}
+	var out []string
+	steps := strings.Split(path, "/")
+	for i, s := range steps {
+		last := i == len(steps)-1
+		switch {
+		case s != "." && s != "..":
+			out = append(out, s)
+			continue
+		case s == ".." && len(out) > 1:
+			out = out[:len(out)-1]
+		}
+		if last {
+			out = append(out, "")
+		}
+	}
+	return strings.Join(out, "/")
+}

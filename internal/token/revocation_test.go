@@ -1,0 +1,297 @@
+package token_test
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/token"
+)
+
+// mark is a revocation of everything that was issued before a moment.
+func mark(kind token.Kind, issuer, value string, before time.Time) token.Spec {
+	return token.Spec{Target: token.Target{Kind: kind, Issuer: issuer, Value: value}, Before: before}
+}
+
+func TestWhatARevocationMeans(t *testing.T) {
+	now := time.Date(2026, 11, 27, 8, 0, 0, 0, time.UTC).Unix()
+	h := newHouse(t)
+	def := h.in(t, jwt(t, claims{Iat: now, Exp: now + 9})).Tenant
+	all := map[string]claims{
+		"ada":        {Jti: "1", Client: "cli", Iat: now - 100},
+		"ada's next": {Jti: "2", Client: "web", Iat: now - 99},
+		"undated":    {Jti: "3", Client: "cli"},
+		"bob":        {Sub: "bob", Jti: "4", Client: "cli", Iat: now - 100},
+		"other ada":  {Iss: boltIDP, Jti: "1", Client: "cli", Iat: now - 100},
+		"old iss":    {Iss: "https://acme-old.idp.example/", Jti: "5", Client: "web", Iat: now - 100},
+		"nameless":   {Sub: "eve", Iat: now - 100},
+	}
+	past := time.Unix(now-99, 0)
+	sum := token.Fingerprint(jwt(t, exp(all["nameless"], now)))
+	for _, tt := range []struct {
+		name string
+		spec token.Spec
+		want []string
+	}{
+		{"a jti of one issuer", mark(token.KindID, acmeIDP, "1", time.Time{}), []string{"ada"}},
+		{"a jti of whoever", mark(token.KindID, "", "1", time.Time{}), []string{"ada", "other ada"}},
+		{"a jti by the other iss of its issuer", mark(token.KindID, acmeIDP, "5", time.Time{}), []string{"old iss"}},
+		{"a fingerprint", mark(token.KindToken, "", hex.EncodeToString(sum[:]), time.Time{}), []string{"nameless"}},
+		{"a subject", mark(token.KindSubject, acmeIDP, "ada", time.Time{}), []string{"ada", "ada's next", "undated", "old iss"}},
+		{"a subject, some time ago", mark(token.KindSubject, acmeIDP, "ada", past), []string{"ada", "undated", "old iss"}},
+		{"a client of one issuer", mark(token.KindClient, acmeIDP, "cli", past), []string{"ada", "undated", "bob"}},
+		{"a client", mark(token.KindClient, "", "cli", past), []string{"ada", "undated", "bob", "other ada"}},
+		{"a tenant", mark(token.KindTenant, "", def, past), []string{"ada", "undated", "bob", "other ada", "old iss", "nameless"}},
+		{"a tenant's callers of one issuer", mark(token.KindTenant, boltIDP, def, past), []string{"other ada"}},
+		{"an issuer", mark(token.KindIssuer, acmeIDP, "", past), []string{"ada", "undated", "bob", "old iss", "nameless"}},
+		{"somebody else's jti", mark(token.KindID, acmeIDP, "9", time.Time{}), nil},
+		{"a subject of another issuer", mark(token.KindSubject, "https://other.example", "ada", time.Time{}), nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h := newHouse(t)
+			if tt.spec.Kind == token.KindTenant {
+				tt.spec.Value = h.in(t, jwt(t, claims{Sub: "zoe", Iat: now, Exp: now + 9})).Tenant
+			}
+			// Half of them are in memory when it comes, and half are new.
+			for name, c := range all {
+				if len(name)%2 == 0 {
+					h.in(t, jwt(t, exp(c, now)))
+				}
+			}
+			r := h.revoke(t, tt.spec)
+			revoked := map[string]bool{}
+			for _, name := range tt.want {
+				revoked[name] = true
+			}
+			for name, c := range all {
+				_, err := h.sees(t, jwt(t, exp(c, now)))
+				if (err != nil) != revoked[name] {
+					t.Errorf("%s: got %v, want revoked: %v", name, err, revoked[name])
+				} else if err != nil {
+					wantCode(t, err, "GH-1130")
+				}
+			}
+			_, err := h.service.Remove(t.Context(), r.ID)
+			must(t, err)
+			for name, c := range all {
+				if _, err := h.sees(t, jwt(t, exp(c, now))); err != nil {
+					t.Errorf("%s: taken back, and still %v", name, err)
+				}
+			}
+		})
+	}
+}
+
+func exp(c claims, now int64) claims { c.Exp = now + 7200; return c }
+
+// A076: of all the marks that are about a token the newest wins, in whatever
+// order they came.
+func TestA076TheNewestMarkWins(t *testing.T) {
+	at := func(minutes int) time.Time {
+		return time.Date(2026, 11, 27, 7, minutes, 0, 0, time.UTC)
+	}
+	marks := func(def string) []token.Spec {
+		return []token.Spec{
+			mark(token.KindTenant, "", def, at(10)), mark(token.KindClient, "", "cli", at(20)), mark(token.KindSubject, acmeIDP, "ada", at(30)),
+		}
+	}
+	for _, order := range [][]int{{0, 1, 2}, {2, 1, 0}, {1, 2, 0}} {
+		h := newHouse(t)
+		text := func(minutes int) string {
+			return jwt(t, claims{Client: "cli", Iat: at(minutes).Unix(), Exp: at(59).Unix() + 3600})
+		}
+		def := h.in(t, jwt(t, claims{Sub: "zoe", Exp: at(59).Unix() + 3600, Iat: at(59).Unix()})).Tenant
+		for _, i := range order {
+			h.revoke(t, marks(def)[i])
+		}
+		for minutes, in := range map[int]bool{5: false, 10: false, 15: false, 25: false, 29: false, 30: true, 35: true} {
+			if _, err := h.sees(t, text(minutes)); (err == nil) != in {
+				t.Errorf("order %v, issued at minute %d: got %v, want it accepted: %v", order, minutes, err, in)
+			}
+		}
+		// An older mark of the same takes nothing back.
+		r := h.revoke(t, mark(token.KindSubject, acmeIDP, "ada", at(12)))
+		if !r.Before.Equal(at(30)) {
+			t.Errorf("got the mark %s, want the newer one to stay", r.Before)
+		}
+		h.out(t, text(25), "GH-1130")
+		h.revoke(t, mark(token.KindSubject, acmeIDP, "ada", at(40)))
+		h.out(t, text(35), "GH-1130")
+		h.in(t, text(45))
+		// Taking the newest back leaves the next.
+		list, n, err := h.service.List(t.Context(), token.Filter{Kind: token.KindSubject})
+		if err != nil || len(list) != 1 || n != 3 {
+			t.Fatalf("got %d of %d revocations, %v", len(list), n, err)
+		}
+		_, err = h.service.Remove(t.Context(), list[0].ID)
+		must(t, err)
+		h.in(t, text(25))
+		h.out(t, text(15), "GH-1130")
+	}
+}
+
+// A token of an issuer whose clock is ahead seems to be issued after the mark. If
+// it came before, it was issued before.
+func TestATokenThatCameBeforeTheMarkIsOld(t *testing.T) {
+	h := newHouse(t)
+	ahead := jwt(t, claims{Iat: h.clock().Unix() + 30, Exp: h.clock().Unix() + 3600})
+	h.in(t, ahead)
+	h.pass(time.Second)
+	h.revoke(t, mark(token.KindSubject, acmeIDP, "ada", time.Time{}))
+	h.out(t, ahead, "GH-1130")
+	h.out(t, ahead, "GH-1130") // and it is not taken for one that came after
+	h.pass(time.Hour / 2)
+	h.out(t, ahead, "GH-1130")
+	h.in(t, jwt(t, claims{Iat: h.clock().Unix(), Exp: h.clock().Unix() + 3600}))
+}
+
+// A068: what was revoked stays so over a restart, and over a clock that is wrong
+// for a while.
+func TestA068RevocationsSurviveRestartsAndClocks(t *testing.T) {
+	h := newHouse(t)
+	exp := h.clock().Unix() + 3600
+	one, two := jwt(t, claims{Jti: "1", Exp: exp}), jwt(t, claims{Sub: "bob", Exp: exp})
+	h.revoke(t, token.Spec{Target: token.Target{Kind: token.KindID, Issuer: acmeIDP, Value: "1"}, Expires: time.Unix(exp+60, 0)})
+	h.revoke(t, mark(token.KindSubject, acmeIDP, "bob", time.Time{}))
+	h.open(t)
+	h.out(t, one, "GH-1130")
+	h.out(t, two, "GH-1130")
+
+	right := h.clock()
+	h.at(right.Add(5 * time.Hour)) // a wrong clock, and what cleans up in it
+	if _, err := h.db.Revocations().Sweep(t.Context(), h.clock().Add(-24*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	h.open(t)
+	h.out(t, one, "GH-1109")
+	h.at(right)
+	h.open(t)
+	h.out(t, one, "GH-1130")
+	h.out(t, two, "GH-1130")
+	h.at(right.Add(-5 * time.Hour))
+	h.open(t)
+	h.out(t, one, "GH-1130")
+	h.out(t, two, "GH-1130")
+}
+
+// What no token is left for goes away.
+func TestOldRevocationsAreSwept(t *testing.T) {
+	h := newHouse(t)
+	for i, lives := range []time.Duration{time.Hour, 48 * time.Hour, 0} {
+		h.revoke(t, token.Spec{Target: token.Target{Kind: token.KindSubject, Issuer: acmeIDP, Value: string(rune('a' + i))}, Lives: lives})
+	}
+	taken := h.revoke(t, mark(token.KindClient, "", "x", time.Time{}))
+	_, err := h.service.Remove(t.Context(), taken.ID)
+	must(t, err)
+	h.pass(26 * time.Hour)
+	n, err := h.db.Revocations().Sweep(t.Context(), h.clock().Add(-24*time.Hour))
+	if err != nil || n != 2 {
+		t.Errorf("swept %d, %v; want the one that lived an hour and the one that was taken back", n, err)
+	}
+	if list, total, err := h.service.List(t.Context(), token.Filter{}); err != nil || len(list) != 2 || total != 2 {
+		t.Errorf("got %d of %d left, %v; want 2", len(list), total, err)
+	}
+}
+
+func TestSpecs(t *testing.T) {
+	h := newHouse(t)
+	now := h.clock()
+	for name, s := range map[string]token.Spec{
+		"no kind":                   {},
+		"an unknown kind":           mark("colour", "", "red", now),
+		"no value":                  mark(token.KindClient, "", "", now),
+		"a subject without issuer":  mark(token.KindSubject, "", "ada", now),
+		"an issuer without iss":     mark(token.KindIssuer, "", "", now),
+		"an issuer with a value":    mark(token.KindIssuer, acmeIDP, "x", now),
+		"a single token with mark":  mark(token.KindID, acmeIDP, "1", now),
+		"a fingerprint's issuer":    mark(token.KindToken, acmeIDP, "00", time.Time{}),
+		"a mark far ahead":          mark(token.KindClient, "", "x", now.Add(time.Hour)),
+		"a line end":                mark(token.KindClient, "", "x\ny", now),
+		"a NUL":                     mark(token.KindClient, "", "x\x00y", now),
+		"too long":                  mark(token.KindClient, "", strings.Repeat("x", 2000), now),
+		"over before it began":      {Target: token.Target{Kind: token.KindClient, Value: "x"}, Expires: now.Add(-time.Second)},
+		"a reason that turns lines": {Target: token.Target{Kind: token.KindClient, Value: "x"}, Reason: "a\u202eb"},
+	} {
+		if _, err := h.service.Revoke(t.Context(), s); !errors.Is(err, token.ErrInvalid) {
+			t.Errorf("%s: got %v, want ErrInvalid", name, err)
+		}
+	}
+	r := h.revoke(t, token.Spec{Target: token.Target{Kind: token.KindClient, Value: "x"}, Lives: time.Hour, By: "ada", Reason: "lost"})
+	got, err := h.service.Get(t.Context(), r.ID)
+	if err != nil || *got != *r || !r.Before.Equal(now) || !r.Expires.Equal(now.Add(time.Hour)) || r.By != "ada" {
+		t.Errorf("got %+v, %v, want %+v", got, err, r)
+	}
+	if _, err := h.service.Remove(t.Context(), "nobody"); !errors.Is(err, token.ErrNotFound) {
+		t.Errorf("got %v, want ErrNotFound", err)
+	}
+}
+
+// What cannot be read anew after a change is judged by nobody.
+func TestStoreAway(t *testing.T) {
+	h := newHouse(t)
+	text := jwt(t, claims{Exp: h.clock().Unix() + 36000})
+	watched, stop := h.v.Watch(t.Context(), h.in(t, text))
+	defer stop(nil)
+	must(t, h.db.Close())
+	h.pass(9 * time.Second) // nobody runs, so each asks and is not answered
+	h.in(t, text)
+	h.rights.Changed()
+	wantCode(t, context.Cause(watched), "GH-1902")
+	h.out(t, text, "GH-1902")
+	if h.rights.Healthy() == nil {
+		t.Error("nobody can be judged, and all is said to be well")
+	}
+	if _, err := h.tenants.Create(t.Context(), "x"); err == nil {
+		t.Error("a tenant is made in a closed database")
+	}
+	_, err := h.service.Revoke(t.Context(), mark(token.KindClient, "", "x", time.Time{}))
+	wantCode(t, err, "GH-1902")
+}
+
+func TestRead(t *testing.T) {
+	h := newHouse(t)
+	text := jwt(t, claims{Jti: "1", Iat: 100, Exp: 200})
+	p, err := token.Read(" " + text + "\n")
+	if err != nil || p.Target != (token.Target{Kind: token.KindID, Issuer: acmeIDP, Value: "1"}) || p.Subject != "ada" || p.Expires.Unix() != 200 || p.Issued.Unix() != 100 {
+		t.Errorf("got %+v, %v", p, err)
+	}
+	// Without a jti its fingerprint does, whatever its signature is rewritten to.
+	nameless := jwt(t, claims{Exp: h.clock().Unix() + 99})
+	p, err = token.Read(nameless)
+	must(t, err)
+	if p.Kind != token.KindToken || len(p.Value) != 64 {
+		t.Fatalf("got %+v, want a fingerprint", p)
+	}
+	h.in(t, nameless)
+	h.revoke(t, token.Spec{Target: p.Target})
+	h.out(t, nameless, "GH-1130")
+	if q, err := token.Read(strings.TrimSuffix(nameless, "good") + "malleable"); err != nil || q.Target != p.Target {
+		t.Errorf("got %+v, %v for another signature", q, err)
+	}
+	if p, err := token.Read("opaque-token"); err != nil || p.Kind != token.KindToken {
+		t.Errorf("got %+v, %v", p, err)
+	}
+	for _, bad := range []string{"", " ", "a b", "ü", strings.Repeat("a", 20000), "eyJhbGciOiJub25lIn0.!!.x"} {
+		if _, err := token.Read(bad); !errors.Is(err, token.ErrInvalid) {
+			t.Errorf("%.20q: got %v, want ErrInvalid", bad, err)
+		}
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add(jwt(f, claims{Jti: "1", Iat: 100, Exp: 200}))
+	f.Add("opaque")
+	f.Add("eyJhbGciOiJub25lIn0.eyJpc3MiOiJhIiwiSVNTIjoiYiJ9.x")
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := token.Read(text)
+		if err != nil {
+			return
+		}
+		if err := p.Validate(); err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+	})
+}

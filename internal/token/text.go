@@ -1,0 +1,191 @@
+package token
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// maxText bounds a token, in bytes. Those of providers have two thousand; a few
+// that list groups have eight.
+const maxText = 16 << 10
+
+// Form is what a token looks like from outside.
+type Form int
+
+// The forms of tokens.
+const (
+	FormOpaque Form = iota
+	FormJWT         // three parts, the first a JSON object. RFC 7515 §7.1
+	FormJWE         // five parts, the first a JSON object. RFC 7516 §7.1
+)
+
+// FormOf looks at a token. Nothing is verified.
+func FormOf(text string) Form {
+	first, _, found := strings.Cut(text, ".")
+	if !found {
+		return FormOpaque
+	}
+	header, err := base64.RawURLEncoding.Strict().DecodeString(first)
+	if err != nil || len(header) == 0 || header[0] != '{' || !json.Valid(header) {
+		return FormOpaque
+	}
+	switch strings.Count(text, ".") {
+	case 2:
+		return FormJWT
+	case 4:
+		return FormJWE
+	}
+	return FormOpaque
+}
+
+// Fingerprint names a token that has no other name. That of a JWT does not cover
+// its signature: some kinds can be rewritten by whoever has the token, so that the
+// same claims would come back under another text.
+func Fingerprint(text string) [sha256.Size]byte {
+	if FormOf(text) == FormJWT {
+		text = text[:strings.LastIndexByte(text, '.')]
+	}
+	return sha256.Sum256([]byte(text))
+}
+
+// peek is what is read of a JWT before anybody knows whether it is true: enough
+// to find who can tell.
+type peek struct {
+	Issuer, ID, Subject string
+	Issued, Expires     time.Time // zero: not told
+}
+
+// payloadOf returns the claims of a JWT, unverified.
+func payloadOf(text string) ([]byte, error) {
+	_, rest, _ := strings.Cut(text, ".")
+	body, _, _ := strings.Cut(rest, ".")
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(body)
+	if err != nil {
+		return nil, errors.New("the payload is not base64url without padding") // RFC 7515 §2
+	}
+	if !utf8.Valid(raw) {
+		return nil, errors.New("the payload is not UTF-8")
+	}
+	return raw, nil
+}
+
+// peekAt reads a JWT's payload. A claim that is there twice, or in another case,
+// is an error: whoever verifies the token might read the other one.
+func peekAt(text string) (*peek, error) {
+	raw, err := payloadOf(text)
+	if err != nil {
+		return nil, err
+	}
+	members, err := membersOf(raw)
+	if err != nil {
+		return nil, err
+	}
+	p := &peek{}
+	for name, into := range map[string]*string{"iss": &p.Issuer, "jti": &p.ID, "sub": &p.Subject} {
+		if v, ok := members[name]; ok {
+			if err := json.Unmarshal(v, into); err != nil {
+				return nil, fmt.Errorf("%s is no string", name)
+			}
+		}
+	}
+	for name, into := range map[string]*time.Time{"iat": &p.Issued, "exp": &p.Expires} {
+		if v, ok := members[name]; ok {
+			var seconds float64
+			if err := json.Unmarshal(v, &seconds); err != nil || seconds < 0 || seconds > 1<<40 {
+				return nil, fmt.Errorf("%s is no time", name)
+			}
+			*into = time.UnixMicro(int64(seconds * 1e6)).UTC()
+		}
+	}
+	return p, nil
+}
+
+// membersOf reads an object's members, those that matter here exactly once.
+func membersOf(raw []byte) (map[string]json.RawMessage, error) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return nil, errors.New("the payload is no JSON object")
+	}
+	members := map[string]json.RawMessage{}
+	for d.More() {
+		t, err := d.Token()
+		name, ok := t.(string)
+		var value json.RawMessage
+		if err == nil && ok {
+			err = d.Decode(&value)
+		}
+		if err != nil || !ok {
+			return nil, errors.New("the payload is not JSON")
+		}
+		for _, known := range [...]string{"iss", "jti", "sub", "iat", "exp", "cnf"} {
+			if !strings.EqualFold(name, known) {
+				continue
+			}
+			if _, twice := members[known]; twice || name != known {
+				return nil, fmt.Errorf("the claim %s is there twice, or in another case", known)
+			}
+			members[known] = value
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, errors.New("the payload is not JSON")
+	}
+	if d.More() {
+		return nil, errors.New("something follows the payload")
+	}
+	return members, nil
+}
+
+// bound says whether claims bind a token to its sender. What cannot be read
+// counts as bound. RFC 7800 §3.1
+func bound(claims []byte) bool {
+	members, err := membersOf(claims)
+	if err != nil {
+		return true
+	}
+	_, ok := members["cnf"]
+	return ok
+}
+
+// Pasted is what a token's text says of itself, unverified: enough to revoke it.
+type Pasted struct {
+	Target
+	Expires time.Time // exp; zero: not told
+	Issued  time.Time // iat; zero: not told
+	Subject string    // sub; empty: not told
+	Iss     string    // empty: not told
+}
+
+// Read says how the token of a text can be revoked: by its jti, or else by its
+// fingerprint. Nothing is verified: who lies about another's token revokes it, so
+// this is for operators.
+func Read(text string) (*Pasted, error) {
+	text = strings.TrimSpace(text)
+	if text == "" || len(text) > maxText || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return nil, fmt.Errorf("%w: that is no token: want 1 to %d visible characters", ErrInvalid, maxText)
+	}
+	sum := Fingerprint(text)
+	out := &Pasted{Target: Target{Kind: KindToken, Value: hex.EncodeToString(sum[:])}}
+	if FormOf(text) != FormJWT {
+		return out, nil
+	}
+	p, err := peekAt(text)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	out.Iss, out.Subject, out.Issued, out.Expires = p.Issuer, p.Subject, p.Issued, p.Expires
+	if p.ID != "" && p.Issuer != "" {
+		if t := (Target{Kind: KindID, Issuer: p.Issuer, Value: p.ID}); t.Validate() == nil {
+			out.Target = t
+		}
+	}
+	return out, nil
+}
