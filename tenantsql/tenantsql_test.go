@@ -201,7 +201,12 @@ func reuse(t *testing.T, db *sql.DB, see func(string, string)) {
 	}); err != nil {
 		t.Error(err)
 	}
-	// A setting that somebody has left on the connection counts for nothing in a transaction of ours.
+	leftOver(t, db, see)
+}
+
+// leftOver wants a setting that somebody has left on the connection to count for
+// nothing in a transaction of ours.
+func leftOver(t *testing.T, db *sql.DB, see func(string, string)) {
 	apply(t, db, `SET app.tenant = 'bob'`)
 	if err := tenantsql.InTx(t.Context(), db, "ada", func(tx *sql.Tx) error {
 		if got := notes(t, tx, all); !slices.Equal(got, []string{"of ada"}) {
