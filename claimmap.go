@@ -7,7 +7,8 @@ package gatehouse
 // A claim whose name is the whole path comes first, so "https://acme.com/roles"
 // is one name. "*" stands for every member: in "resource_access.*.roles" its name
 // goes before each value, as in "crm:admin"; at the end of a path, as in
-// "urn:roles.*", the names themselves are the values.
+// "urn:roles.*", the names themselves are the values, or the texts of a list.
+// "=acme" is no path but a text: what the issuer does not say is the same for all.
 type ClaimMap struct {
 	Subject []string // of several paths the first that is there wins, here and below
 	Client  []string

@@ -41,7 +41,7 @@ func (m *ClaimMap) Identity(claims []byte) (*Identity, error) {
 func (m *ClaimMap) check() error {
 	for _, f := range m.fields() {
 		for _, path := range f.paths {
-			if path == "" || slices.Contains(strings.Split(path, "."), "") && !strings.Contains(path, "/") {
+			if path == "" || path == "=" || slices.Contains(strings.Split(path, "."), "") && !strings.ContainsAny(path, "/=") {
 				return fmt.Errorf("%s has the path %q", f.name, path)
 			}
 		}

@@ -10,8 +10,11 @@ import (
 
 // find returns what a path leads to. A step in braces is the text of the claim
 // that it names, as in "tenants.{dct}.roles"; without that claim the path leads
-// nowhere.
+// nowhere. What begins with "=" is no path but the text behind it.
 func find(claims *jws.Object, path string) []jws.Found {
+	if text, ok := strings.CutPrefix(path, "="); ok {
+		return []jws.Found{{Name: text}}
+	}
 	if !strings.Contains(path, "{") {
 		return claims.Find(path)
 	}

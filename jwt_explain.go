@@ -23,7 +23,7 @@ type Finding struct {
 
 // Explain runs every check on a token, also those behind one that it does not
 // pass, and says what each found. It works without Keys, offline, and without a
-// request around the token; what needs them is skipped. The error is that of the
+// request around the token (an empty Scheme); what needs them is skipped. The error is that of the
 // configuration. The identity is what the claims say, nil if they say none:
 // nothing of it is proven, and nobody is let in by it.
 func (v *JWTVerifier) Explain(ctx context.Context, c *Credential) ([]Finding, *Identity, error) {
@@ -112,7 +112,7 @@ func (e *explanation) lacks(name string) string {
 		return "the claims say no identity"
 	case name == "binding" && e.token.credential.Scheme == "" && cnf.key != "":
 		return "bound to key " + cnf.key + ": it counts only with a DPoP proof by that key"
-	case name == "binding" && len(e.token.credential.Certificate) == 0 && cnf.certificate != "":
+	case name == "binding" && e.token.credential.Scheme == "" && cnf.certificate != "":
 		return "bound to certificate " + cnf.certificate + ": it counts only on a connection with that client certificate"
 	}
 	return ""

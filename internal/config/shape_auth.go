@@ -93,7 +93,10 @@ type Introspect struct {
 	URL          string
 	ClientID     string // empty: we say nothing about ourselves there
 	ClientSecret Secret
+	SecretInBody bool          // client_secret_post instead of client_secret_basic
 	CacheFor     time.Duration // at most 30 s
+
+	InsecureNoIssuer bool // answers need not say whose token it is
 }
 
 // Tenants says which tenant a caller belongs to.

@@ -49,6 +49,8 @@ var issuerSettings = slices.Concat([]setting{
 		{key: "url", field: "URL", doc: "The introspection endpoint. Some presets know it."},
 		{key: "client_id", field: "ClientID", doc: "By which we sign in there."},
 		{key: "client_secret", field: "ClientSecret", form: formSecret, doc: "Its secret."},
+		{key: "secret_in_body", field: "SecretInBody", def: "false", doc: "The secret is sent as a parameter (`client_secret_post`), not in the `Authorization` header."},
+		{key: "insecure_no_issuer", field: "InsecureNoIssuer", def: "false", doc: "Answers without `iss` count. If the endpoint knows tokens of other issuers, those count too."},
 		{key: "cache_for", field: "CacheFor", def: "30s", doc: "How long an answer holds: `30s` at most."},
 	}},
 	{key: "dpop", field: "DPoP", one: []string{BoundAccepted, BoundRequired}, def: BoundAccepted, doc: "`required`: a token that is not bound to a key of its client (RFC 9449) is refused. A bound one never works without its proof."},

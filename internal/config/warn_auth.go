@@ -28,6 +28,9 @@ func (c *checker) warnIssuer(at string, u *Issuer) {
 	default:
 		c.warn(true, at+".audience.mode", "is %s: %s", u.Audience.Mode, cmp.Or(p.Weak, "whatever an accepted client was given is accepted here, whomever it was meant for"))
 	}
+	if u.Introspect != nil && u.Introspect.InsecureNoIssuer {
+		c.warn(true, at+".introspection.insecure_no_issuer", "is true: a token of another issuer counts if the endpoint knows it")
+	}
 	if u.Keys.MaxStale > longStale {
 		c.warn(true, at+".keys.max_stale", "is %d days: a key that the provider withdrew counts that long if it cannot be asked", int(u.Keys.MaxStale.Hours()/24))
 	}

@@ -6,13 +6,14 @@ import "strings"
 type Found struct {
 	Under []string // what stood for each "*", but for one at the end
 	Value []byte   // JSON; nil if the path ends with "*", whose names are the values
-	Name  string   // of a member, if the path ends with "*"
+	Name  string   // of a member, or a text of a list, if the path ends with "*"
 }
 
 // Find returns what a path leads to, in the order of the object. A path is names
 // joined by dots. Names may have dots themselves: of the names that begin the path
 // the longest that is there is taken, and no other is tried. "*" is every member.
-// A path that leads to null leads to nothing.
+// At the end of a path it also is every text of a list. A path that leads to null
+// leads to nothing.
 func (o *Object) Find(path string) []Found { return o.FindSteps(strings.Split(path, ".")) }
 
 // FindSteps is Find for a path that is cut into steps.
@@ -45,6 +46,10 @@ func find(members []Member, steps, under []string, found []Found) []Found {
 			}
 			if inner, err := Members(m.Value); err == nil {
 				found = find(inner, steps[n:], under, found)
+			} else if list, ok := Texts(m.Value); ok && n == len(steps)-1 && steps[n] == "*" {
+				for _, text := range list {
+					found = append(found, Found{Under: under, Name: text})
+				}
 			}
 			return found
 		}
