@@ -240,6 +240,7 @@ func (r *Running) put(next *current) {
 	before := r.current.Swap(next)
 	r.counters.Bans.Set(next.config.Limits.FailedAuth.PerAddress, next.config.Limits.FailedAuth.Ban)
 	r.SetAPIKeys(next.config.Auth.APIKeys)
+	r.SetIssuers(next.config.Auth.Issuers)
 	r.Trail.Change(next.config.Audit)
 	for _, v := range next.ways {
 		v.gateway.Activate()

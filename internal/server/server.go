@@ -121,6 +121,9 @@ func (s *Server) Start(ctx context.Context) (_ *Running, err error) {
 	if r.sessionKey, err = r.DB.Secret(ctx, "session"); err != nil {
 		return nil, err
 	}
+	if err := r.Rights.Load(ctx); err != nil {
+		return nil, fmt.Errorf("read what tokens are judged by: %w", err)
+	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	r.stop = stop
 	if err := r.listen(background); err != nil {
@@ -204,6 +207,8 @@ func (r *Running) open(background context.Context) error {
 		}
 	}
 	r.work.Go(func() { r.Verifier.Run(background) })
+	r.work.Go(func() { r.Rights.Run(background) })
+	r.work.Go(func() { r.Revocations.Run(background) })
 	r.work.Go(func() {
 		if err := r.edge.Serve(requests, http.HandlerFunc(r.answer)); err != nil {
 			r.fail(err)

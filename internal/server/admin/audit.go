@@ -43,7 +43,12 @@ func actions() map[string]string {
 		"POST /v1/tenants/{name}/suspend": "tenant.suspend",
 		"POST /v1/tenants/{name}/resume":  "tenant.resume",
 		"DELETE /v1/tenants/{name}":       "tenant.delete",
+		"POST /v1/tenants/{name}/link":    "tenant.link",
+		"POST /v1/tenants/{name}/unlink":  "tenant.unlink",
 		"POST /v1/db/backup":              "db.backup",
+
+		"POST /v1/tokens/revocations":                "token.revoke",
+		"DELETE /v1/tokens/revocations/{revocation}": "token.restore",
 
 		"POST /v1/signing-keys/rotate":      "signing_key.rotate",
 		"DELETE /v1/signing-keys":           "signing_key.abandon",
@@ -177,6 +182,11 @@ func (a *Admin) settle(r *http.Request, intent *audit.Event, out reply, refused 
 	case adminapi.Tenant:
 		e.Tenant, e.TenantID = body.Name, body.ID
 		e.Detail = map[string]string{"state": body.State, "keys": strconv.Itoa(body.Keys)}
+		if len(body.ExternalIDs) > 0 {
+			e.Detail["external_ids"] = externalIDs(body.ExternalIDs)
+		}
+	case adminapi.Revocation:
+		ofRevocation(&e, &body)
 	case adminapi.Imported:
 		err = a.imported(ctx, &e, body)
 	}
