@@ -53,7 +53,8 @@ func authentik() *Preset {
 			},
 			Introspect: "{issuer:host}/application/o/introspect/",
 		},
-		Weak: "aud is a client of authentik, not this server: whatever was issued to that client is accepted here",
+		Closed: "authentik registers clients for a bearer token only",
+		Weak:   "aud is a client of authentik, not this server: whatever was issued to that client is accepted here",
 		Hints: map[string]string{
 			"GH-1104": "In authentik aud is the client's id: client_id here has to be that of the provider.",
 			"GH-1105": "authentik: choose a Signing Key in the provider; without one, tokens are signed with the client's secret.",
