@@ -153,6 +153,17 @@ func TestProtectChallenges(t *testing.T) {
 	}
 }
 
+// A client can only put the nonce of an answer into its next proof if the answer has it. RFC 9449 §9
+func TestA054ProtectSendsNonces(t *testing.T) {
+	e := gatehouse.Refuse("GH-1115", "The proof needs a nonce.", nil)
+	e.Challenge = &gatehouse.Challenge{Scheme: "DPoP", Error: "use_dpop_nonce", Nonce: "n-1"}
+	v := says(func(context.Context, *gatehouse.Credential) (*gatehouse.Identity, error) { return nil, e })
+	res := serve(protect(t, &whoami{}, resource(), v), request("POST", "/mcp", "Authorization", "DPoP x"))
+	if got := res.Header.Values("DPoP-Nonce"); len(got) != 1 || got[0] != "n-1" {
+		t.Errorf("got DPoP-Nonce %q, want the challenge's", got)
+	}
+}
+
 // A server that takes API keys only has nothing to discover.
 func TestProtectWithoutAuthorizationServers(t *testing.T) {
 	r := resource()

@@ -86,6 +86,9 @@ func (d *door) challenge(h http.Header, e *Error) {
 		c.ResourceMetadata = d.metadataURL
 	}
 	h.Set("WWW-Authenticate", c.String())
+	if c.Nonce != "" {
+		h.Set("DPoP-Nonce", c.Nonce)
+	}
 }
 
 // slug is the error member of a refusal. RFC 6750 §3.1

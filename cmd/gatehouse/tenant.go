@@ -12,7 +12,7 @@ import (
 func (a *app) tenant() *cobra.Command {
 	return group("tenant", "Keep customers apart",
 		"  gatehouse tenant create acme\n  gatehouse key create --tenant acme --name ci\n  gatehouse tenant suspend acme\n",
-		a.tenantCreate(), a.tenantList(), a.tenantShow(), a.tenantSuspend(), a.tenantResume(), a.tenantDelete())
+		a.tenantCreate(), a.tenantList(), a.tenantShow(), a.tenantSuspend(), a.tenantResume(), a.tenantLink(), a.tenantUnlink(), a.tenantDelete())
 }
 
 func (a *app) tenantList() *cobra.Command {
@@ -41,14 +41,18 @@ func (a *app) tenantShow() *cobra.Command {
 	return a.onTenant("show", "Show one tenant", func(ctx context.Context, d *door, name string) (*adminapi.Tenant, error) {
 		return d.Tenant(ctx, name)
 	}, func(t *adminapi.Tenant) error {
-		return a.table([][]string{
+		rows := [][]string{
 			{"name", t.Name},
 			{"id", t.ID},
 			{"state", t.State},
 			{"keys", strconv.Itoa(t.Keys)},
 			{"created", moment(t.Created)},
 			{"changed", moment(t.Changed)},
-		})
+		}
+		for _, e := range t.ExternalIDs {
+			rows = append(rows, []string{"external id", orElse(e.IssuerName, e.Issuer) + "=" + e.Value})
+		}
+		return a.table(rows)
 	})
 }
 

@@ -10,12 +10,29 @@ import (
 )
 
 func (a *app) tenantCreate() *cobra.Command {
-	return a.onTenant("create", "Add a tenant", func(ctx context.Context, d *door, name string) (*adminapi.Tenant, error) {
-		return d.CreateTenant(ctx, name)
+	var external []string
+	c := a.onTenant("create", "Add a tenant", func(ctx context.Context, d *door, name string) (*adminapi.Tenant, error) {
+		ids := make([]adminapi.ExternalID, len(external))
+		for i, text := range external {
+			id, err := externalID(text)
+			if err != nil {
+				return nil, err
+			}
+			ids[i] = id
+		}
+		return d.CreateTenant(ctx, name, ids...)
 	}, func(t *adminapi.Tenant) error {
+		if len(t.ExternalIDs) > 0 {
+			a.done("tenant %s created; callers with %s are its own. Look: gatehouse tenant show%s %[1]s", t.Name, count(len(t.ExternalIDs), "external id", "external ids"), a.place())
+			return nil
+		}
 		a.done("tenant %s created. Next: gatehouse key create%s --tenant %s --name NAME", t.Name, a.place(), t.Name)
 		return nil
 	})
+	c.Example += "  gatehouse tenant create acme --external-id auth0=org_9ybsU1dN2dKfDkBi\n"
+	c.Flags().StringArrayVar(&external, "external-id", nil, "`ISSUER=VALUE`: what an issuer of tokens calls it, by the issuer's name or iss; may be repeated")
+	_ = c.RegisterFlagCompletionFunc("external-id", a.completeExternal)
+	return c
 }
 
 func (a *app) tenantSuspend() *cobra.Command {

@@ -120,11 +120,14 @@ type Tenant struct {
 	Changed time.Time `json:"changed"` // of state
 	Keys    int       `json:"keys"`    // that are honoured, but for a suspension
 	DryRun  bool      `json:"dry_run,omitempty"`
+
+	ExternalIDs []ExternalID `json:"external_ids,omitempty"` // what issuers of tokens call it
 }
 
 // NewTenant asks for a tenant.
 type NewTenant struct {
-	Name string `json:"name"`
+	Name        string       `json:"name"`
+	ExternalIDs []ExternalID `json:"external_ids,omitempty"`
 }
 
 // Status describes the server that answers.

@@ -89,8 +89,8 @@ func (c *Client) Tenants(ctx context.Context) ([]Tenant, error) {
 }
 
 // CreateTenant adds one.
-func (c *Client) CreateTenant(ctx context.Context, name string) (*Tenant, error) {
-	return call[Tenant](ctx, c, http.MethodPost, "/v1/tenants", NewTenant{Name: name})
+func (c *Client) CreateTenant(ctx context.Context, name string, ids ...ExternalID) (*Tenant, error) {
+	return call[Tenant](ctx, c, http.MethodPost, "/v1/tenants", NewTenant{Name: name, ExternalIDs: ids})
 }
 
 // Tenant shows one, by name or id.

@@ -90,6 +90,10 @@ func rounds() int {
 	return n
 }
 
+// refusedBefore are checks that a server fails which knows no tasks, and passes
+// through Gatehouse: the handle of a task that nobody was given is refused there.
+var refusedBefore = []string{"tasks-dispatch-and-envelope/07/sep-2663-tasks-get-invalid-task-id-32602"}
+
 // TestConformance holds Gatehouse to being invisible: each check of the
 // official suite ends as it does against the server itself.
 func TestConformance(t *testing.T) {
@@ -114,6 +118,11 @@ func TestConformance(t *testing.T) {
 					t.Fatalf("direct: got %d passed and %d failed, want %d and %d\n%s", p, f, tt.passed, tt.failed, out)
 				}
 				through, out := suite(t, protected, tt.what...)
+				for _, name := range refusedBefore { // the server need not know how
+					if direct[name] == "FAILURE" && through[name] == "SUCCESS" {
+						direct[name] = through[name]
+					}
+				}
 				if diff := differences(direct, through); len(diff) > 0 {
 					t.Errorf("%d checks differ:\n%s\n%s", len(diff), strings.Join(diff, "\n"), summary(out))
 				}

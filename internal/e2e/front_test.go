@@ -34,11 +34,12 @@ server:
   listen: ADDRESS
   tls: {files: {cert: DIR/cert.pem, key: DIR/key.pem}}
 servers:
-  - {name: front, path: /mcp, url: "UPSTREAM"}
+  - {name: front, path: /mcp, url: "UPSTREAM", forward: {identity: headers}}
 auth:
   api_keys: {}
   issuers:
 ISSUERS
+TENANTS
 scopes:
   tools:read: {title: Use what only reads, default: true}
   tools:write: {title: Use what changes something}
@@ -75,9 +76,16 @@ func (p *provider) yaml(more string) string {
 	return fmt.Sprintf("    - {name: %s, issuer: %q, ca: %s, private: [127.0.0.1]%s}", p.name, p.issuer, p.file("cert.pem"), more)
 }
 
-// text is the configuration in front of a server.
-func (f *front) text(upstream string, policy string, issuers ...string) string {
-	return strings.NewReplacer("ADDRESS", f.address, "UPSTREAM", upstream, "ISSUERS", strings.Join(issuers, "\n"), "POLICY", policy).Replace(fronts)
+// text is the configuration in front of a server, without tenants.
+func (f *front) text(upstream, policy string, issuers ...string) string {
+	return f.textOf(upstream, policy, "", issuers...)
+}
+
+// textOf is the configuration in front of a server, with a setting for tenants.
+func (f *front) textOf(upstream, policy, tenants string, issuers ...string) string {
+	return strings.NewReplacer(
+		"ADDRESS", f.address, "UPSTREAM", upstream, "ISSUERS", strings.Join(issuers, "\n"), "POLICY", policy, "TENANTS", tenants,
+	).Replace(fronts)
 }
 
 // open starts the front with a configuration. Its clients trust the providers too.
@@ -202,7 +210,7 @@ func goTraveller(t *testing.T, f *front, p *provider, user string, tools ...stri
 			return &auth.AuthorizationResult{Code: told.Get("code"), State: told.Get("state"), Iss: told.Get("iss")}, nil
 		},
 	}
-	if p.name == "oidc-provider" {
+	if p.open {
 		cfg.DynamicClientRegistrationConfig = &auth.DynamicClientRegistrationConfig{Metadata: &oauthex.ClientRegistrationMetadata{
 			ClientName: "gatehouse-e2e", RedirectURIs: []string{redirectURI}, TokenEndpointAuthMethod: "none",
 			GrantTypes: []string{"authorization_code", "refresh_token"}, ResponseTypes: []string{"code"},

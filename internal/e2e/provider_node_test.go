@@ -38,10 +38,11 @@ type nodeResource struct {
 
 // nodeProvider starts node oidc-provider. Accounts are users and their claims
 // in access tokens. The first account is signed in when a client gives no hint.
-func nodeProvider(t testing.TB, accounts map[string]map[string]any, resources map[string]nodeResource) *provider {
+// More is further members of the script's configuration and their values.
+func nodeProvider(t testing.TB, accounts map[string]map[string]any, resources map[string]nodeResource, more ...any) *provider {
 	t.Helper()
 	p := newProvider(t, "oidc-provider")
-	p.client = "client"
+	p.client, p.open = "client", true
 	keys := []json.RawMessage{privateKey(t, "key-1")}
 	client := map[string]any{
 		"client_id": p.client, "token_endpoint_auth_method": "none", "application_type": "native", "redirect_uris": []string{redirectURI},
@@ -54,10 +55,14 @@ func nodeProvider(t testing.TB, accounts map[string]map[string]any, resources ma
 	gatehouse := map[string]any{"client_id": "gatehouse", "client_secret": notASecret, "redirect_uris": []string{}, "grant_types": []string{}, "response_types": []string{}}
 	configure := func() {
 		_, port, _ := strings.Cut(p.address, ":")
-		write(t, p.file("provider.json"), string(mustMarshal(t, map[string]any{
+		all := map[string]any{
 			"issuer": p.issuer, "port": port, "cert": p.file("cert.pem"), "key": p.file("key.pem"), "keys": keys,
 			"clients": []any{client, dpop, mtls, fleeting, gatehouse}, "accounts": accounts, "resources": resources,
-		})))
+		}
+		for i := 0; i < len(more); i += 2 {
+			all[fmt.Sprint(more[i])] = more[i+1]
+		}
+		write(t, p.file("provider.json"), string(mustMarshal(t, all)))
 	}
 	configure()
 	script := npmScript(t, "oidc-provider.mjs")

@@ -36,7 +36,7 @@ type provider struct {
 	issuer  string
 	pool    *x509.CertPool
 	client  string // the identifier of a public client that it knows
-	users   []string
+	open    bool   // clients may register themselves
 	command func() *exec.Cmd
 	run     *program
 
@@ -180,6 +180,7 @@ type request struct {
 // granted is what a provider gives a client.
 type granted struct {
 	Access  string `json:"access_token"`
+	ID      string `json:"id_token"`
 	Refresh string `json:"refresh_token"`
 	Type    string `json:"token_type"`
 	Scope   string `json:"scope"`

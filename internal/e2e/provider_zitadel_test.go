@@ -11,6 +11,9 @@ import (
 	"testing"
 )
 
+// zitadelProject is the project that its tokens are for.
+const zitadelProject = "162840776835432345"
+
 // zitadelProvider starts the example provider of zitadel/oidc. Its users are
 // id1, an editor, and id2, a viewer.
 func zitadelProvider(t testing.TB) *provider {

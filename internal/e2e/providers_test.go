@@ -32,7 +32,7 @@ func TestProvidersIssueTokens(t *testing.T) {
 			func(t *testing.T) *provider { return zitadelProvider(t) },
 			request{user: "id1", scopes: "openid"},
 			map[string]any{"typ": "JWT", "alg": "RS256", "kid": "key-1"},
-			map[string]any{"sub": "id1", "aud": []any{"native"}, "client_id": "native", "jti": "", "urn:zitadel:iam:org:project:roles": map[string]any{"editor": map[string]any{"org-1": "acme.example"}}},
+			map[string]any{"sub": "id1", "aud": []any{"native", zitadelProject}, "client_id": "native", "jti": "", "urn:zitadel:iam:org:project:" + zitadelProject + ":roles": map[string]any{"editor": map[string]any{"org-1": "acme.example"}}},
 		},
 		{
 			"glewlwyd",

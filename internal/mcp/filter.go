@@ -10,6 +10,9 @@ import (
 type Filter struct {
 	// Shown says whether the caller may see a thing. Required.
 	Shown func(kind Primitive, name string) bool
+	// Saw is told of every tool in a list, whether it is shown or not, as the server
+	// describes it, and says whether anybody may see it like that.
+	Saw func(tool string, definition []byte) bool
 	// Completes says whether the caller may see a value that completes an argument;
 	// nil: none of them.
 	Completes func(value string) bool

@@ -81,8 +81,9 @@ func (v *view) element(r *reader, l *listing) error {
 		v.listed(l, at, named, name)
 		return nil
 	}
+	good := l.kind != Tool || v.f.Saw == nil || v.f.Saw(name, at.of(r.body))
 	switch {
-	case !v.f.Shown(l.kind, name):
+	case !good || !v.f.Shown(l.kind, name):
 		l.dropped, l.joined = true, false
 	case l.joined:
 		l.runs[len(l.runs)-1].to = at.to

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"time"
+
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/admin"
 )
@@ -20,4 +22,25 @@ func (i *Installation) keyDefaults() admin.Defaults {
 		return *d
 	}
 	return admin.Defaults{}
+}
+
+// SetIssuers has changes name issuers as they are configured. It may be called
+// again while the installation is used.
+func (i *Installation) SetIssuers(all []config.Issuer) {
+	known := make([]admin.Issuer, len(all))
+	for n := range all {
+		one := &all[n]
+		known[n] = admin.Issuer{Name: one.Name, Values: append([]string{one.Issuer}, one.AlsoIssuer...)}
+		if one.MaxLife > 0 {
+			known[n].Lives = one.MaxLife + time.Hour // clocks differ, and a reload may bring more leeway
+		}
+	}
+	i.issuers.Store(&known)
+}
+
+func (i *Installation) knownIssuers() []admin.Issuer {
+	if known := i.issuers.Load(); known != nil {
+		return *known
+	}
+	return nil
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -20,12 +21,13 @@ func (r *Running) health() (blocking, warnings []string) {
 	if err := r.Trail.Healthy(); err != nil {
 		blocking = append(blocking, "audit: "+err.Error())
 	}
-	if err := r.Verifier.Healthy(); err != nil {
+	if err := errors.Join(r.Verifier.Healthy(), r.Rights.Healthy()); err != nil {
 		blocking = append(blocking, "store: "+err.Error())
 	}
 	if text := r.broken.Load(); text != nil {
 		warnings = append(warnings, "configuration: "+strings.ReplaceAll(*text, "\n", "; ")+" (the one loaded before stays in force)")
 	}
+	warnings = append(warnings, r.issuerProblems()...)
 	for _, p := range r.edge.Problems() {
 		if p.Severe {
 			blocking = append(blocking, p.Text)

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse"
@@ -22,6 +23,7 @@ type Rights struct {
 	Tenants *tenant.Directory // required
 	Now     func() time.Time  // nil: time.Now
 
+	used    atomic.Bool // somebody is judged by it
 	watched right.Registry[*entry]
 	asking  chan struct{} // a place for each question that is being asked
 	once    sync.Once
@@ -32,6 +34,7 @@ const questions = 16
 
 // Run keeps what is known fresh, and ends what is over, until ctx ends.
 func (r *Rights) Run(ctx context.Context) {
+	r.used.Store(true)
 	var wg sync.WaitGroup
 	wg.Go(func() { r.Revoked.Run(ctx) })
 	wg.Go(func() { r.Tenants.Run(ctx) })
@@ -41,13 +44,18 @@ func (r *Rights) Run(ctx context.Context) {
 
 // Load has everything in memory that tokens are judged by.
 func (r *Rights) Load(ctx context.Context) error {
+	r.used.Store(true)
 	return errors.Join(r.Revoked.Changed(ctx), r.Tenants.Changed(ctx))
 }
 
 // Changed makes every change that was reported as done take effect here. When it
 // returns, nothing that was taken away goes on: every context that was given out
-// for it has ended. If nobody can say what changed, nothing goes on at all.
+// for it has ended. If nobody can say what changed, nothing goes on at all. Where
+// nobody is judged, as in a command that only makes a change, there is nothing to do.
 func (r *Rights) Changed() {
+	if !r.used.Load() {
+		return
+	}
 	ctx := context.Background()
 	if err := r.Load(ctx); err != nil {
 		for _, e := range r.watched.All() {
@@ -71,6 +79,9 @@ func (r *Rights) Healthy() error {
 
 // ready returns an *gatehouse.Error when nobody can be judged.
 func (r *Rights) ready(ctx context.Context, now time.Time) error {
+	if !r.used.Load() {
+		r.used.Store(true)
+	}
 	if err := r.Revoked.Ready(ctx, now); err != nil {
 		return err
 	}
@@ -181,7 +192,7 @@ func (r *Rights) question(ctx context.Context, e *entry, now time.Time, wg *sync
 	age := now.Sub(time.Unix(0, e.checked.Load()))
 	if age >= maxFresh {
 		r.end(e, &gatehouse.Error{
-			Code: "GH-1111", Status: 503, Description: "The token cannot be checked at present. Try again.",
+			Code: "GH-1120", Status: 503, Description: "The token cannot be checked at present. Try again.",
 			Cause: errors.New("issuer " + h.issuer.Name + " did not say in time whether the token is still active"),
 		})
 		return

@@ -1,9 +1,9 @@
 // Calls tools of an MCP server with the TypeScript SDK 1.x or 2.x, which signs in by itself when it is told to.
-// node login.mjs 1|2 URL USER [[TOOL, ARGUMENTS], …] CLIENT-ID [dpop]; with an empty CLIENT-ID it registers itself.
-// The browser is played by following redirects as USER.
+// node login.mjs 1|2 URL USER [[TOOL, ARGUMENTS], …] CLIENT-ID [dpop|old]; with an empty CLIENT-ID it registers itself.
+// The browser is played by following redirects as USER. old: it has not heard of protected resource metadata.
 // Prints one line of JSON: {version, tools, results: [{text} or {status, name, error}], sent: [parameters of each
 // authorization request], token, asked: {path: requests for metadata and tokens}} or {status, name, error, …}.
-const [sdk, url, user, calls, id, dpop] = process.argv.slice(2);
+const [sdk, url, user, calls, id, mode] = process.argv.slice(2);
 const redirect = 'http://127.0.0.1:33418/callback';
 
 const of = sdk === '1'
@@ -32,6 +32,7 @@ async function visit(at) {
   throw new Error('too many redirects');
 }
 
+const dpop = mode === 'dpop';
 const session = dpop && await of.DpopSession.create();
 const kept = { client: id ? { client_id: id } : undefined };
 const provider = {
@@ -62,10 +63,15 @@ const provider = {
 
 const options = {
   authProvider: provider,
-  fetch: (at, init) => {
+  fetch: async (at, init) => {
     const path = new URL(at).pathname;
+    if (mode === 'old' && path.includes('oauth-protected-resource')) return new Response('', { status: 404 });
     if (path.includes('.well-known') || init?.method !== 'POST' || !path.endsWith('/mcp')) asked[path] = (asked[path] ?? 0) + 1;
-    return fetch(at, init);
+    const res = await fetch(at, init);
+    if (mode !== 'old') return res;
+    const headers = new Headers(res.headers);
+    headers.delete('www-authenticate');
+    return new Response(res.body, { status: res.status, headers });
   },
 };
 const connect = async (transport) => {

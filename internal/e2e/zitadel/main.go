@@ -2,10 +2,9 @@
 // provider of access tokens. It is a module of its own: what the provider
 // needs is no requirement of Gatehouse and of those who import it.
 //
-// The client "native" gets JSON Web Tokens, whose audience is the client as
-// the example has it; "opaque" gets tokens that only the provider can read.
-// Tokens carry the roles of a project the way ZITADEL itself does. For tests
-// alone, POST /test/rotate adds a key that signs from then on.
+// Its client "native" gets JSON Web Tokens whose audience is the client and a
+// project, with the roles in that project, as ZITADEL does it. For tests alone,
+// POST /test/rotate adds a key that signs from then on.
 package main
 
 import (
@@ -18,12 +17,16 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/zitadel/oidc/v3/example/server/exampleop"
 	"github.com/zitadel/oidc/v3/example/server/storage"
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
+
+// project is a project of ZITADEL.
+const project = "162840776835432345"
 
 func main() {
 	listen := flag.String("listen", "127.0.0.1:9998", "where to listen")
@@ -39,10 +42,7 @@ func main() {
 }
 
 func serve(listen, issuer, cert, key, redirect string) error {
-	storage.RegisterClients(
-		storage.NativeClient("native", redirect), storage.NativeClient("opaque", redirect),
-		storage.WebClient("gatehouse", "not-a-secret", redirect),
-	)
+	storage.RegisterClients(storage.NativeClient("native", redirect))
 	p := &provider{Storage: storage.NewStorage(storage.NewUserStore(issuer))}
 	if err := p.rotate(); err != nil {
 		return err
@@ -101,8 +101,8 @@ func (p *provider) KeySet(context.Context) ([]op.Key, error) {
 // GetClientByClientID implements op.Storage.
 func (p *provider) GetClientByClientID(ctx context.Context, id string) (op.Client, error) {
 	c, err := p.Storage.GetClientByClientID(ctx, id)
-	if err != nil || id == "opaque" {
-		return c, err
+	if err != nil {
+		return nil, err
 	}
 	return client{c}, nil
 }
@@ -110,8 +110,31 @@ func (p *provider) GetClientByClientID(ctx context.Context, id string) (op.Clien
 // GetPrivateClaimsFromScopes implements op.Storage: the roles that a user has in a project.
 func (p *provider) GetPrivateClaimsFromScopes(_ context.Context, user, _ string, _ []string) (map[string]any, error) {
 	role := map[string]string{"id1": "editor", "id2": "viewer"}[user]
-	return map[string]any{"urn:zitadel:iam:org:project:roles": map[string]any{role: map[string]string{"org-1": "acme.example"}}}, nil
+	return map[string]any{"urn:zitadel:iam:org:project:" + project + ":roles": map[string]any{role: map[string]string{"org-1": "acme.example"}}}, nil
 }
+
+// AuthRequestByCode implements op.Storage.
+func (p *provider) AuthRequestByCode(ctx context.Context, code string) (op.AuthRequest, error) {
+	r, err := p.Storage.AuthRequestByCode(ctx, code)
+	if err != nil {
+		return nil, err
+	}
+	return authRequest{r}, nil
+}
+
+// CreateAccessToken implements op.Storage. The example wants its own kind of request.
+func (p *provider) CreateAccessToken(ctx context.Context, r op.TokenRequest) (string, time.Time, error) {
+	if own, ok := r.(authRequest); ok {
+		r = own.AuthRequest
+	}
+	return p.Storage.CreateAccessToken(ctx, r)
+}
+
+// authRequest asks for tokens that are for the project too.
+type authRequest struct{ op.AuthRequest }
+
+// GetAudience implements op.AuthRequest.
+func (r authRequest) GetAudience() []string { return append(r.AuthRequest.GetAudience(), project) }
 
 // client is a client of the example whose access tokens are JSON Web Tokens.
 type client struct{ op.Client }

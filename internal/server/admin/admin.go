@@ -16,6 +16,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
+	"github.com/gatehouse-mcp/gatehouse/internal/token"
 )
 
 // Admin manages keys, tenants and the store. Every field is required unless
@@ -26,8 +27,11 @@ type Admin struct {
 	Tenants  *tenant.Service
 	Database Database
 	Signing  SigningKeys
+	Tools    Tools
 	Config   Configuration          // nil: no server runs
 	Bans     Bans                   // of the running server; nil: none runs
+	Tokens   *token.Service         // revokes access tokens
+	Issuers  func() []Issuer        // as configured at the moment; nil: nobody knows any
 	Defaults func() Defaults        // as configured at the moment; nil: nothing is
 	Status   func() adminapi.Status // of this process
 	Audit    Trail                  // where it is written down
@@ -72,24 +76,33 @@ func (a *Admin) Handler() http.Handler {
 	s := &signingKeys{a}
 	c := &configuration{a}
 	b := &bans{a}
+	p := &tools{a}
+	w := &tokens{a}
 	mux := http.NewServeMux()
 	for pattern, do := range map[string]endpoint{
-		"GET /v1/status":                    func(*http.Request) (reply, error) { return reply{body: a.Status()}, nil },
-		"GET /v1/keys":                      k.list,
-		"POST /v1/keys":                     k.create,
-		"POST /v1/keys/verify":              k.verify,
-		"POST /v1/keys/import":              k.imports,
-		"GET /v1/keys/{id}":                 k.show,
-		"PATCH /v1/keys/{id}":               k.update,
-		"POST /v1/keys/{id}/rotate":         k.rotate,
-		"DELETE /v1/keys/{id}/rotate":       k.cancel,
-		"POST /v1/keys/{id}/revoke":         k.revoke,
-		"GET /v1/tenants":                   t.list,
-		"POST /v1/tenants":                  t.create,
-		"GET /v1/tenants/{name}":            t.show,
-		"POST /v1/tenants/{name}/suspend":   t.suspend,
-		"POST /v1/tenants/{name}/resume":    t.resume,
-		"DELETE /v1/tenants/{name}":         t.remove,
+		"GET /v1/status":                  func(*http.Request) (reply, error) { return reply{body: a.Status()}, nil },
+		"GET /v1/keys":                    k.list,
+		"POST /v1/keys":                   k.create,
+		"POST /v1/keys/verify":            k.verify,
+		"POST /v1/keys/import":            k.imports,
+		"GET /v1/keys/{id}":               k.show,
+		"PATCH /v1/keys/{id}":             k.update,
+		"POST /v1/keys/{id}/rotate":       k.rotate,
+		"DELETE /v1/keys/{id}/rotate":     k.cancel,
+		"POST /v1/keys/{id}/revoke":       k.revoke,
+		"GET /v1/tenants":                 t.list,
+		"POST /v1/tenants":                t.create,
+		"GET /v1/tenants/{name}":          t.show,
+		"POST /v1/tenants/{name}/suspend": t.suspend,
+		"POST /v1/tenants/{name}/resume":  t.resume,
+		"DELETE /v1/tenants/{name}":       t.remove,
+		"POST /v1/tenants/{name}/link":    t.link,
+		"POST /v1/tenants/{name}/unlink":  t.unlink,
+		"GET /v1/issuers":                 w.issuers,
+		"GET /v1/tokens/revocations":      w.list,
+		"POST /v1/tokens/revocations":     w.revoke,
+
+		"DELETE /v1/tokens/revocations/{revocation}": w.remove,
 		"GET /v1/db":                        d.status,
 		"POST /v1/db/backup":                d.backup,
 		"GET /v1/signing-keys":              s.list,
@@ -101,6 +114,9 @@ func (a *Admin) Handler() http.Handler {
 		"POST /v1/bans":                     b.add,
 		"POST /v1/bans/lift":                b.lift,
 		"DELETE /v1/signing-keys":           s.abandon,
+		"GET /v1/tools":                     p.list,
+		"GET /v1/tools/diff":                p.diff,
+		"POST /v1/tools/approve":            p.approve,
 	} {
 		mux.Handle(pattern, a.writes(a.recorded(pattern, do)))
 	}

@@ -43,13 +43,20 @@ func actions() map[string]string {
 		"POST /v1/tenants/{name}/suspend": "tenant.suspend",
 		"POST /v1/tenants/{name}/resume":  "tenant.resume",
 		"DELETE /v1/tenants/{name}":       "tenant.delete",
+		"POST /v1/tenants/{name}/link":    "tenant.link",
+		"POST /v1/tenants/{name}/unlink":  "tenant.unlink",
 		"POST /v1/db/backup":              "db.backup",
+
+		"POST /v1/tokens/revocations":                "token.revoke",
+		"DELETE /v1/tokens/revocations/{revocation}": "token.restore",
 
 		"POST /v1/signing-keys/rotate":      "signing_key.rotate",
 		"DELETE /v1/signing-keys":           "signing_key.abandon",
 		"POST /v1/bans":                     "ban.add",
 		"POST /v1/bans/lift":                "ban.remove",
 		"POST /v1/signing-keys/{id}/retire": "signing_key.retire",
+
+		"POST /v1/tools/approve": "tool.approve",
 
 		"POST /v1/keys/verify":   "", // only asks
 		"POST /v1/config/reload": "", // who reloads writes it down, whoever asked for it
@@ -177,6 +184,13 @@ func (a *Admin) settle(r *http.Request, intent *audit.Event, out reply, refused 
 	case adminapi.Tenant:
 		e.Tenant, e.TenantID = body.Name, body.ID
 		e.Detail = map[string]string{"state": body.State, "keys": strconv.Itoa(body.Keys)}
+		if len(body.ExternalIDs) > 0 {
+			e.Detail["external_ids"] = externalIDs(body.ExternalIDs)
+		}
+	case adminapi.Revocation:
+		ofRevocation(&e, &body)
+	case []adminapi.Tool:
+		ofTools(&e, body)
 	case adminapi.Imported:
 		err = a.imported(ctx, &e, body)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
 	"github.com/gatehouse-mcp/gatehouse/internal/signing"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
+	"github.com/gatehouse-mcp/gatehouse/internal/token"
 )
 
 // Codes of refusals, beside those that the nouns bring along.
@@ -45,6 +46,11 @@ var facts = []struct {
 	{apikey.ErrInvalid, http.StatusBadRequest, codeArgument},
 	{apikey.ErrMalformed, http.StatusBadRequest, codeArgument},
 	{apikey.ErrWeak, http.StatusBadRequest, codeArgument},
+	{tenant.ErrLinked, http.StatusConflict, codeExists},
+	{tenant.ErrNotLinked, http.StatusNotFound, codeNotFound},
+	{token.ErrNotFound, http.StatusNotFound, codeNotFound},
+	{token.ErrInvalid, http.StatusBadRequest, codeArgument},
+	{token.ErrFull, http.StatusConflict, codeConflict},
 	{tenant.ErrDefault, http.StatusConflict, codeConflict},
 	{apikey.ErrReplaced, http.StatusConflict, codeConflict},
 	{apikey.ErrRevoked, http.StatusConflict, codeConflict},

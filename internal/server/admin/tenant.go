@@ -26,7 +26,7 @@ func (t *tenants) list(r *http.Request) (reply, error) {
 	}
 	out := make([]adminapi.Tenant, len(list))
 	for i := range list {
-		out[i] = wireTenant(&list[i], counts[list[i].ID])
+		out[i] = t.wire(&list[i], counts[list[i].ID])
 	}
 	return reply{body: out}, nil
 }
@@ -46,15 +46,19 @@ func (t *tenants) counts(ctx context.Context, of tenant.ID) (map[tenant.ID]int, 
 	return n, nil
 }
 
-func wireTenant(t *tenant.Tenant, keys int) adminapi.Tenant {
-	return adminapi.Tenant{
-		ID: string(t.ID), Name: t.Name, State: string(t.State), Keys: keys, Created: t.Created, Changed: t.Changed,
+func (t *tenants) wire(one *tenant.Tenant, keys int) adminapi.Tenant {
+	w := adminapi.Tenant{
+		ID: string(one.ID), Name: one.Name, State: string(one.State), Keys: keys, Created: one.Created, Changed: one.Changed,
 	}
+	for _, l := range one.Links {
+		w.ExternalIDs = append(w.ExternalIDs, adminapi.ExternalID{Issuer: l.Issuer, IssuerName: t.nameOf(l.Issuer), Value: l.External})
+	}
+	return w
 }
 
 func (t *tenants) answer(ctx context.Context, one *tenant.Tenant) (adminapi.Tenant, error) {
 	counts, err := t.counts(ctx, one.ID)
-	return wireTenant(one, counts[one.ID]), err
+	return t.wire(one, counts[one.ID]), err
 }
 
 func (t *tenants) show(r *http.Request) (reply, error) {
@@ -71,30 +75,56 @@ func (t *tenants) create(r *http.Request) (reply, error) {
 	if err := read(r, &in); err != nil {
 		return reply{}, err
 	}
-	if dryRun(r) {
-		if err := tenant.Validate(in.Name); err != nil {
+	links := make([]tenant.Link, len(in.ExternalIDs))
+	for i, e := range in.ExternalIDs {
+		l, err := t.linkOf(e)
+		if err != nil {
 			return reply{}, err
 		}
-		switch _, err := t.Tenants.Store.ByName(r.Context(), in.Name); {
-		case err == nil:
-			return reply{}, taken(in.Name)
-		case !errors.Is(err, tenant.ErrNotFound):
-			return reply{}, err
-		}
-		now := t.Now().UTC().Truncate(time.Second)
-		w := wireTenant(&tenant.Tenant{Name: in.Name, State: tenant.Active, Created: now, Changed: now}, 0)
-		w.DryRun = true
-		return reply{body: w}, nil
+		links[i] = l
 	}
-	one, err := t.Tenants.Create(r.Context(), in.Name)
-	if errors.Is(err, tenant.ErrExists) {
+	if dryRun(r) {
+		w, err := t.rehearse(r.Context(), in.Name, links)
+		return reply{body: w}, err
+	}
+	one, err := t.Tenants.Create(r.Context(), in.Name, links...)
+	switch {
+	case errors.Is(err, tenant.ErrExists):
 		return reply{}, taken(in.Name)
+	case errors.Is(err, tenant.ErrLinked):
+		for _, l := range links {
+			if held := t.linked(r.Context(), l); held != nil {
+				return reply{}, held
+			}
+		}
 	}
 	if err != nil {
 		return reply{}, err
 	}
 	t.Log.Info("tenant created", "tenant", one.Name, "by", t.By)
-	return reply{status: http.StatusCreated, body: wireTenant(one, 0)}, nil
+	return reply{status: http.StatusCreated, body: t.wire(one, 0)}, nil
+}
+
+// rehearse says what creating a tenant would do.
+func (t *tenants) rehearse(ctx context.Context, name string, links []tenant.Link) (w adminapi.Tenant, err error) {
+	if err := tenant.Validate(name); err != nil {
+		return w, err
+	}
+	switch _, err := t.Tenants.Store.ByName(ctx, name); {
+	case err == nil:
+		return w, taken(name)
+	case !errors.Is(err, tenant.ErrNotFound):
+		return w, err
+	}
+	for _, l := range links {
+		if err := t.linked(ctx, l); err != nil {
+			return w, err
+		}
+	}
+	now := t.Now().UTC().Truncate(time.Second)
+	w = t.wire(&tenant.Tenant{Name: name, State: tenant.Active, Created: now, Changed: now, Links: links}, 0)
+	w.DryRun = true
+	return w, nil
 }
 
 func taken(name string) error {
@@ -138,7 +168,7 @@ func (t *tenants) set(r *http.Request, event string, to tenant.State, do func(co
 		}
 		t.Log.Info(event, "tenant", one.Name, "keys", counts[one.ID], "by", t.By)
 	}
-	w := wireTenant(one, counts[one.ID])
+	w := t.wire(one, counts[one.ID])
 	w.State, w.DryRun = string(to), dryRun(r)
 	return reply{body: w}, nil
 }

@@ -115,7 +115,12 @@ func TestA150TasksBelongToWhoBeganThem(t *testing.T) {
 		if strings.HasPrefix(hers, "task-") || hers == "" || hers == his {
 			t.Fatalf("got handles %q and %q", hers, his)
 		}
-		methods := []string{"tasks/get", "tasks/cancel", "tasks/update", "tasks/result"}
+		methods := []string{"tasks/get", "tasks/cancel", "tasks/update"}
+		if newEra {
+			s.refuses(t, 404, "GH-1203", func() reply { return s.asked(bob, true, "tasks/result", hers, `,"taskId":"`+hers+`"`) })
+		} else {
+			methods = append(methods, "tasks/result")
+		}
 		for _, method := range methods {
 			got := s.asked(ada, newEra, method, hers, `,"taskId":"`+hers+`"`)
 			if got.status != 200 || !strings.Contains(got.body, "true") && method == "tasks/result" || !strings.Contains(got.body, `"`+hers+`"`) || strings.Contains(got.body, "task-") {

@@ -46,6 +46,7 @@ type Gateway struct {
 	MaxBody  int64             // bytes of a request's body; zero: 4 MiB
 	BodyWait time.Duration     // how long a client may take to send a body; zero: 30 s
 	Metrics  Metrics           // nil: nothing is counted
+	Pins     Pins              // nil: tools may change as they like
 
 	// Challenge is what a caller without a good credential is told beside the
 	// reason: where the resource's metadata is, and what to ask for at first.

@@ -2,9 +2,11 @@ package gateway
 
 import (
 	"bytes"
+	"net/http"
 	"strings"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
+	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 )
 
 // filter makes a message to the client fit for the caller: what they may not
@@ -20,7 +22,19 @@ func (x *exchange) filter(message []byte) (out []byte, ok bool, err error) {
 		Task:      x.task,
 		Private:   x.call != nil && x.call.Era == mcp.Modern,
 	}
-	return f.Message(message)
+	pins := x.g.pins()
+	if pins == nil {
+		return f.Message(message)
+	}
+	saw := false
+	f.Saw = func(tool string, definition []byte) bool {
+		saw = true
+		return pins.Saw(tenant.ID(x.caller.Tenant), tool, definition)
+	}
+	if out, ok, err = f.Message(message); err == nil && saw {
+		err = unkept(pins.Keep(x.ctx())) // nobody sees a tool before it is known which it was
+	}
+	return out, ok, err
 }
 
 // shows says whether the caller may see something by the rules that hold now: a
@@ -170,6 +184,9 @@ func (x *exchange) open() error {
 			continue
 		}
 		if err := h.Open(m); err != nil {
+			if x.call.Era == mcp.Modern && m.Method == "tasks/result" { // is gone, whoever's the task is. SEP-2663
+				return &mcp.Error{Status: http.StatusNotFound, Code: mcp.CodeMethodNotFound, ID: m.ID, Message: "Method not found", Data: map[string]string{"code": "GH-1203"}}
+			}
 			return err
 		}
 		opened = true

@@ -16,6 +16,7 @@ import (
 type Description struct {
 	PID      int      // of the child that was asked
 	Tools    int      // how many it has
+	Listed   [][]byte // what it says of each; nil: it was not asked
 	Versions []string // of the protocol that it speaks, newest first
 }
 
@@ -43,7 +44,8 @@ func (s *linked) describe(ctx context.Context) (Description, error) {
 		d := Description{PID: a.link.peer.PID(), Versions: slices.Clone(a.versions)}
 		slices.Sort(d.Versions)
 		slices.Reverse(d.Versions)
-		d.Tools, err = countTools(ctx, a.link, mcp.Modern)
+		d.Listed, err = listTools(ctx, a.link, mcp.Modern)
+		d.Tools = len(d.Listed)
 		return d, why(a.link, err)
 	}
 	if !errors.Is(err, errOlder) {
@@ -107,14 +109,15 @@ func older(ctx context.Context, l *link) (Description, error) {
 	if err := l.peer.Send(ctx, nil, []byte(initialized)); err != nil {
 		return d, err
 	}
-	d.Tools, err = countTools(ctx, l, mcp.Legacy)
+	d.Listed, err = listTools(ctx, l, mcp.Legacy)
+	d.Tools = len(d.Listed)
 	return d, err
 }
 
-// countTools pages through a server's list of tools.
-func countTools(ctx context.Context, l *link, era mcp.Era) (int, error) {
+// listTools pages through a server's list of tools.
+func listTools(ctx context.Context, l *link, era mcp.Era) (all [][]byte, err error) {
 	const maxPages = 100
-	count, cursor := 0, ""
+	cursor := ""
 	for range maxPages {
 		params := "{"
 		if era == mcp.Modern {
@@ -123,7 +126,7 @@ func countTools(ctx context.Context, l *link, era mcp.Era) (int, error) {
 		if cursor != "" {
 			text, err := json.Marshal(cursor)
 			if err != nil {
-				return 0, err
+				return nil, err
 			}
 			if era == mcp.Modern {
 				params += ","
@@ -132,22 +135,24 @@ func countTools(ctx context.Context, l *link, era mcp.Era) (int, error) {
 		}
 		e, err := ask(ctx, l, "tools/list", `{"jsonrpc":"2.0","id":0,"method":"tools/list","params":`+params+`}}`)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 		var page struct {
 			Tools      []json.RawMessage `json:"tools"`
 			NextCursor string            `json:"nextCursor"`
 		}
 		if e.Error != nil {
-			return count, nil // a server without tools
+			return all, nil // a server without tools
 		}
 		if err := json.Unmarshal(e.Result, &page); err != nil {
-			return 0, fmt.Errorf("read the list of tools: %w", err)
+			return nil, fmt.Errorf("read the list of tools: %w", err)
 		}
-		count += len(page.Tools)
+		for _, tool := range page.Tools {
+			all = append(all, tool)
+		}
 		if cursor = page.NextCursor; cursor == "" {
 			break
 		}
 	}
-	return count, nil
+	return all, nil
 }

@@ -181,6 +181,10 @@ func whole(resp *http.Response, limit int) ([]byte, error) {
 }
 
 func nonsense(cause error) error {
+	var known *gatehouse.Error
+	if errors.As(cause, &known) { // it is our own trouble
+		return known
+	}
 	return &gatehouse.Error{Code: "GH-1604", Status: http.StatusBadGateway, Description: "The server behind the gateway answered something that is not MCP.", Cause: cause}
 }
 

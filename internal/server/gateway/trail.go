@@ -49,6 +49,9 @@ func (g *Gateway) check(x *exchange, v *visit) error {
 	if err := g.guard().Check(x.caller, x.call, &v.matched); err != nil {
 		return err
 	}
+	if err := g.pinned(x); err != nil {
+		return err
+	}
 	return v.passes(x)
 }
 

@@ -60,6 +60,9 @@ func Run(t *testing.T, open func(*testing.T) *store.DB) {
 		{"a change of signing keys is whole, and refused when it was decided upon another set", signingRefused},
 		{"one of many changes the signing keys", signingRace},
 		{"the seal's check value is made once and exchanged by whoever knows it", sealCheck},
+		{"a tool is seen, changes and is approved", toolLife},
+		{"a tool is approved as it was seen last, or not at all", toolRefused},
+		{"one of many who see a tool first has it approved", toolRace},
 	} {
 		t.Run(s.name, func(t *testing.T) { s.test(t, open(t)) })
 	}
