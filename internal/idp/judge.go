@@ -105,6 +105,8 @@ func keysCheck(p *Preset, i *Issuer, f *Facts) Check {
 		}
 	}
 	switch {
+	case f.Metadata == "" && f.KeysURL == "":
+		return Check{}
 	case f.KeysWhy != "":
 		return Check{"keys", Fail, "the keys at " + orSentence(f.KeysURL, "jwks_uri") + " cannot be had: " + f.KeysWhy, p.Hints["GH-1105"]}
 	case usable == 0:
