@@ -171,7 +171,7 @@ func (f *fixture) verify(t *testing.T, p *idp.Preset) (*gatehouse.Identity, erro
 		}
 		last = err
 	}
-	if _, err := (&unclaimed{issuers: all, resource: fixtureResource}).Verify(context.Background(), credential); !errors.Is(err, gatehouse.ErrNotMine) {
+	if _, err := (&Unclaimed{Issuers: all, Resource: fixtureResource}).Verify(context.Background(), credential); !errors.Is(err, gatehouse.ErrNotMine) {
 		return nil, err
 	}
 	return nil, last
