@@ -42,6 +42,8 @@ type Verifier struct {
 	next   atomic.Pointer[Verifier] // which has succeeded this one; nil: none has
 }
 
+const defaultCapacity = 100_000
+
 // key is the SHA-256 of a token.
 type key [sha256.Size]byte
 
@@ -203,7 +205,7 @@ func (v *Verifier) judge(ctx context.Context, c *gatehouse.Credential, k key, ea
 	if e != earlier && e.remembered {
 		limit := v.Capacity
 		if limit <= 0 {
-			limit = 100_000
+			limit = defaultCapacity
 		}
 		v.known.Put(k, e, limit, func() bool { return v.next.Load() == nil })
 	}
