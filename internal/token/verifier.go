@@ -133,7 +133,7 @@ func (v *Verifier) Verify(ctx context.Context, c *gatehouse.Credential) (*Active
 		return v.judge(ctx, c, k, nil, now)
 	}
 	switch why := e.judge(ctx, now); {
-	case why != nil && (why.Code == codeRevoked || why.Status >= 500):
+	case why != nil && (why.Code == codeRevoked || why.Code == codeAway):
 		return nil, why
 	case why != nil: // it may be good for something else now: another tenant, or the leeway
 		v.end(e, why)
@@ -151,6 +151,7 @@ func (v *Verifier) Verify(ctx context.Context, c *gatehouse.Credential) (*Active
 
 const (
 	codeRevoked = "GH-1130"
+	codeAway    = "GH-1902"
 	schemeDPoP  = "DPoP" // RFC 9449 §7.1
 )
 
