@@ -248,5 +248,5 @@ func asAway(err error) *gatehouse.Error {
 	if e, ok := errors.AsType[*gatehouse.Error](err); ok {
 		return e
 	}
-	return &gatehouse.Error{Code: "GH-1902", Status: 503, Description: "The store cannot be reached. Try again.", Cause: err}
+	return &gatehouse.Error{Code: codeAway, Status: 503, Description: "The store cannot be reached. Try again.", Cause: err}
 }

@@ -51,7 +51,7 @@ func (v *Verifier) Succeed(before *Verifier) {
 	before.next.Store(v) // first: nothing is added to its memory any more
 	limit := v.Capacity
 	if limit <= 0 {
-		limit = 100_000
+		limit = defaultCapacity
 	}
 	before.known.RemoveIf(func(k key, e *entry) bool {
 		if v.adopt(e) == nil {

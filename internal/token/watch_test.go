@@ -222,6 +222,31 @@ func TestOpaqueTokensOfSeveralIssuers(t *testing.T) {
 	}
 }
 
+// notMine is how the verifiers of the library say no: for themselves, and with
+// what to answer if nobody else says yes.
+type notMine struct{ told *gatehouse.Error }
+
+func (n notMine) Error() string      { return n.told.Error() }
+func (notMine) Is(target error) bool { return target == gatehouse.ErrNotMine }
+func (n notMine) Unwrap() error      { return n.told }
+
+func TestWhatAnIssuerSaysOfATokenItDoesNotKnow(t *testing.T) {
+	h := newHouse(t)
+	h.v = h.verifier(t, func(v *token.Verifier) {
+		v.Issuers[0].Introspects = true
+		v.Unclaimed = &provider{err: gatehouse.Refuse("GH-1108", "google", nil)}
+	})
+	says := func(err error) { h.acme.set(func() { h.acme.err = err }) }
+	says(notMine{gatehouse.Refuse("GH-1121", "not active", nil)})
+	h.out(t, "ya29.abc", "GH-1121")
+	says(notMine{gatehouse.Refuse("GH-1106", "not a text that could be one", nil)})
+	h.out(t, "ya29.abc", "GH-1108")
+	says(gatehouse.ErrNotMine)
+	h.out(t, "ya29.abc", "GH-1108")
+	says(notMine{gatehouse.Refuse("GH-1103", "of another issuer", nil)})
+	h.out(t, jwt(t, claims{}), "GH-1108")
+}
+
 // A reload keeps what it does not change, and ends what it does.
 func TestReload(t *testing.T) {
 	for _, tt := range []struct {
