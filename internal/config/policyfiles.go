@@ -108,3 +108,21 @@ func (r *reader) policyFile(p *Policy, at, path, name string) {
 	}
 	r.mistakes = append(r.mistakes, file.mistakes...)
 }
+
+// ruleFiles are the files of a pattern, without those for policy test.
+func ruleFiles(pattern string) ([]string, error) {
+	files, err := filepath.Glob(pattern)
+	return slices.DeleteFunc(files, func(name string) bool {
+		return strings.HasSuffix(name, "_test.yaml") || strings.HasSuffix(name, "_test.yml")
+	}), err
+}
+
+// RuleFiles are the files that Files names, as they are now.
+func (p *Policy) RuleFiles() []string {
+	var all []string
+	for _, pattern := range p.Files {
+		files, _ := ruleFiles(pattern) // a wrong pattern was refused when it was read
+		all = append(all, files...)
+	}
+	return all
+}
