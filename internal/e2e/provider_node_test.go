@@ -39,7 +39,7 @@ type nodeResource struct {
 // nodeProvider starts node oidc-provider. Accounts are users and their claims
 // in access tokens. The first account is signed in when a client gives no hint.
 // More is further members of the script's configuration and their values.
-func nodeProvider(t testing.TB, accounts map[string]map[string]any, resources map[string]nodeResource, more ...string) *provider {
+func nodeProvider(t testing.TB, accounts map[string]map[string]any, resources map[string]nodeResource, more ...any) *provider {
 	t.Helper()
 	p := newProvider(t, "oidc-provider")
 	p.client, p.open = "client", true
@@ -60,7 +60,7 @@ func nodeProvider(t testing.TB, accounts map[string]map[string]any, resources ma
 			"clients": []any{client, dpop, mtls, fleeting, gatehouse}, "accounts": accounts, "resources": resources,
 		}
 		for i := 0; i < len(more); i += 2 {
-			all[more[i]] = more[i+1]
+			all[fmt.Sprint(more[i])] = more[i+1]
 		}
 		write(t, p.file("provider.json"), string(mustMarshal(t, all)))
 	}

@@ -60,17 +60,14 @@ func offered(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func newEstate(t *testing.T) *estate { return newEstateFor(t, 600) }
-
-// newEstateFor is an estate whose shared provider issues tokens for so many seconds.
-func newEstateFor(t *testing.T, ttl int) *estate {
+func newEstate(t *testing.T) *estate {
 	t.Helper()
 	e := &estate{front: reserved(t), acmes: newDouble(t, offered), others: newDouble(t, offered)}
 	resources := map[string]nodeResource{e.url: {Scope: "tools:read tools:write"}}
 	e.own = nodeProvider(t, map[string]map[string]any{"ada": {}}, resources)
 	e.shared = nodeProvider(t, map[string]map[string]any{
-		"bob": {"org": "org_b"}, "carol": {"org": "org_b"}, "zed": {"org": "org_c"}, "nobody": {"org": "acme"},
-	}, map[string]nodeResource{e.url: {Scope: "tools:read tools:write", TTL: ttl}})
+		"bob": {"org": "org_b"}, "carol": {"org": "org_b"}, "zed": {"org": "org_c"}, "nobody": {"org": "acme"}, "brief": {"org": "org_b"},
+	}, resources, "ttls", map[string]int{"brief": 4})
 	e.own.name, e.shared.name = "own", "shared"
 	e.open(t, e.text(), e.own, e.shared)
 	for _, name := range []string{"acme", "beta", "gamma"} {

@@ -23,6 +23,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/process"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/edge"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/gateway"
+	"github.com/gatehouse-mcp/gatehouse/internal/token"
 	"github.com/gatehouse-mcp/gatehouse/internal/upstream"
 )
 
@@ -40,6 +41,7 @@ type served struct {
 	tenant  string           // the name of the one tenant whose server it is; empty: everybody's who has none
 
 	resource gatehouse.Resource // as clients know it
+	tokens   *token.Verifier    // of its callers; nil: no token is accepted
 }
 
 // same says whether a server is still reached in the same way, so that what is
@@ -58,30 +60,42 @@ func (r *Running) newOwn(ctx context.Context, c *config.Config, main *served, ea
 	for _, tenant := range slices.Sorted(maps.Keys(c.Tenants.Upstream)) {
 		u := main.config
 		u.URL = c.Tenants.Upstream[tenant]
-		v, err := r.newServed(ctx, c, &u, earlier.way(u.Name, tenant))
-		if err != nil {
+		v := &served{config: u, tenant: tenant, resource: main.resource}
+		if err := r.lead(ctx, c, v, main.gateway.Guard, earlier.way(u.Name, tenant)); err != nil {
 			return own, fmt.Errorf("of tenant %s: %w", tenant, err)
 		}
-		v.tenant = tenant
-		v.apart()
 		own = append(own, v)
 		main.gateway.ByTenant[tenant] = v.gateway
 	}
 	return own, nil
 }
 
-// newServed makes the gateway in front of a server. It takes over the way to
-// the server from an earlier one, if that is still the same.
+// newServed makes the gateway in front of a server, and what judges its callers.
 func (r *Running) newServed(ctx context.Context, c *config.Config, u *config.Upstream, earlier *served) (*served, error) {
+	v := &served{config: *u, resource: newResource(c, u, r.Address)}
+	tokens, err := r.newTokens(c, u, v.resource.URL)
+	if err != nil {
+		return nil, err
+	}
 	guard, err := r.newGuard(c, u)
 	if err != nil {
 		return nil, err
 	}
+	if v.tokens = tokens; tokens != nil {
+		guard.Tokens = tokens
+	}
+	return v, r.lead(ctx, c, v, guard, earlier)
+}
+
+// lead opens the gateway in front of a server and the way to it, which it takes
+// over from an earlier one, if that is still the same.
+func (r *Running) lead(ctx context.Context, c *config.Config, v *served, guard *access.Guard, earlier *served) error {
+	u := &v.config
+	v.fresh = earlier == nil || !earlier.same(u)
 	forward, err := newForward(ctx, r.Installation, *u, origin(Resource(c, u, r.Address)))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	v := &served{config: *u, fresh: earlier == nil || !earlier.same(u), resource: newResource(c, u, r.Address)}
 	v.gateway = &gateway.Gateway{
 		Name: u.Name, Host: u.Host, Path: u.Path, PublicURL: Resource(c, u, r.Address), Hosts: hosts(u.Host, r.Address), Origins: c.Server.AllowOrigins,
 		SessionKey: r.sessionKey, Guard: guard, Log: r.server.Options.Log, MaxBody: c.Server.MaxBody,
@@ -94,12 +108,12 @@ func (r *Running) newServed(ctx context.Context, c *config.Config, u *config.Ups
 		v.gateway.Earlier, v.client = earlier.gateway, earlier.client
 	case u.Stdio != nil:
 		if v.gateway.Stdio, err = r.server.newStdio(u); err != nil {
-			return nil, err
+			return err
 		}
 	default:
 		target, err := url.Parse(u.URL)
 		if err != nil {
-			return nil, errors.New("the upstream is not a URL") // the parser's error repeats it
+			return errors.New("the upstream is not a URL") // the parser's error repeats it
 		}
 		v.gateway.Upstream = &upstream.Client{URL: target, HeadTimeout: answerWait}
 		if !v.gateway.Events { // which the gateway asks by itself
@@ -108,9 +122,9 @@ func (r *Running) newServed(ctx context.Context, c *config.Config, u *config.Ups
 	}
 	v.gateway.Pins = r.newPins(c, v)
 	if err := v.gateway.Open(); err != nil {
-		return nil, fmt.Errorf("open the gateway: %w", err)
+		return fmt.Errorf("open the gateway: %w", err)
 	}
-	return v, nil
+	return nil
 }
 
 // address is where a request came from.

@@ -67,6 +67,6 @@ func (r *Running) authServer(c *config.Config, v *served) (http.Handler, error) 
 
 // fetcher returns what an issuer's documents are fetched with.
 func fetcher(s *config.Issuer) (discovery.Fetcher, error) {
-	client, err := safehttp.Policy{Allow: s.Private}.Client()
+	client, err := IssuerClient(s)
 	return safehttp.Fetcher{Client: client}, err
 }

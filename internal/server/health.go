@@ -27,6 +27,7 @@ func (r *Running) health() (blocking, warnings []string) {
 	if text := r.broken.Load(); text != nil {
 		warnings = append(warnings, "configuration: "+strings.ReplaceAll(*text, "\n", "; ")+" (the one loaded before stays in force)")
 	}
+	warnings = append(warnings, r.issuerProblems()...)
 	for _, p := range r.edge.Problems() {
 		if p.Severe {
 			blocking = append(blocking, p.Text)

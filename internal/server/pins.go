@@ -23,19 +23,11 @@ func (r *Running) newPins(c *config.Config, v *served) gateway.Pins {
 	return &pin.Server{
 		Book: r.Pins, Name: v.config.Name, Log: r.server.Options.Log,
 		Blocks: rules.OnChange == config.PinBlock, Hold: rules.OnNew == config.PinHold,
-		Apart: v.config.Stdio != nil && v.config.Stdio.Isolation == config.IsolationPerTenant,
+		Apart: v.tenant != "" || v.config.Stdio != nil && v.config.Stdio.Isolation == config.IsolationPerTenant,
 		List: func(ctx context.Context) ([][]byte, error) {
 			d, err := v.describe(ctx)
 			return d.Listed, err
 		},
-	}
-}
-
-// apart has the tools of a tenant's own server be remembered apart from those of
-// the server that all share.
-func (a *served) apart() {
-	if p, ok := a.gateway.Pins.(*pin.Server); ok {
-		p.Apart = true
 	}
 }
 

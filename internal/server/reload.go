@@ -242,6 +242,10 @@ func (r *Running) put(next *current) {
 	r.SetAPIKeys(next.config.Auth.APIKeys)
 	r.SetIssuers(next.config.Auth.Issuers)
 	r.Trail.Change(next.config.Audit)
+	r.keys.keep(next.config.Auth.Issuers)
+	if before != nil {
+		succeedTokens(before, next)
+	}
 	for _, v := range next.ways {
 		v.gateway.Activate()
 	}

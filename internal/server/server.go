@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/access"
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
@@ -55,6 +56,8 @@ type Running struct {
 	counters   *access.Counters
 	metrics    *ops.Metrics
 	sessionKey []byte
+	keys       *keySets        // of issuers
+	dpop       *gatehouse.DPoP // of all servers: a proof is good for one of them
 	began      time.Time
 
 	current   atomic.Pointer[current]
@@ -121,6 +124,11 @@ func (s *Server) Start(ctx context.Context) (_ *Running, err error) {
 	if r.sessionKey, err = r.DB.Secret(ctx, "session"); err != nil {
 		return nil, err
 	}
+	nonces, err := r.DB.Secret(ctx, "dpop-nonce")
+	if err != nil {
+		return nil, err
+	}
+	r.keys, r.dpop = &keySets{Log: s.Options.Log}, &gatehouse.DPoP{NonceKey: nonces}
 	if err := r.Rights.Load(ctx); err != nil {
 		return nil, fmt.Errorf("read what tokens are judged by: %w", err)
 	}
@@ -213,6 +221,7 @@ func (r *Running) open(background context.Context) error {
 	r.work.Go(func() { r.Verifier.Run(background) })
 	r.work.Go(func() { r.Pins.Run(background) })
 	r.work.Go(func() { r.Rights.Run(background) })
+	r.work.Go(func() { r.keys.Run(background) })
 	r.work.Go(func() { r.Revocations.Run(background) })
 	r.work.Go(func() {
 		if err := r.edge.Serve(requests, http.HandlerFunc(r.answer)); err != nil {
