@@ -201,9 +201,7 @@ func TestRaceOfSwappedLinks(t *testing.T) {
 	if got, err := os.ReadFile(filepath.Join(base, "bob", "secret")); err != nil || string(got) != secret {
 		t.Errorf("bob's file is now %q, %v", got, err)
 	}
-	if through == 0 {
-		t.Log("no name came through in time; nothing was shown")
-	}
+	t.Logf("%d names came through", through)
 }
 
 // A hard link is the file itself, which nobody can tell by its name: the package

@@ -93,6 +93,12 @@ func (g *Guard) decide(c *Caller, who *policy.Asker, m *mcp.Message, about mcp.S
 	if g.Rules == nil {
 		return policy.Decision{Allowed: true}
 	}
+	if about.Kind == mcp.Template { // it is no name of anything: each value that completes it is judged by the door
+		if g.Shows(c, about.Kind, about.Name) {
+			return policy.Decision{Allowed: true}
+		}
+		return policy.Decision{Code: "GH-1202", Reason: "no resource that the template may stand for is the caller's"}
+	}
 	kind, ok := policyKind(about.Kind)
 	if !ok {
 		return policy.Decision{Code: "GH-1202", Reason: "no rule is about things of this kind"}

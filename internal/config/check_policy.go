@@ -40,6 +40,12 @@ func (c *checker) checkPolicy(at string, p *Policy, only string) {
 	if on := p.Pinning.OnChange; !slices.Contains([]string{"", PinOff, PinWarn, PinBlock}, on) {
 		c.wrongf(at+".tool_pinning.on_change", "%q is not %s", on, choice([]string{PinOff, PinWarn, PinBlock}))
 	}
+	switch on := p.Pinning.OnNew; {
+	case !slices.Contains([]string{"", PinApprove, PinHold}, on):
+		c.wrongf(at+".tool_pinning.on_new", "%q is not %s", on, choice([]string{PinApprove, PinHold}))
+	case on == PinHold && p.Pinning.OnChange != PinBlock:
+		c.wrongf(at+".tool_pinning.on_new", "is hold, and nothing is held back unless on_change is block")
+	}
 	for i := range p.Rules {
 		c.checkRule(fmt.Sprintf("%s.rules[%d]", at, i), p, &p.Rules[i], only)
 	}

@@ -77,6 +77,7 @@ func (c *Config) Complete() {
 		}
 		if u.Policy != nil {
 			setDefault(&u.Policy.Pinning.OnChange, PinOff)
+			setDefault(&u.Policy.Pinning.OnNew, PinApprove)
 		}
 		setDefault(&u.Forward.Identity, IdentityNone)
 		setDefault(&u.Forward.Header, DefaultIdentity)
@@ -87,6 +88,7 @@ func (c *Config) Complete() {
 	}
 	c.completeIssuers()
 	setDefault(&c.Policy.Pinning.OnChange, PinOff)
+	setDefault(&c.Policy.Pinning.OnNew, PinApprove)
 	setDefault(&c.Audit.MaxSize, AuditMaxSize)
 	setDefault(&c.Audit.Keep, AuditKeep)
 	if len(c.Audit.Include) == 0 {

@@ -196,11 +196,13 @@ const (
 	AuditToolCall   = "tool_call"   // a tool was called
 	AuditCall       = "call"        // any other method
 	AuditStream     = "stream"      // an event stream was opened, closed or cut
+
+	AuditToolChanged = "tool_changed" // a server describes a tool in another way than was approved
 )
 
 // AuditKinds are all of them.
 func AuditKinds() []string {
-	return []string{AuditAuthFailed, AuditAdmin, AuditDenied, AuditToolCall, AuditCall, AuditStream}
+	return []string{AuditAuthFailed, AuditAdmin, AuditDenied, AuditToolCall, AuditCall, AuditStream, AuditToolChanged}
 }
 
 // Arguments has the arguments of tools written down too.

@@ -15,6 +15,7 @@ type Policy struct {
 // Pinning says what happens when a tool is not what it was when it was approved.
 type Pinning struct {
 	OnChange string // PinOff, PinWarn or PinBlock
+	OnNew    string // PinApprove or PinHold; empty: PinApprove
 }
 
 // What a changed tool leads to.
@@ -22,6 +23,12 @@ const (
 	PinOff   = "off"
 	PinWarn  = "warn"
 	PinBlock = "block"
+)
+
+// What a tool that was never seen before leads to.
+const (
+	PinApprove = "approve" // it is approved as it is
+	PinHold    = "hold"    // it waits to be approved
 )
 
 // Effects of a rule, and of a policy as a whole.

@@ -8,7 +8,8 @@ var policySettings = []setting{
 	{key: "files", field: "Files", form: formPath, single: true, doc: "Patterns of files with further `rules`, such as `policy.d/*.yaml`. Files called `…_test.yaml` are not read: they are for `gatehouse policy test`."},
 	{key: "claims", field: "Claims", keys: []func(string) error{checkClaimName}, one: claimTypes, doc: "The claims that conditions may ask for, and their types. Left out: any claim, and its type is seen when it is there."},
 	{key: "tool_pinning", field: "Pinning", doc: "What happens when a tool is not what it was when it was approved.", within: []setting{
-		{key: "on_change", field: "OnChange", one: []string{PinBlock, PinWarn, PinOff}, def: PinOff, doc: "`block`: it cannot be called until somebody approves it. `warn`: it is said in the log and in the audit trail."},
+		{key: "on_change", field: "OnChange", one: []string{PinBlock, PinWarn, PinOff}, def: PinOff, doc: "`block`: it cannot be called until somebody approves it. `warn`: it is said in the log and in the audit trail. See [tools](tools.md)."},
+		{key: "on_new", field: "OnNew", one: []string{PinApprove, PinHold}, def: PinApprove, doc: "`approve`: a tool that was never seen before is approved as it is. `hold`: it waits for `gatehouse tool approve`, where `on_change` is `block`."},
 	}},
 }
 

@@ -81,7 +81,7 @@ func badKeys(t *testing.T) []badKey {
 	if err != nil {
 		t.Fatal(err)
 	}
-	small := rsa.PublicKey{N: new(big.Int).Rsh(r.N, 1025), E: r.E}
+	small := rsa.PublicKey{N: new(big.Int).SetBit(new(big.Int).Rsh(r.N, 1), 0, 1), E: r.E}
 	return []badKey{
 		{"a symmetric key", object{"kty": "oct", "k": b64([]byte("secret")...), "kid": "x"}},
 		{"a symmetric member in an RSA key", jwk(t, &r.PublicKey, object{"k": b64(1)})},
@@ -91,7 +91,7 @@ func badKeys(t *testing.T) []badKey {
 		{"a private member that is null", jwk(t, &r.PublicKey, object{"d": json.RawMessage("null")})},
 		{"a prime alone", jwk(t, &r.PublicKey, object{"p": b64(3)})},
 		{"a seed", jwk(t, &r.PublicKey, object{"priv": b64(3)})},
-		{"RSA of 1024 bits", jwk(t, &small, nil)},
+		{"RSA of 2047 bits", jwk(t, &small, nil)},
 		{"RSA with e of 1", jwk(t, &r.PublicKey, object{"e": b64(1)})},
 		{"RSA with e of 0", jwk(t, &r.PublicKey, object{"e": b64(0)})},
 		{"RSA with an even e", jwk(t, &r.PublicKey, object{"e": b64(1, 0, 0)})},

@@ -247,6 +247,14 @@ func TestA086RedirectsAreNotFollowed(t *testing.T) {
 			}
 		}
 	}
+	// Whoever uses our client alone does not follow either, and is told.
+	res, err := ours.Get(s.URL + "/302?to=/there")
+	if err == nil {
+		res.Body.Close()
+	}
+	if Reason(err) != "redirected" {
+		t.Errorf("our client alone: got %v", err)
+	}
 	if followed.Load() {
 		t.Error("a redirect was followed")
 	}

@@ -120,6 +120,7 @@ func (r *Running) lead(ctx context.Context, c *config.Config, v *served, guard *
 			v.client = v.gateway.Upstream
 		}
 	}
+	v.gateway.Pins = r.newPins(c, v)
 	if err := v.gateway.Open(); err != nil {
 		return fmt.Errorf("open the gateway: %w", err)
 	}

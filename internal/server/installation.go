@@ -17,6 +17,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
+	"github.com/gatehouse-mcp/gatehouse/internal/pin"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/admin"
 	"github.com/gatehouse-mcp/gatehouse/internal/store"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
@@ -32,6 +33,7 @@ type Installation struct {
 	Tenants  *tenant.Service
 	Verifier *apikey.Verifier
 	Trail    *Trail
+	Pins     *pin.Book // tools as they were approved; a running server has it loaded
 
 	Rights      *token.Rights  // what goes on by virtue of access tokens
 	Revocations *token.Service // of access tokens
@@ -80,6 +82,7 @@ func (s State) Open(ctx context.Context, o Options) (*Installation, error) {
 		i.Trail.Stdout = o.Stdout
 	}
 	i.Keys = &apikey.Service{Store: db.Keys(), Pepper: o.Pepper, Changed: i.Verifier.Changed}
+	i.Pins = &pin.Book{Store: db.Tools(), Log: o.Log}
 	i.Rights = &token.Rights{
 		Revoked: &token.Revocations{Source: db.Revocations(), Log: o.Log}, Tenants: &tenant.Directory{Source: db.Directory(), Log: o.Log},
 	}
@@ -101,6 +104,7 @@ func storeError(err error) error {
 // Close ends what runs over the store, and closes it and the trail.
 func (i *Installation) Close() error {
 	i.signing.close()
+	i.Pins.Close()
 	return errors.Join(i.DB.Close(), i.Trail.Close())
 }
 
@@ -108,7 +112,7 @@ func (i *Installation) Close() error {
 func (i *Installation) Admin(status func() adminapi.Status, r *Running) http.Handler {
 	a := &admin.Admin{
 		Keys: i.Keys, Judge: i.Verifier, Tenants: i.Tenants, Database: database{i.DB}, Signing: signingDoor{i}, Defaults: i.keyDefaults,
-		Tokens: i.Revocations, Issuers: i.knownIssuers,
+		Tokens: i.Revocations, Issuers: i.knownIssuers, Tools: i.Pins,
 		Status: status, Audit: i.Trail, By: i.by, Now: time.Now, Log: i.log,
 	}
 	if r != nil {

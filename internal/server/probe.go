@@ -59,9 +59,9 @@ var ErrCredential = errors.New("it wants a credential of its own")
 // probe asks for the tools in the newer era or else in the older.
 func probe(ctx context.Context, client *upstream.Client, forward *upstream.Forward) (gateway.Description, error) {
 	p := &prober{client: client, forward: forward, version: mcp.Version20260728}
-	n, first := p.tools(ctx)
+	all, first := p.tools(ctx)
 	if first == nil {
-		return gateway.Description{Versions: []string{p.version}, Tools: n}, nil
+		return gateway.Description{Versions: []string{p.version}, Tools: len(all), Listed: all}, nil
 	}
 	var refusal said
 	if !errors.As(first, &refusal) {
@@ -84,16 +84,16 @@ func probe(ctx context.Context, client *upstream.Client, forward *upstream.Forwa
 	if _, err := p.send(ctx, map[string]any{"jsonrpc": "2.0", "method": "notifications/initialized"}, ""); err != nil {
 		return gateway.Description{}, err
 	}
-	if n, err = p.tools(ctx); err != nil && !errors.As(err, &said{}) { // a server without tools says so
+	if all, err = p.tools(ctx); err != nil && !errors.As(err, &said{}) { // a server without tools says so
 		return gateway.Description{}, err
 	}
-	return gateway.Description{Versions: []string{p.version}, Tools: n}, nil
+	return gateway.Description{Versions: []string{p.version}, Tools: len(all), Listed: all}, nil
 }
 
 func self() map[string]string { return map[string]string{"name": "gatehouse", "version": "1"} }
 
-// tools counts the tools.
-func (p *prober) tools(ctx context.Context) (n int, err error) {
+// tools lists the tools.
+func (p *prober) tools(ctx context.Context) (all [][]byte, err error) {
 	cursor := ""
 	for range maxPages {
 		params := map[string]any{}
@@ -109,14 +109,17 @@ func (p *prober) tools(ctx context.Context) (n int, err error) {
 		}
 		list, err := p.call(ctx, "tools/list", params)
 		if err != nil {
-			return n, err
+			return all, err
 		}
-		if n += len(list.Tools); list.NextCursor == "" {
+		for _, tool := range list.Tools {
+			all = append(all, tool)
+		}
+		if list.NextCursor == "" {
 			break
 		}
 		cursor = list.NextCursor
 	}
-	return n, nil
+	return all, nil
 }
 
 // call sends a request and reads its result.

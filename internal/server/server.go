@@ -132,6 +132,10 @@ func (s *Server) Start(ctx context.Context) (_ *Running, err error) {
 	if err := r.Rights.Load(ctx); err != nil {
 		return nil, fmt.Errorf("read what tokens are judged by: %w", err)
 	}
+	r.Pins.Told = r.toolChanged
+	if err := r.Pins.Load(ctx); err != nil {
+		return nil, err
+	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	r.stop = stop
 	if err := r.listen(background); err != nil {
@@ -215,6 +219,7 @@ func (r *Running) open(background context.Context) error {
 		}
 	}
 	r.work.Go(func() { r.Verifier.Run(background) })
+	r.work.Go(func() { r.Pins.Run(background) })
 	r.work.Go(func() { r.Rights.Run(background) })
 	r.work.Go(func() { r.keys.Run(background) })
 	r.work.Go(func() { r.Revocations.Run(background) })

@@ -56,8 +56,8 @@ func (v *Verifier) askAround(ctx context.Context, c *gatehouse.Credential) (*gat
 		switch e, isRefusal := errors.AsType[*gatehouse.Error](err); {
 		case err == nil:
 			return id, i, nil
-		case errors.Is(err, gatehouse.ErrNotMine):
-		case isRefusal && e.Status < 500:
+		case errors.Is(err, gatehouse.ErrNotMine) && (!isRefusal || e.Code == "GH-1106"): // it was not even asked
+		case isRefusal && (e.Status < 500 || errors.Is(err, gatehouse.ErrNotMine)):
 			refused = e
 		case away == nil:
 			away = fmt.Errorf("issuer %s: %w", i.Name, err)

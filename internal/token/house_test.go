@@ -44,7 +44,7 @@ func (p *provider) Verify(_ context.Context, c *gatehouse.Credential) (*gatehous
 	if token.FormOf(c.Text) != token.FormJWT {
 		id, ok := p.active[c.Text]
 		if !ok {
-			return nil, gatehouse.Refuse("GH-1120", "inactive", nil)
+			return nil, gatehouse.Refuse("GH-1121", "inactive", nil)
 		}
 		return &id, nil
 	}

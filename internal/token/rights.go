@@ -192,7 +192,7 @@ func (r *Rights) question(ctx context.Context, e *entry, now time.Time, wg *sync
 	age := now.Sub(time.Unix(0, e.checked.Load()))
 	if age >= maxFresh {
 		r.end(e, &gatehouse.Error{
-			Code: "GH-1111", Status: 503, Description: "The token cannot be checked at present. Try again.",
+			Code: "GH-1120", Status: 503, Description: "The token cannot be checked at present. Try again.",
 			Cause: errors.New("issuer " + h.issuer.Name + " did not say in time whether the token is still active"),
 		})
 		return
@@ -248,5 +248,5 @@ func asAway(err error) *gatehouse.Error {
 	if e, ok := errors.AsType[*gatehouse.Error](err); ok {
 		return e
 	}
-	return &gatehouse.Error{Code: "GH-1902", Status: 503, Description: "The store cannot be reached. Try again.", Cause: err}
+	return &gatehouse.Error{Code: codeAway, Status: 503, Description: "The store cannot be reached. Try again.", Cause: err}
 }

@@ -152,6 +152,8 @@ func TestLinksMove(t *testing.T) {
 	l := tenant.Link{Issuer: acmeIDP, External: "org_1"}
 	acme, bolt := h.tenant(t, "acme", l), h.tenant(t, "bolt")
 	text := jwt(t, claims{Org: "org_1", Exp: h.clock().Unix() + 3600})
+	unwatched := jwt(t, claims{Sub: "bob", Org: "org_1", Exp: h.clock().Unix() + 3600})
+	h.in(t, unwatched)
 	a := h.in(t, text)
 	watched, stop := h.v.Watch(t.Context(), a)
 	defer stop(nil)
@@ -167,8 +169,10 @@ func TestLinksMove(t *testing.T) {
 	wantCode(t, context.Cause(watched), "GH-1206")
 	_, err = h.tenants.Link(t.Context(), bolt.ID, l)
 	must(t, err)
-	if b := h.in(t, text); b.TenantName != "bolt" {
-		t.Errorf("got %s, want bolt", b.TenantName)
+	for _, one := range []string{text, unwatched} {
+		if b := h.in(t, one); b.TenantName != "bolt" {
+			t.Errorf("got %s, want bolt", b.TenantName)
+		}
 	}
 	if _, err := h.tenants.Unlink(t.Context(), acme.ID, l); !errors.Is(err, tenant.ErrNotLinked) {
 		t.Errorf("got %v, want ErrNotLinked", err)

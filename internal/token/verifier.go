@@ -42,6 +42,8 @@ type Verifier struct {
 	next   atomic.Pointer[Verifier] // which has succeeded this one; nil: none has
 }
 
+const defaultCapacity = 100_000
+
 // key is the SHA-256 of a token.
 type key [sha256.Size]byte
 
@@ -131,7 +133,7 @@ func (v *Verifier) Verify(ctx context.Context, c *gatehouse.Credential) (*Active
 		return v.judge(ctx, c, k, nil, now)
 	}
 	switch why := e.judge(ctx, now); {
-	case why != nil && (why.Code == codeRevoked || why.Status >= 500):
+	case why != nil && (why.Code == codeRevoked || why.Code == codeAway):
 		return nil, why
 	case why != nil: // it may be good for something else now: another tenant, or the leeway
 		v.end(e, why)
@@ -149,6 +151,7 @@ func (v *Verifier) Verify(ctx context.Context, c *gatehouse.Credential) (*Active
 
 const (
 	codeRevoked = "GH-1130"
+	codeAway    = "GH-1902"
 	schemeDPoP  = "DPoP" // RFC 9449 §7.1
 )
 
@@ -203,7 +206,7 @@ func (v *Verifier) judge(ctx context.Context, c *gatehouse.Credential, k key, ea
 	if e != earlier && e.remembered {
 		limit := v.Capacity
 		if limit <= 0 {
-			limit = 100_000
+			limit = defaultCapacity
 		}
 		v.known.Put(k, e, limit, func() bool { return v.next.Load() == nil })
 	}

@@ -11,7 +11,7 @@ import (
 // (GH-1130), its tenant is suspended (GH-1013), gone (GH-1206) or another one
 // (GH-1014), its issuer says that it is not active any more, is not configured any
 // more (GH-1103) or is configured otherwise (GH-1014), or nobody can tell for too
-// long (GH-1902, GH-1111). Call end with nil when done, or earlier with a cause to
+// long (GH-1902, GH-1120). Call end with nil when done, or earlier with a cause to
 // end it; it is safe to call it twice.
 //
 // The token may have been accepted by an earlier Verifier of the same server: it
@@ -51,7 +51,7 @@ func (v *Verifier) Succeed(before *Verifier) {
 	before.next.Store(v) // first: nothing is added to its memory any more
 	limit := v.Capacity
 	if limit <= 0 {
-		limit = 100_000
+		limit = defaultCapacity
 	}
 	before.known.RemoveIf(func(k key, e *entry) bool {
 		if v.adopt(e) == nil {

@@ -111,7 +111,7 @@ func TestA115NothingOutlivesItsToken(t *testing.T) {
 			defer m.mu.Unlock()
 			m.err = errors.New("gone")
 		}, 11 * time.Second, 9 * time.Second},
-		{"an opaque token is not active any more", "opaque", "GH-1120", func(_ *memory, p *provider, _ *token.Verifier) {
+		{"an opaque token is not active any more", "opaque", "GH-1121", func(_ *memory, p *provider, _ *token.Verifier) {
 			p.set(func() { delete(p.active, "opaque") })
 		}, 16 * time.Second, 0},
 		{"an opaque token has lost a scope", "opaque", "GH-1014", func(_ *memory, p *provider, _ *token.Verifier) {
@@ -119,7 +119,7 @@ func TestA115NothingOutlivesItsToken(t *testing.T) {
 				p.active["opaque"] = gatehouse.Identity{Issuer: acmeIDP, Subject: "ada", Scopes: []string{}, Claims: []byte(`{"scope":""}`)}
 			})
 		}, 16 * time.Second, 0},
-		{"nobody says whether an opaque token is active", "opaque", "GH-1111", func(_ *memory, p *provider, _ *token.Verifier) {
+		{"nobody says whether an opaque token is active", "opaque", "GH-1120", func(_ *memory, p *provider, _ *token.Verifier) {
 			p.set(func() { p.err = errors.New("no route to host") })
 		}, 31 * time.Second, 29 * time.Second},
 	} {
@@ -127,27 +127,37 @@ func TestA115NothingOutlivesItsToken(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := newMemory()
 				v, acme := running(t, m, nil)
-				text := tt.text
-				if text == "" {
-					text = jwt(t, claims{Jti: "1", Iat: time.Now().Unix(), Exp: time.Now().Add(time.Hour).Unix()})
+				do := func() {
+					if tt.do != nil {
+						tt.do(m, acme, v)
+					}
 				}
-				watched := watching(t, v, text)
-				beside := watching(t, v, jwt(t, claims{Jti: "2", Org: "", Exp: time.Now().Add(30 * time.Hour).Unix()}))
-				if tt.do != nil {
-					tt.do(m, acme, v)
-				}
-				time.Sleep(tt.lasts)
-				if tt.lasts > 0 && watched.Err() != nil {
-					t.Fatalf("over after %s already: %v", tt.lasts, context.Cause(watched))
-				}
-				time.Sleep(tt.after - tt.lasts)
-				wantCode(t, context.Cause(watched), tt.code)
+				beside := ends(t, v, tt.text, do, tt.lasts, tt.after, tt.code)
 				if alone := tt.code == "GH-1109" || tt.code == "GH-1130" || tt.text != ""; alone && beside.Err() != nil {
 					t.Errorf("another one's ended too: %v", context.Cause(beside))
 				}
 			})
 		})
 	}
+}
+
+// ends wants what is open for a token to go on for a while after something was
+// done, and to be over soon after. It returns what is open for another token.
+func ends(t *testing.T, v *token.Verifier, text string, do func(), lasts, after time.Duration, code string) (beside context.Context) {
+	t.Helper()
+	if text == "" {
+		text = jwt(t, claims{Jti: "1", Iat: time.Now().Unix(), Exp: time.Now().Add(time.Hour).Unix()})
+	}
+	watched := watching(t, v, text)
+	beside = watching(t, v, jwt(t, claims{Jti: "2", Exp: time.Now().Add(30 * time.Hour).Unix()}))
+	do()
+	time.Sleep(lasts)
+	if lasts > 0 && watched.Err() != nil {
+		t.Fatalf("over after %s already: %v", lasts, context.Cause(watched))
+	}
+	time.Sleep(after - lasts)
+	wantCode(t, context.Cause(watched), code)
+	return beside
 }
 
 // An opaque token that stays active goes on, and costs one question in a while.
@@ -168,7 +178,7 @@ func TestOpaqueTokensAreAskedAbout(t *testing.T) {
 		acme.set(func() { delete(acme.active, "opaque") })
 		time.Sleep(31 * time.Second)
 		_, err := v.Verify(t.Context(), &gatehouse.Credential{Text: "opaque"})
-		wantCode(t, err, "GH-1120")
+		wantCode(t, err, "GH-1121")
 	})
 }
 
@@ -188,7 +198,7 @@ func TestOpaqueTokensOfSeveralIssuers(t *testing.T) {
 	if a := h.in(t, "two"); a.Subject != "bob" {
 		t.Errorf("got %s", a.Subject)
 	}
-	h.out(t, "three", "GH-1120")
+	h.out(t, "three", "GH-1121")
 	h.acme.set(func() { h.acme.err = &gatehouse.Error{Code: "GH-1111", Status: 503} })
 	h.in(t, "bolt_1")
 	h.out(t, "four", "GH-1111")
@@ -200,16 +210,41 @@ func TestOpaqueTokensOfSeveralIssuers(t *testing.T) {
 	})
 	before := h.bolt.calls.Load()
 	h.in(t, "acme_1")
-	h.out(t, "acme_2", "GH-1120")
+	h.out(t, "acme_2", "GH-1121")
 	if h.bolt.calls.Load() != before {
 		t.Error("bolt's issuer was shown a token of acme's")
 	}
 	before = h.acme.calls.Load()
 	h.in(t, "two")
-	h.out(t, "five", "GH-1120")
+	h.out(t, "five", "GH-1121")
 	if h.acme.calls.Load() != before {
 		t.Error("acme's issuer was shown what does not begin like its own")
 	}
+}
+
+// notMine is how the verifiers of the library say no: for themselves, and with
+// what to answer if nobody else says yes.
+type notMine struct{ told *gatehouse.Error }
+
+func (n notMine) Error() string      { return n.told.Error() }
+func (notMine) Is(target error) bool { return target == gatehouse.ErrNotMine }
+func (n notMine) Unwrap() error      { return n.told }
+
+func TestWhatAnIssuerSaysOfATokenItDoesNotKnow(t *testing.T) {
+	h := newHouse(t)
+	h.v = h.verifier(t, func(v *token.Verifier) {
+		v.Issuers[0].Introspects = true
+		v.Unclaimed = &provider{err: gatehouse.Refuse("GH-1108", "google", nil)}
+	})
+	says := func(err error) { h.acme.set(func() { h.acme.err = err }) }
+	says(notMine{gatehouse.Refuse("GH-1121", "not active", nil)})
+	h.out(t, "ya29.abc", "GH-1121")
+	says(notMine{gatehouse.Refuse("GH-1106", "not a text that could be one", nil)})
+	h.out(t, "ya29.abc", "GH-1108")
+	says(gatehouse.ErrNotMine)
+	h.out(t, "ya29.abc", "GH-1108")
+	says(notMine{gatehouse.Refuse("GH-1103", "of another issuer", nil)})
+	h.out(t, jwt(t, claims{}), "GH-1108")
 }
 
 // A reload keeps what it does not change, and ends what it does.

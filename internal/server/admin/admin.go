@@ -27,6 +27,7 @@ type Admin struct {
 	Tenants  *tenant.Service
 	Database Database
 	Signing  SigningKeys
+	Tools    Tools
 	Config   Configuration          // nil: no server runs
 	Bans     Bans                   // of the running server; nil: none runs
 	Tokens   *token.Service         // revokes access tokens
@@ -75,6 +76,7 @@ func (a *Admin) Handler() http.Handler {
 	s := &signingKeys{a}
 	c := &configuration{a}
 	b := &bans{a}
+	p := &tools{a}
 	w := &tokens{a}
 	mux := http.NewServeMux()
 	for pattern, do := range map[string]endpoint{
@@ -112,6 +114,9 @@ func (a *Admin) Handler() http.Handler {
 		"POST /v1/bans":                     b.add,
 		"POST /v1/bans/lift":                b.lift,
 		"DELETE /v1/signing-keys":           s.abandon,
+		"GET /v1/tools":                     p.list,
+		"GET /v1/tools/diff":                p.diff,
+		"POST /v1/tools/approve":            p.approve,
 	} {
 		mux.Handle(pattern, a.writes(a.recorded(pattern, do)))
 	}

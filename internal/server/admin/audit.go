@@ -56,6 +56,8 @@ func actions() map[string]string {
 		"POST /v1/bans/lift":                "ban.remove",
 		"POST /v1/signing-keys/{id}/retire": "signing_key.retire",
 
+		"POST /v1/tools/approve": "tool.approve",
+
 		"POST /v1/keys/verify":   "", // only asks
 		"POST /v1/config/reload": "", // who reloads writes it down, whoever asked for it
 	}
@@ -187,6 +189,8 @@ func (a *Admin) settle(r *http.Request, intent *audit.Event, out reply, refused 
 		}
 	case adminapi.Revocation:
 		ofRevocation(&e, &body)
+	case []adminapi.Tool:
+		ofTools(&e, body)
 	case adminapi.Imported:
 		err = a.imported(ctx, &e, body)
 	}

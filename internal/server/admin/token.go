@@ -141,11 +141,13 @@ func (t *tokens) spec(ctx context.Context, in adminapi.NewRevocation) (s token.S
 		return s, nil
 	}
 	if in.Ends != nil {
-		left := in.Ends.Add(slack).Sub(now)
-		if left <= 0 {
+		end := in.Ends.Add(slack)
+		switch {
+		case !end.After(now):
 			return s, conflict(fmt.Sprintf("The token ended by itself, %s.", in.Ends.UTC().Format(time.RFC3339)))
+		case end.After(now.Add(s.Lives)): // whoever says less than it may live is not believed
+			s.Expires = end
 		}
-		s.Lives = max(s.Lives, left)
 	}
 	return s, nil
 }

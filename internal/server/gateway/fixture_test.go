@@ -65,6 +65,7 @@ type fixture struct {
 	verifier *apikey.Verifier
 	log      *logged
 	trail    *trail
+	db       *store.DB
 
 	upstreamHost string // host:port of the server under protection
 }
@@ -164,6 +165,7 @@ func (f *fixture) storeKeys() {
 	if err != nil {
 		f.t.Fatal(err)
 	}
+	f.db = db
 	f.verifier = &apikey.Verifier{Source: db.Source()}
 	f.keys = &apikey.Service{Store: db.Keys(), Changed: f.verifier.Changed}
 	f.tenants = &tenant.Service{Store: db.Tenants(), Changed: f.verifier.Changed}

@@ -358,7 +358,6 @@ func (n *session) listen(x *exchange) error {
 		parcels, gone := box.take()
 		for i, p := range parcels {
 			if p, err = x.receives(p); err != nil {
-				n.link.drop("not for its client", err)
 				continue
 			}
 			if err := out.send(mcp.Event{Name: "message", Data: p.message}); err != nil {

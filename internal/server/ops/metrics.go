@@ -16,6 +16,7 @@ type Metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
 	took     *prometheus.HistogramVec
+	changes  *prometheus.CounterVec
 
 	series sync.Map // of request: what was resolved once need not be again
 }
@@ -49,12 +50,15 @@ func NewMetrics(version string) *Metrics {
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 60},
 		}, []string{"server", "method"}),
 	}
+	m.changes = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "gatehouse_tool_changes_total", Help: "Tools that a server came to describe in another way than was approved.",
+	}, []string{"server"})
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "gatehouse_build_info", Help: "1; the labels say what is running.",
 		ConstLabels: prometheus.Labels{"version": version, "go": goVersion()},
 	})
 	info.Set(1)
-	m.registry.MustRegister(m.requests, m.took, info,
+	m.registry.MustRegister(m.requests, m.took, m.changes, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -76,6 +80,12 @@ func (m *Metrics) Add(numbers ...Number) {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: n.Name, Help: n.Help, ConstLabels: n.Labels}, n.Value))
 	}
 }
+
+// Serves has what is counted of a server be published before there is anything.
+func (m *Metrics) Serves(server string) { m.changes.WithLabelValues(server).Add(0) }
+
+// ToolChanged counts a tool that a server of the configuration has changed.
+func (m *Metrics) ToolChanged(server string) { m.changes.WithLabelValues(server).Inc() }
 
 // Request counts one request. Its arguments are labels: the caller sees to it
 // that they are bounded.
