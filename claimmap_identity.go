@@ -41,7 +41,7 @@ func (m *ClaimMap) Identity(claims []byte) (*Identity, error) {
 func (m *ClaimMap) check() error {
 	for _, f := range m.fields() {
 		for _, path := range f.paths {
-			if path == "" || path == "=" || slices.Contains(strings.Split(path, "."), "") && !strings.ContainsAny(path, "/=") {
+			if path == "=" || slices.Contains(strings.Split(path, "."), "") && !strings.ContainsAny(path, "/=") {
 				return fmt.Errorf("%s has the path %q", f.name, path)
 			}
 		}
@@ -153,7 +153,7 @@ func oneText(v []byte) (string, bool) {
 	if s, ok := jws.Text(v); ok {
 		return s, true
 	}
-	if len(v) == 0 || len(v) > 20 || strings.Trim(string(v), "0123456789") != "" {
+	if len(v) > 20 || strings.Trim(string(v), "0123456789") != "" {
 		return "", false
 	}
 	return string(v), true
