@@ -132,6 +132,9 @@ func (a *app) testProvider(ctx context.Context, q *probe) error {
 	if !answered {
 		out.Verdict, out.Meaning = "unknown", "not known: the provider did not answer"
 		out.Checks = slices.DeleteFunc(checks, func(c idp.Check) bool { return c.Name != "metadata" }) // the rest only follows
+		for i := range out.Checks {
+			out.Checks[i].Fix = ""
+		}
 	}
 	if a.json {
 		if err := a.object(out); err != nil {
