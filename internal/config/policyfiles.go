@@ -28,9 +28,12 @@ func serverPath(i int) string { return fmt.Sprintf("servers[%d]", i) }
 
 func (r *reader) policy(p *Policy, at string) {
 	if r.dir != "" { // a text alone is not followed
-		read := map[string]bool{}
+		read, before := map[string]bool{}, len(r.mistakes)
 		for i, pattern := range p.Files {
 			r.policyFiles(p, at, fmt.Sprintf("%s.files[%d]", at, i), pattern, read)
+		}
+		if len(r.mistakes) > before {
+			r.source.followed = false // which rules there are is not known
 		}
 	}
 	for i := range p.Rules {
