@@ -113,7 +113,7 @@ func TestForeignTokensAreRefused(t *testing.T) {
 			foreign := other.token(request{user: g.user, resource: f.url, scopes: g.scopes}).Access
 			f.call(foreign, reading).wantRefusal(t, "another issuer's", http.StatusUnauthorized, "GH-1103", "invalid_token")
 			grafted := good[:strings.LastIndex(good, ".")] + foreign[strings.LastIndex(foreign, "."):]
-			f.call(grafted, reading).wantRefusal(t, "another's signature", http.StatusUnauthorized, "GH-1105", "invalid_token")
+			f.call(grafted, reading).wantRefusal(t, "another's signature", http.StatusUnauthorized, "GH-1102", "invalid_token")
 			if p.name != "zitadel" { // its tokens are for the project, whatever the resource
 				elsewhere := p.token(request{user: g.user, resource: "https://other.example/mcp", scopes: g.scopes}).Access
 				f.call(elsewhere, reading).wantRefusal(t, "another resource's", http.StatusUnauthorized, "GH-1104", "invalid_token")

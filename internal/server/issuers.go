@@ -36,7 +36,7 @@ func (b *issuers) of(u *config.Issuer, resource string) (token.Issuer, error) {
 		return token.Issuer{}, fmt.Errorf("issuer %s: there is no preset %q", u.Name, u.Preset)
 	}
 	t := token.Issuer{
-		Name: u.Name, Values: append([]string{u.Issuer}, u.AlsoIssuer...), Leeway: u.ClockSkew,
+		Name: u.Name, Values: append([]string{u.Issuer}, u.AlsoIssuer...), Leeway: leeway(u),
 		BindTenant: u.BindTenant, TenantNames: u.TenantNames, Version: version,
 	}
 	var bound func(context.Context, *gatehouse.Credential, *gatehouse.Identity) error

@@ -124,16 +124,7 @@ func (s *Server) Start(ctx context.Context) (_ *Running, err error) {
 	if r.sessionKey, err = r.DB.Secret(ctx, "session"); err != nil {
 		return nil, err
 	}
-	nonces, err := r.DB.Secret(ctx, "dpop-nonce")
-	if err != nil {
-		return nil, err
-	}
-	r.keys, r.dpop = &keySets{Log: s.Options.Log}, &gatehouse.DPoP{NonceKey: nonces}
-	if err := r.Rights.Load(ctx); err != nil {
-		return nil, fmt.Errorf("read what tokens are judged by: %w", err)
-	}
-	r.Pins.Told = r.toolChanged
-	if err := r.Pins.Load(ctx); err != nil {
+	if err := r.judges(ctx); err != nil {
 		return nil, err
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -152,6 +143,20 @@ func (s *Server) Start(ctx context.Context) (_ *Running, err error) {
 		return nil, err
 	}
 	return r, r.open(background)
+}
+
+// judges readies what tokens are judged by.
+func (r *Running) judges(ctx context.Context) error {
+	nonces, err := r.DB.Secret(ctx, "dpop-nonce")
+	if err != nil {
+		return err
+	}
+	r.keys, r.dpop = &keySets{Log: r.server.Options.Log}, &gatehouse.DPoP{NonceKey: nonces}
+	if err := r.Rights.Load(ctx); err != nil {
+		return fmt.Errorf("read what tokens are judged by: %w", err)
+	}
+	r.Pins.Told = r.toolChanged
+	return r.Pins.Load(ctx)
 }
 
 // told writes down what becomes of this process.
