@@ -131,7 +131,7 @@ func single(claims *jws.Object, paths []string) (string, error) {
 		for i, f := range find(claims, path) {
 			s, ok := f.Name, f.Value == nil
 			if !ok {
-				s, ok = oneText(f.Value)
+				s, ok = oneText(f.Value, path)
 			}
 			switch {
 			case !ok:
@@ -148,10 +148,12 @@ func single(claims *jws.Object, paths []string) (string, error) {
 	return "", nil
 }
 
-// oneText reads a text, or a whole number in plain digits as one.
-func oneText(v []byte) (string, bool) {
-	if s, ok := jws.Text(v); ok {
-		return s, true
+// oneText reads a text, or a whole number in plain digits as one: some providers
+// count their users and customers. Claims of the standard are texts alone. RFC 7519 §4.1
+func oneText(v []byte, path string) (string, bool) {
+	s, ok := jws.Text(v)
+	if ok || slices.Contains(claimNames, path) {
+		return s, ok
 	}
 	if len(v) > 20 || strings.Trim(string(v), "0123456789") != "" {
 		return "", false

@@ -124,31 +124,7 @@ func describePreset(p *idp.Preset) knownPreset {
 	return out
 }
 
-// short is what one writes for a preset, with its examples.
-func short(p *idp.Preset) string {
-	lines := []string{"- preset: " + p.Name}
-	if p.Issuer.Issuer == "" {
-		lines = append(lines, "  issuer: "+exampleIssuers[p.Name])
-	}
-	for i := range p.Params {
-		if q := &p.Params[i]; q.Need || p.Unless != "" {
-			lines = append(lines, "  "+q.Name+": "+q.Example)
-		}
-	}
-	if p.Issuer.Mode == idp.AudienceNone {
-		lines = append(lines, "  clients: [https://claude.ai/oauth/claude-code-client-metadata]")
-	}
-	return strings.Join(lines, "\n") + "\n"
-}
-
-// exampleIssuers are issuers as providers that have one for each customer make them.
-var exampleIssuers = map[string]string{
-	"authentik": "https://sso.acme.com/application/o/mcp/", "descope": "https://api.descope.com/v1/apps/agentic/P2abc/M1abc", "dex": "https://dex.acme.com/dex",
-	"gatehouse": "https://mcp.acme.com", "hydra": "https://auth.acme.com/", "logto": "https://acme.logto.app/oidc", "oidc": "https://login.acme.com",
-	"ping-aic": "https://acme.forgeblocks.com:443/am/oauth2/alpha", "stytch": "https://login.acme.com", "zitadel": "https://acme.zitadel.cloud",
-}
-
-// expandShort reads what short has written.
+// expandShort reads what a preset says that one writes.
 func expandShort(text string) (*config.Config, error) {
 	indented := "    " + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n    ")
 	c, err := config.Parse("example", []byte("version: 1\nservers: [{name: a, url: 'http://127.0.0.1:3000/mcp'}]\nauth:\n  issuers:\n"+indented+"\npolicy: {default: allow}\n"), config.Outside{})
@@ -166,7 +142,7 @@ func (a *app) showPreset(name string) error {
 	out := describePreset(p)
 	var c *config.Config
 	if p.Refusal == "" || p.Unless != "" {
-		out.Short = short(p)
+		out.Short = p.Short()
 		if c, err = expandShort(out.Short); err != nil {
 			return err
 		}

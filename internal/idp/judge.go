@@ -169,7 +169,7 @@ func publicCheck(f *Facts) Check {
 // bindingCheck: nobody can see from outside what a token will have in aud.
 func (p *Preset) bindingCheck(i *Issuer, f *Facts) Check {
 	switch {
-	case i.Mode != AudienceExact, p.Weak != "" && !slices.Contains(i.Audiences, Resource):
+	case i.Mode != AudienceExact, p.Weak != "" && slices.ContainsFunc(i.Audiences, func(a string) bool { return a != Resource }):
 		return Check{"binding", Warn, orSentence(p.Weak, "a token does not say that it is for this server"), p.Hint("GH-1104", f.Resource)}
 	case p.Name == "oidc" || p.Verdict == Direct || p.Verdict == Registered:
 		return Check{"binding", OK, fmt.Sprintf("aud has to be %s; that cannot be seen from outside", said(i.Audiences, f.Resource)), p.Hint("GH-1104", f.Resource)}

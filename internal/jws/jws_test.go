@@ -158,7 +158,7 @@ func TestSameTarget(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", tt.htu, got, tt.want)
 		}
 	}
-	for _, none := range []string{"https:///mcp", "https:mcp", "//mcp.example.com/mcp", "ftp://a.example/", "", "%zz"} {
+	for _, none := range []string{"https:///mcp", "https:mcp", "//mcp.example.com/mcp", "ftp://a.example/", "http://:", "https://:443/", "", "%zz"} {
 		if SameTarget(none, none) {
 			t.Errorf("%q was taken for a target", none)
 		}

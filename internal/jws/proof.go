@@ -127,7 +127,7 @@ func SameTarget(a, b string) bool {
 // target returns a URL in the form that it is compared in; empty if it is none.
 func target(text string) string {
 	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.User != nil {
+	if err != nil || u.User != nil {
 		return ""
 	}
 	scheme, host := strings.ToLower(u.Scheme), strings.ToLower(u.Host)
@@ -139,7 +139,9 @@ func target(text string) string {
 	default:
 		return ""
 	}
-	host = strings.TrimSuffix(host, ":") // an empty port. RFC 3986 §6.2.3
+	if host = strings.TrimSuffix(host, ":"); host == "" { // an empty port. RFC 3986 §6.2.3
+		return ""
+	}
 	return scheme + "://" + host + dots(percent(u.EscapedPath()))
 }
 
