@@ -22,6 +22,7 @@ func TestAPIKeyVerifier(t *testing.T) {
 		{Digest: digest, Identity: gatehouse.Identity{Scopes: []string{"files:read"}, Expires: now.Add(time.Second)}},
 		{Digest: expiredDigest, Identity: gatehouse.Identity{Subject: "ci", Expires: now}},
 		{Digest: digestOf(opaque), Identity: gatehouse.Identity{Subject: "old", KeyID: "old-1"}},
+		{Digest: digestOf("correct horse battery staple"), Identity: gatehouse.Identity{Subject: "guessable"}},
 	}
 	find := func(_ context.Context, digest string) (*gatehouse.APIKey, error) {
 		for i := range keys {
@@ -47,6 +48,7 @@ func TestAPIKeyVerifier(t *testing.T) {
 		{"another form in another case", "", strings.ToUpper(opaque), "not mine"},
 		{"another form, cut", "", opaque[:31], "not mine"},
 		{"a digest in place of its key", "", digest, "not mine"},
+		{"one that can be guessed", "", "correct horse battery staple", "not mine"},
 		{"nothing", "", "", "not mine"},
 	}
 	for how, v := range map[string]*gatehouse.APIKeyVerifier{"Keys": {Keys: keys, Now: clock}, "Lookup": {Lookup: find, Now: clock}} {

@@ -41,7 +41,7 @@ func (m *ClaimMap) Identity(claims []byte) (*Identity, error) {
 func (m *ClaimMap) check() error {
 	for _, f := range m.fields() {
 		for _, path := range f.paths {
-			if path == "" || path == "=" || slices.Contains(strings.Split(path, "."), "") && !strings.ContainsAny(path, "/=") {
+			if path == "=" || slices.Contains(strings.Split(path, "."), "") && !strings.ContainsAny(path, "/=") {
 				return fmt.Errorf("%s has the path %q", f.name, path)
 			}
 		}
@@ -131,7 +131,7 @@ func single(claims *jws.Object, paths []string) (string, error) {
 		for i, f := range find(claims, path) {
 			s, ok := f.Name, f.Value == nil
 			if !ok {
-				s, ok = oneText(f.Value)
+				s, ok = oneText(f.Value, path)
 			}
 			switch {
 			case !ok:
@@ -148,12 +148,14 @@ func single(claims *jws.Object, paths []string) (string, error) {
 	return "", nil
 }
 
-// oneText reads a text, or a whole number in plain digits as one.
-func oneText(v []byte) (string, bool) {
-	if s, ok := jws.Text(v); ok {
-		return s, true
+// oneText reads a text, or a whole number in plain digits as one: some providers
+// count their users and customers. Claims of the standard are texts alone. RFC 7519 §4.1
+func oneText(v []byte, path string) (string, bool) {
+	s, ok := jws.Text(v)
+	if ok || slices.Contains(claimNames, path) {
+		return s, ok
 	}
-	if len(v) == 0 || len(v) > 20 || strings.Trim(string(v), "0123456789") != "" {
+	if len(v) > 20 || strings.Trim(string(v), "0123456789") != "" {
 		return "", false
 	}
 	return string(v), true

@@ -46,7 +46,7 @@ func (m *ClaimMap) readScopes(claims *jws.Object) ([]string, error) {
 		}
 		scopes := make([]string, 0, len(list))
 		for _, s := range list {
-			if s == "" || strings.Contains(s, " ") || len(s) > maxRight || !printable(s) {
+			if strings.Contains(s, " ") || len(s) > maxRight || !printable(s) {
 				return nil, errors.New("one of them is empty, too long, or has blanks or control characters")
 			}
 			if s = m.shorten(s); !slices.Contains(scopes, s) || len(list) > 64 {

@@ -58,7 +58,7 @@ type IntrospectionVerifier struct {
 	RequireMTLS bool  //
 	DPoP        *DPoP //
 
-	HTTP      *http.Client     // nil: a client that reaches public addresses only, over HTTPS
+	HTTP      *http.Client     // as in RemoteKeys; nil: a client that reaches public addresses only, over HTTPS
 	CacheFor  time.Duration    // how long "active" is believed; 0: 30 s, which is also the most; negative: each token is asked about each time
 	CacheSize int              // tokens to keep, and as many that are not active; 0: 10,000
 	Now       func() time.Time // nil: time.Now

@@ -40,14 +40,19 @@ var signers = sync.OnceValue(func() map[string]crypto.Signer {
 		}
 		return k
 	}
-	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
-	all := map[string]crypto.Signer{"rsa": must(rsaKey, err)}
+	all := map[string]crypto.Signer{}
+	for _, name := range []string{"rsa", "rsa-other"} {
+		k, err := rsa.GenerateKey(rand.Reader, 2048)
+		all[name] = must(k, err)
+	}
 	for name, curve := range map[string]elliptic.Curve{"ec": elliptic.P256(), "ec-other": elliptic.P256(), "ec384": elliptic.P384(), "ec521": elliptic.P521()} {
 		k, err := ecdsa.GenerateKey(curve, rand.Reader)
 		all[name] = must(k, err)
 	}
-	_, ed, err := ed25519.GenerateKey(rand.Reader)
-	all["ed"] = must(ed, err)
+	for _, name := range []string{"ed", "ed-other"} {
+		_, k, err := ed25519.GenerateKey(rand.Reader)
+		all[name] = must(k, err)
+	}
 	return all
 })
 

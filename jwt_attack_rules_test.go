@@ -2,6 +2,7 @@ package gatehouse_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -144,6 +145,8 @@ func TestA051EmptyConfigurationsAcceptNobody(t *testing.T) {
 		"Clients":                  {Issuer: theirURL, Keys: issuerKeys(), InsecureNoAudience: true},
 		"Clients ":                 jwtVerifier(func(v *gatehouse.JWTVerifier) { v.Clients = []string{""} }),
 		"Clients  ":                jwtVerifier(func(v *gatehouse.JWTVerifier) { v.Clients = []string{"a", "*"} }),
+		"InsecureNoAudience ":      {Issuer: theirURL, Keys: issuerKeys(), InsecureNoAudience: true, Clients: []string{"a"}, Audiences: []string{"x"}},
+		"Keys: ":                   jwtVerifier(func(v *gatehouse.JWTVerifier) { v.Keys = keysUnset{issuerKeys()} }),
 		"InsecureNoAudience":       jwtVerifier(func(v *gatehouse.JWTVerifier) { v.InsecureNoAudience, v.Clients = true, []string{"a"} }),
 		"Algorithms":               jwtVerifier(func(v *gatehouse.JWTVerifier) { v.Algorithms = []string{} }),
 		"Algorithms has \"HS256\"": jwtVerifier(func(v *gatehouse.JWTVerifier) { v.Algorithms = []string{"RS256", "HS256"} }),
@@ -156,6 +159,7 @@ func TestA051EmptyConfigurationsAcceptNobody(t *testing.T) {
 		"Reject":                   jwtVerifier(func(v *gatehouse.JWTVerifier) { v.Reject = []gatehouse.ClaimRule{{}} }),
 		"Require":                  jwtVerifier(func(v *gatehouse.JWTVerifier) { v.Require = []gatehouse.ClaimRule{{Equals: "x"}} }),
 		"Claims.Service":           jwtVerifier(func(v *gatehouse.JWTVerifier) { v.Claims.Service = []gatehouse.ClaimRule{{}} }),
+		"Claims.Tenant":            jwtVerifier(func(v *gatehouse.JWTVerifier) { v.Claims.Tenant = []string{"="} }),
 		"Claims.Subject":           jwtVerifier(func(v *gatehouse.JWTVerifier) { v.Claims.Subject = []string{""} }),
 		"Claims.Roles":             jwtVerifier(func(v *gatehouse.JWTVerifier) { v.Claims.Roles = []string{"a..b"} }),
 		"DPoP.Algorithms":          jwtVerifier(func(v *gatehouse.JWTVerifier) { v.DPoP = &gatehouse.DPoP{Algorithms: []string{}} }),
@@ -230,6 +234,11 @@ func TestClientsAndRulesAreKept(t *testing.T) {
 		}
 	}
 }
+
+// keysUnset are keys whose configuration is wrong.
+type keysUnset struct{ fixedKeys }
+
+func (keysUnset) Check() error { return errors.New("they come from nowhere") }
 
 // The identity of a token is JSON that others read: it must be what was signed.
 func TestClaimsAreTheSignedBytes(t *testing.T) {

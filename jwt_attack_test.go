@@ -141,6 +141,17 @@ func TestA037KeysComeFromTheIssuerAlone(t *testing.T) {
 	if hits > 0 {
 		t.Errorf("the token had %d URLs fetched", hits)
 	}
+	for _, jku := range []string{"http://idp.example.com/keys", "https://idp.example.com:8443/keys", "https://idp.example.com.evil/", "/keys", "keys", "https://idp.example.com/%zz"} {
+		id, err := present(jwtVerifier(), mint(claimsWith(), obj{"jku": jku}))
+		refusedAs(t, id, err, "GH-1101")
+	}
+	for _, iss := range []string{"joe", "https://idp.example.com/%zz"} { // an issuer without an origin has no keys of the same
+		for _, jku := range []string{"keys", "https://idp.example.com/keys"} {
+			v := jwtVerifier(func(v *gatehouse.JWTVerifier) { v.Issuer = iss })
+			id, err := present(v, mint(claimsWith(obj{"iss": iss}), obj{"jku": jku}))
+			refusedAs(t, id, err, "GH-1101")
+		}
+	}
 	if _, err := present(jwtVerifier(), mint(claimsWith(), obj{"jku": theirURL + "/keys", "x5t": "abc"})); err != nil {
 		t.Errorf("got %v, want what some issuers put into every token to be passed over", err)
 	}

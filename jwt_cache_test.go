@@ -3,6 +3,7 @@ package gatehouse_test
 import (
 	"context"
 	"crypto"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"sync"
@@ -111,13 +112,33 @@ func TestA048ACachedTokenFallsWithItsKey(t *testing.T) {
 		id, err := present(v, tok)
 		refusedAs(t, id, err, "GH-1111")
 		away = nil
-		published[kid] = signers()["ec-other"].Public()
-		id, err = present(v, tok)
-		refusedAs(t, id, err, "GH-1102")
+		published[kid] = again(t, signers()[kid].Public())
+		if _, err := present(v, tok); err != nil {
+			t.Errorf("%s: the same key, read again: %v", kid, err)
+		}
+		for _, other := range []string{kid + "-other", "ec384"} { // of the same kind, and of another
+			published[kid] = signers()[other].Public()
+			id, err = present(v, tok)
+			refusedAs(t, id, err, "GH-1102")
+		}
 		delete(published, kid)
 		id, err = present(v, tok)
 		refusedAs(t, id, err, "GH-1110")
 	}
+}
+
+// again returns a copy of a key, as a key set that was fetched again has it.
+func again(t *testing.T, key crypto.PublicKey) crypto.PublicKey {
+	t.Helper()
+	der, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same, err := x509.ParsePKIXPublicKey(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return same
 }
 
 type keysBy func(kid string) ([]crypto.PublicKey, error)

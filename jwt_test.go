@@ -57,7 +57,12 @@ func TestJWTVerifierLeavesOthersTokensToOthers(t *testing.T) {
 			refusedAs(t, id, err, tt.code)
 		})
 	}
-	id, err := present(jwtVerifier(), mint(claimsWith(obj{"aud": "https://other"})))
+	id, err := present(jwtVerifier(), mint(claimsWith(obj{"x": strings.Repeat("x", 20<<10)}))) // long, and a JWT
+	if errors.Is(err, gatehouse.ErrNotMine) {
+		t.Error("a JWT that is too long is left to others")
+	}
+	refusedAs(t, id, err, "GH-1101")
+	id, err = present(jwtVerifier(), mint(claimsWith(obj{"aud": "https://other"})))
 	if errors.Is(err, gatehouse.ErrNotMine) {
 		t.Error("what is of this issuer is left to others")
 	}
@@ -85,7 +90,12 @@ func TestJWTVerifierTellsItsOperatorWhatToDo(t *testing.T) {
 		"ID token": {jwtVerifier(), mint(claimsWith(obj{"token_use": "id"})), `this is an ID token (token_use=id). Send the access token`},
 		"time": {jwtVerifier(), mint(claimsWith(obj{"exp": noon.Add(-4 * time.Minute).Unix()})),
 			`expired 4 minutes ago (exp 2026-11-27T11:56:00Z, our clock 2026-11-27T12:00:00Z, skew allowed 1m0s)`},
-		"key": {jwtVerifier(), mint(claimsWith(), obj{"kid": "k9"}), `key "k9": the issuer has published no such key: kids rsa, ec, ed; fetched 4 s ago`},
+		"no issuer":       {jwtVerifier(), mint(claimsWith(obj{"iss": gone})), `the token has no "iss", so nobody can tell whose it is`},
+		"a known type":    {jwtVerifier(), mint(claimsWith(), obj{"typ": "dpop+jwt"}), `this is a DPoP proof (typ is dpop+jwt). Send the access token`},
+		"no client":       {jwtVerifier(func(v *gatehouse.JWTVerifier) { v.Clients = []string{"a"} }), mint(claimsWith(obj{"client_id": gone})), `the token names no client, and only some are accepted (Clients)`},
+		"no certificate":  {jwtVerifier(), mint(claimsWith(obj{"cnf": obj{"x5t#S256": thumbprint(signers()["ec"])}})), `the token is bound to a client certificate (` + thumbprint(signers()["ec"]) + `), and the request came without one`},
+		"a serialization": {jwtVerifier(), `{"payload":"e30"}`, `the token is not a signed JWT: it is in the JSON serialization, and only the compact one is accepted`},
+		"key":             {jwtVerifier(), mint(claimsWith(), obj{"kid": "k9"}), `key "k9": the issuer has published no such key: kids rsa, ec, ed; fetched 4 s ago`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := present(tt.v, tt.tok)
@@ -105,7 +115,7 @@ func TestJWTVerifierPassesOnThatKeysCannotBeHad(t *testing.T) {
 	}
 	own := &gatehouse.Error{Code: "GH-1111", Status: 503, Description: "x", Cause: errors.New("y")}
 	v = jwtVerifier(func(v *gatehouse.JWTVerifier) { v.Keys = keysAway{own} })
-	if _, err := present(v, mint(claimsWith())); !errors.Is(err, own) {
+	if _, err := present(v, mint(claimsWith())); err != error(own) {
 		t.Errorf("got %v, want the refusal of the keys", err)
 	}
 }

@@ -34,7 +34,9 @@ type RemoteKeys struct {
 	File string // with a JWK Set; it is read again when it has changed
 
 	// HTTP fetches; nil: a client that reaches public addresses only, over HTTPS.
-	// Redirects are never followed, and answers are bounded to 1 MiB and 10 s.
+	// One of your own goes wherever its transport goes, and the issuer's metadata
+	// says where. In either case redirects are not followed, and answers are bounded
+	// to 1 MiB and 10 s.
 	HTTP *http.Client
 
 	Refresh  time.Duration // how often keys are renewed; 0: 10 minutes

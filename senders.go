@@ -26,8 +26,8 @@ func readConfirmation(claims *jws.Object) (confirmation, error) {
 	if !there {
 		return confirmation{}, nil
 	}
-	members, err := jws.Members(v)
-	if err != nil || len(members) == 0 {
+	members, _ := jws.Members(v) // none, if it is no object
+	if len(members) == 0 {
 		return confirmation{}, unbound("cnf of the token is not an object that names what it is bound to")
 	}
 	var c confirmation
@@ -116,7 +116,7 @@ func sameCertificate(der []byte, thumbprint string) error {
 // brought one or should have. RFC 9449 §7.1
 func (s *senders) challenge(c *Credential, err error) error {
 	e, ok := err.(*Error) //nolint:errorlint // one that is wrapped says that others may try
-	if !ok || e.Challenge == nil || e.Challenge.Scheme != "" {
+	if !ok || e.Challenge == nil {
 		return err
 	}
 	if s.requireDPoP || strings.EqualFold(c.Scheme, "DPoP") {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -67,11 +68,12 @@ func (i *issuer) consent(_ context.Context, at, user string) (*auth.Authorizatio
 	if err != nil || !strings.HasPrefix(at, i.URL+"/authorize?") {
 		return nil, fmt.Errorf("asked to go to %s, %w", at, err)
 	}
-	scopes, code := u.Query().Get("scope"), rand.Text()
+	scopes, code := strings.Fields(u.Query().Get("scope")), rand.Text()
+	slices.Sort(scopes) // the client has them in any order
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.asked = append(i.asked, scopes)
-	i.codes[code] = &gatehouse.Identity{Subject: user, Scopes: strings.Fields(scopes)}
+	i.asked = append(i.asked, strings.Join(scopes, " "))
+	i.codes[code] = &gatehouse.Identity{Subject: user, Scopes: scopes}
 	return &auth.AuthorizationResult{Code: code, State: u.Query().Get("state")}, nil
 }
 

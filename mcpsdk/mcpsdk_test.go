@@ -158,6 +158,7 @@ func TestUserIDsDiffer(t *testing.T) {
 	for _, id := range []gatehouse.Identity{
 		{Subject: "a"}, {Issuer: "a"}, {Tenant: "a"}, {Issuer: "a", Subject: "a"}, {Issuer: "a a"}, {Issuer: "a", Tenant: "a"},
 		{Issuer: "a", Subject: " a"}, {Issuer: "a ", Subject: "a"}, {Tenant: "a ", Subject: "a"}, {Tenant: "a", Subject: "a"}, {Issuer: "a+", Subject: "a"},
+		{Tenant: "b c", Subject: "d"}, {Tenant: "b", Subject: "c d"}, {Issuer: "b c", Tenant: "d"}, {Issuer: "b", Tenant: "c d"}, {Issuer: "b", Tenant: "c", Subject: "d"},
 	} {
 		if other, ok := seen[mcpsdk.UserID(&id)]; ok {
 			t.Errorf("%+v and %+v are both %q", id, other, mcpsdk.UserID(&id))

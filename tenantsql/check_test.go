@@ -13,7 +13,7 @@ const policy = ` USING (tenant = NULLIF(current_setting('app.tenant', true), '')
 
 // TestCheck opens the door in every way that is known, and wants each to be told.
 func TestCheck(t *testing.T) {
-	connect := postgres(t)
+	connect, _ := postgres(t)
 	doors(t, connect("root", false))
 	for _, tt := range checks {
 		err := tenantsql.Check(t.Context(), connect(tt.role, true), tt.table)

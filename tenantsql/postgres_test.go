@@ -17,7 +17,7 @@ import (
 // postgres starts a server of the test's own, on a Unix socket only, which the
 // test's end stops. Without PostgreSQL the test is skipped, and fails where
 // everything has to run. connect connects as a role, on at most one connection if one.
-func postgres(t *testing.T) (connect func(role string, one bool) *sql.DB) {
+func postgres(t *testing.T) (connect func(role string, one bool) *sql.DB, dsn func(role string) string) {
 	t.Helper()
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if len(found) == 0 {
@@ -43,10 +43,12 @@ func postgres(t *testing.T) (connect func(role string, one bool) *sql.DB) {
 	}
 	control("start")
 	t.Cleanup(func() { control("stop") })
+	dsn = func(role string) string {
+		return (&url.URL{Scheme: "postgres", User: url.User(role), Path: "/postgres", RawQuery: url.Values{"host": {dir}, "sslmode": {"disable"}}.Encode()}).String()
+	}
 	return func(role string, one bool) *sql.DB {
 		t.Helper()
-		dsn := url.URL{Scheme: "postgres", User: url.User(role), Path: "/postgres", RawQuery: url.Values{"host": {dir}, "sslmode": {"disable"}}.Encode()}
-		db, err := sql.Open("pgx", dsn.String())
+		db, err := sql.Open("pgx", dsn(role))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +57,7 @@ func postgres(t *testing.T) (connect func(role string, one bool) *sql.DB) {
 		}
 		t.Cleanup(func() { _ = db.Close() })
 		return db
-	}
+	}, dsn
 }
 
 // account gives dir to the account that runs the server: PostgreSQL refuses root.

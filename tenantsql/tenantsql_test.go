@@ -59,7 +59,7 @@ const all = `SELECT body FROM note ORDER BY body`
 
 // TestTenantsOnPostgres tries to get at the notes of another tenant.
 func TestTenantsOnPostgres(t *testing.T) {
-	connect := postgres(t)
+	connect, _ := postgres(t)
 	apply(t, connect("root", false), recipe(t))
 	db := connect("app", true) // one connection, which each transaction gets after the other
 	if err := tenantsql.Check(t.Context(), db, "note"); err != nil {

@@ -11,7 +11,7 @@ import (
 func (a *app) token() *cobra.Command {
 	return group("token", "Look at access tokens, and refuse them",
 		"  gatehouse token revoke --subject 'auth0|66f1a0c2' --issuer auth0\n  gatehouse token revoke - < stolen.txt\n  gatehouse token revocations list\n",
-		a.tokenRevoke(), a.tokenRevocations())
+		a.tokenExplain(), a.tokenRevoke(), a.tokenRevocations())
 }
 
 // kinds of revocations, for completion and help.

@@ -141,6 +141,7 @@ type Status struct {
 	Loaded   time.Time      `json:"loaded,omitzero"`  // when it was loaded
 	Listen   []string       `json:"listen,omitempty"`
 	Servers  []ServerStatus `json:"servers,omitempty"`
+	Issuers  []IssuerStatus `json:"issuers,omitempty"`
 	Ready    bool           `json:"ready"`              // callers are served, whatever else is wrong
 	Problems []string       `json:"problems,omitempty"` // none: all is well
 	Weakened []string       `json:"weakened,omitempty"` // settings that weaken a check
@@ -151,6 +152,18 @@ type ServerStatus struct {
 	Name     string `json:"name"`
 	URL      string `json:"url"`
 	UnderWay int    `json:"under_way"` // calls and streams
+}
+
+// IssuerStatus describes one identity provider whose access tokens are accepted.
+type IssuerStatus struct {
+	Name    string     `json:"name"`
+	Issuer  string     `json:"issuer"`
+	Keys    string     `json:"keys"`              // where they come from
+	Kids    []string   `json:"kids,omitempty"`    // of those that are known
+	Fetched *time.Time `json:"fetched,omitempty"` // when they were last fetched; nil: never
+	Failing *time.Time `json:"failing,omitempty"` // since when they cannot be; nil: they can
+	Until   *time.Time `json:"until,omitempty"`   // until when those that are known serve then
+	Problem string     `json:"problem,omitempty"` // why the last attempt failed
 }
 
 // Reload says what a reload changed, by the hashes of the configurations.

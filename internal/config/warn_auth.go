@@ -58,7 +58,10 @@ func (c *checker) warnValues(at string, u *Issuer, p *idp.Preset) {
 		}
 	}
 	// An audience of the provider's own making is not this server's name.
-	if p.Weak != "" && !slices.Contains(u.Audience.Values, idp.Resource) {
-		c.warn(true, at, "is %s: %s", strings.Join(u.Audience.Values, ", "), p.Weak)
+	made, _ := p.Expand(u.Params, u.Issuer)
+	for _, v := range u.Audience.Values {
+		if p.Weak != "" && v != idp.Resource && slices.Contains(made.Audiences, v) {
+			c.warn(true, at, "has %s: %s", v, p.Weak)
+		}
 	}
 }

@@ -162,7 +162,7 @@ func TestA172NothingIsExecutedUnlogged(t *testing.T) {
 	}
 	p.lives(t, key)
 	intents := map[string]int{}
-	for _, e := range p.trail() { // which reads every line: none is torn
+	for _, e := range p.trail() { // which reads every line: one that was torn says so
 		if e["phase"] == "intent" && e["method"] == "tools/call" {
 			intents[fmt.Sprint(e["request"])]++
 		}

@@ -25,6 +25,7 @@ type front struct {
 	address string
 	url     string // of the server that is protected: the resource
 	all     string // certificates of everybody, for clients in Node.js
+	caller  *http.Client
 }
 
 // fronts is the configuration of a front; ISSUERS and POLICY are lines of it.
@@ -94,6 +95,7 @@ func (f *front) open(t testing.TB, text string, providers ...*provider) {
 	f.trust(t, providers...)
 	f.configure(t, text)
 	f.launch(t)
+	f.caller = f.client() // one connection: there is a limit for an address
 }
 
 // trust has the clients of the front trust its certificate and those of providers.
@@ -127,7 +129,7 @@ func (f *front) way(t testing.TB) *http.Transport {
 // call asks the front with a credential, as a client of 2026-07-28 does.
 func (f *front) call(token, tool string) got {
 	f.t.Helper()
-	return f.ask(f.client(), http.MethodPost, f.url, toolCall(tool, `{}`), toolHeaders(token, tool)...)
+	return f.ask(f.caller, http.MethodPost, f.url, toolCall(tool, `{}`), toolHeaders(token, tool)...)
 }
 
 // wantRefusal checks the status, the code and the OAuth error of a refusal.

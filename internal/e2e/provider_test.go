@@ -202,6 +202,9 @@ func (p *provider) token(r request) granted {
 		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"}, "login_hint": {r.user},
 	}
 	redeem := url.Values{"grant_type": {"authorization_code"}, "client_id": {r.client}, "redirect_uri": {redirectURI}, "code_verifier": {verifier}}
+	if strings.Contains(r.scopes, "openid") {
+		ask.Set("nonce", rand.Text())
+	}
 	if r.resource != "" {
 		ask.Set("resource", r.resource)
 		redeem.Set("resource", r.resource)

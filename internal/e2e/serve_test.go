@@ -243,12 +243,21 @@ func (p *production) trail() []map[string]any {
 	}
 	defer func() { _ = f.Close() }()
 	var all []map[string]any
+	torn := "" // by a kill: the next line has to say so
 	for s := bufio.NewScanner(f); s.Scan(); {
 		var e map[string]any
-		if err := json.Unmarshal(s.Bytes(), &e); err != nil {
-			p.t.Fatalf("%s: %v", s.Text(), err)
+		if err := json.Unmarshal(s.Bytes(), &e); err != nil && torn == "" {
+			torn = s.Text()
+			continue
 		}
+		if torn != "" && e["action"] != "audit.torn" {
+			p.t.Fatalf("%s: it is not whole, and the line after it is %v", torn, e)
+		}
+		torn = ""
 		all = append(all, e)
+	}
+	if torn != "" {
+		p.t.Fatalf("%s: it is not whole", torn)
 	}
 	return all
 }

@@ -15,7 +15,7 @@ type Verdict string
 // provider's own metadata says goes before it.
 const (
 	Direct     Verdict = "direct"     // clients get tokens from the provider that are for this server alone
-	Weaker     Verdict = "weaker"     // so they do, but others may be given the same token
+	Weaker     Verdict = "weaker"     // so they do, but others may have been given the same token
 	Registered Verdict = "registered" // clients have to be registered there by hand
 	Broker     Verdict = "broker"     // its tokens are not for us: an authorization server has to stand between
 )
@@ -53,6 +53,8 @@ type Preset struct {
 	Opaque  []string          // what its opaque tokens begin with
 	Hints   map[string]string // by code: what its operator has to do about a refusal
 	Login   *Login            // when people sign in with it; nil: by Issuer.Claims
+
+	Closed string // why its registration endpoint, if there is one, does not do for MCP clients; empty: it does
 
 	Setup   []string // what to do at the provider, in order
 	Gotchas []string // what is known to go wrong
@@ -174,4 +176,12 @@ func (p *Preset) Param(name string) *Param {
 		}
 	}
 	return nil
+}
+
+// Means says what a verdict is, for people.
+func (v Verdict) Means() string {
+	return map[Verdict]string{
+		Direct: "direct mode works", Weaker: "direct mode works, with a weaker binding of tokens to this server",
+		Registered: "direct mode works for clients that are registered there by hand, else broker mode", Broker: "broker mode only",
+	}[v]
 }

@@ -16,11 +16,7 @@ func examples(p *Preset) (params map[string]string, issuer string) {
 			params[p.Params[i].Name] = p.Params[i].Example
 		}
 	}
-	return params, map[string]string{
-		"authentik": "https://sso.acme.com/application/o/mcp/", "descope": "https://api.descope.com/v1/apps/agentic/P2/M1", "dex": "https://dex.acme.com/dex",
-		"gatehouse": "https://mcp.acme.com", "hydra": "https://auth.acme.com/", "logto": "https://acme.logto.app/oidc", "oidc": "https://login.acme.com",
-		"ping-aic": "https://acme.forgeblocks.com:443/am/oauth2/alpha", "stytch": "https://login.acme.com", "zitadel": "https://acme.zitadel.cloud",
-	}[p.Name]
+	return params, exampleIssuers[p.Name]
 }
 
 func TestEveryPresetIsWhole(t *testing.T) {

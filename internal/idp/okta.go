@@ -20,6 +20,7 @@ func okta() *Preset {
 		},
 		Shared:  map[string]string{"api://default": `"api://default" is the audience of Okta's default authorization server, which every application of the org can ask: make a server of its own, with {resource} as its audience`},
 		Foreign: []Foreign{{"https://{domain}", "GH-1104", "the audience is the Okta org itself: " + org + "."}},
+		Closed:  "Okta registers clients for an administrator's API token only",
 		Hints: map[string]string{
 			"GH-1104": "In Okta the audience is a setting of the authorization server: Security → API → Authorization Servers → Audience, exactly {resource}.",
 			"GH-1106": "Okta's org authorization server gives tokens that only Okta can read. Use a custom one: Security → API → Authorization Servers.",

@@ -10,7 +10,7 @@ func keycloak() *Preset {
 			Issuer: "{realm_url}", Form: "/realms/[^/]+$", Wrong: `the URL of a realm ends with /realms/NAME`,
 			Algorithms: []string{"RS256", "PS256", "ES256", "EdDSA"}, TokenTypes: []string{"JWT", "at+jwt"}, Audiences: []string{Resource},
 			Claims: Claims{
-				Subject: []string{"sub"}, Client: []string{"azp", "client_id"}, Tenant: []string{"organization", "organization.*", "={realm_url:last}"}, Scopes: []string{"scope"},
+				Subject: []string{"sub"}, Client: []string{"azp", "client_id"}, Tenant: []string{"organization.*", "={realm_url:last}"}, Scopes: []string{"scope"},
 				Name: name, Email: email, Roles: []string{"realm_access.roles", "resource_access.*.roles"}, Groups: []string{"groups"},
 				Drop: []string{"offline_access", "uma_authorization", "default-roles-*", "account:*"},
 			},
@@ -20,7 +20,7 @@ func keycloak() *Preset {
 			"GH-1104": "In Keycloak: a client scope with an Audience mapper, Included Custom Audience {resource}; or, from 26.8, --features=resource-indicators.",
 			"GH-1107": "In Keycloak the claim typ tells: Bearer is an access token, ID an ID token.",
 			"GH-1113": "In Keycloak the claim typ tells: Bearer is an access token; ID and Refresh are not.",
-			"GH-1117": "Keycloak leaves sub out unless the client has the scope basic or openid.",
+			"GH-1117": "In Keycloak sub is there if the client has the scope basic or openid, and a token that names several organizations is ambiguous.",
 		},
 		Setup: []string{
 			"Client scopes: add one with an *Audience* mapper whose Included Custom Audience is {resource}, in the access token, and make it a default scope.",
@@ -53,7 +53,8 @@ func authentik() *Preset {
 			},
 			Introspect: "{issuer:host}/application/o/introspect/",
 		},
-		Weak: "aud is a client of authentik, not this server: whatever was issued to that client is accepted here",
+		Closed: "authentik registers clients for a bearer token only",
+		Weak:   "aud is a client of authentik, not this server: whatever was issued to that client is accepted here",
 		Hints: map[string]string{
 			"GH-1104": "In authentik aud is the client's id: client_id here has to be that of the provider.",
 			"GH-1105": "authentik: choose a Signing Key in the provider; without one, tokens are signed with the client's secret.",

@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/go-jose/go-jose/v4"
 )
 
 // ErrNotSigned says that a text is not in the form of a signed token: it is
@@ -31,7 +33,8 @@ type Token struct {
 
 	header *Object
 	text   string
-	signed bool // the signature part is not empty
+	signed bool                   // the signature part is not empty
+	jose   *jose.JSONWebSignature // nil: not read yet
 }
 
 // The members of a header that mean something, and that no other spelling may pretend to be.
@@ -63,7 +66,10 @@ func Read(text string) (*Token, error) {
 	if t.header, err = ReadObject(raw, headerNames); err != nil {
 		return nil, fmt.Errorf("the header is not strict JSON: %w", err)
 	}
-	return t, t.readHeader()
+	if err := t.readHeader(); err != nil {
+		return nil, err
+	}
+	return t, nil
 }
 
 // looksSigned tells a signed token from the other things that a credential may be.

@@ -1,7 +1,16 @@
 package jws
 
 import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
+	"math/big"
 	"strings"
 	"testing"
 )
@@ -141,10 +150,17 @@ func TestSameTarget(t *testing.T) {
 		{"", false},
 		{"mailto:x", false},
 		{"https://mcp.example.com/..", false},
+		{"https://mcp.example.com/%zz", false},
+		{"https:mcp.example.com/mcp", false},
 	}
 	for _, tt := range tests {
 		if got := SameTarget(tt.htu, us); got != tt.want {
 			t.Errorf("%s: got %v, want %v", tt.htu, got, tt.want)
+		}
+	}
+	for _, none := range []string{"https:///mcp", "https:mcp", "//mcp.example.com/mcp", "ftp://a.example/", "http://:", "https://:443/", "", "%zz"} {
+		if SameTarget(none, none) {
+			t.Errorf("%q was taken for a target", none)
 		}
 	}
 	for _, pair := range [][2]string{
@@ -153,6 +169,109 @@ func TestSameTarget(t *testing.T) {
 	} {
 		if !SameTarget(pair[0], pair[1]) {
 			t.Errorf("%v: got different, want the same", pair)
+		}
+	}
+}
+
+func TestReadSaysWhatIsWrongWithAToken(t *testing.T) {
+	part := base64.RawURLEncoding.EncodeToString
+	head := part([]byte(`{"alg":"ES256"}`))
+	with := func(header string) string { return part([]byte(header)) + ".e30.AAAA" }
+	for text, want := range map[string]string{
+		"eyJhbGciOiJFUzI1NiIgfR.e30.AAAA":                   "header is not base64url", // the last character ends in Q
+		head + ".e3_=.AAAA":                                 "payload is not base64url",
+		head + ".e31.AAAA":                                  "payload is not base64url",
+		head + ".e3\n0.AAAA":                                "payload is not base64url",
+		head + ".e30.AAB":                                   "signature is not base64url",
+		head + ".e30.AA\rAA":                                "signature is not base64url",
+		with(`{"alg":["ES256"]}`):                           `"alg" in its header is not a text`,
+		with(`{"alg":"ES256\u0000"}`):                       `"alg" in its header is not a text`,
+		with(`{"alg":"ES256","kid":"a\nb"}`):                `"kid" in its header is not a text`,
+		with(`{"alg":"ES256","kid":""}`):                    `"kid" in its header is not a text`,
+		with(`{"alg":"ES256","typ":null}`):                  `"typ" in its header is not a text`,
+		with(`{"alg":"ES256","jku":1}`):                     `"jku" in its header is not a text`,
+		with(`{"alg":"ES256","kid":"` + long(1025) + `"}`):  `"kid" in its header is too long`,
+		with(`{"alg":"ES256","x":"` + long(8<<10) + `"}`):   "header is too long",
+		with(`{"alg":"ES256","x":"` + `","x":""}`):          "header is not strict JSON",
+		with(`{"alg":"ES256","crit":[]}`):                   `"crit"`,
+		with(`{"alg":"ES256","b64":true}`):                  `"b64"`,
+		with(`{"alg":"ES256","x5u":""}`):                    `"x5u"`,
+		with(`{"alg":"ES256","x5c":[]}`):                    `"x5c"`,
+		with(`{"alg":"ES256","zip":"DEF"}`):                 `"zip"`,
+		with(`{"alg":"ES256","enc":"A"}`):                   `"enc"`,
+		with(`{"alg":"ES256","cty":"JWT"}`):                 `"cty"`,
+		`{"payload":""}`:                                    "JSON serialization",
+		part([]byte(`{"alg":"dir","enc":"A"}`)) + "..a.b.c": "encrypted",
+		head + ".e30":                                       "2 parts",
+		"nonsense":                                          "opaque",
+	} {
+		got, err := Read(text)
+		if err == nil || !strings.Contains(err.Error(), want) || got != nil {
+			t.Errorf("%.80s: got %v, %v, want %s", text, got, err, want)
+		}
+	}
+	got, err := Read(with(`{"alg":"","typ":"application/AT+JWT","kid":"k","jku":"https://x"}`))
+	if err != nil || got.Algorithm != "" || got.Type != "at+jwt" || got.KeyID != "k" || got.URL != "https://x" || string(got.Payload) != "{}" {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+func long(n int) string { return strings.Repeat("x", n) }
+
+func TestFits(t *testing.T) {
+	rsaKey := func(bits, e int) *rsa.PublicKey {
+		return &rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), uint(bits-1)), E: e}
+	}
+	ec := func(c elliptic.Curve) *ecdsa.PublicKey {
+		k, err := ecdsa.GenerateKey(c, rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &k.PublicKey
+	}
+	ed := make(ed25519.PublicKey, ed25519.PublicKeySize)
+	for _, tt := range []struct {
+		alg  string
+		key  crypto.PublicKey
+		fits bool
+	}{
+		{"RS256", rsaKey(2048, 65537), true}, {"PS512", rsaKey(8192, 3), true},
+		{"ES256", ec(elliptic.P256()), true}, {"ES384", ec(elliptic.P384()), true}, {"ES512", ec(elliptic.P521()), true}, {"EdDSA", ed, true},
+		{"RS256", rsaKey(2047, 65537), false}, {"RS256", rsaKey(8193, 65537), false}, {"RS256", rsaKey(2048, 1), false}, {"RS256", rsaKey(2048, 4), false},
+		{"ES256", rsaKey(2048, 65537), false}, {"EdDSA", rsaKey(2048, 65537), false}, {"RS1", rsaKey(2048, 65537), false}, {"PS", rsaKey(2048, 65537), false},
+		{"RS256", (*rsa.PublicKey)(nil), false}, {"RS256", &rsa.PublicKey{E: 3}, false},
+		{"ES256", ec(elliptic.P384()), false}, {"ES384", ec(elliptic.P256()), false}, {"RS256", ec(elliptic.P256()), false}, {"ES256K", ec(elliptic.P256()), false},
+		{"ES256", (*ecdsa.PublicKey)(nil), false}, {"ES256", &ecdsa.PublicKey{}, false}, {"ES224", ec(elliptic.P224()), false},
+		{"ES256", ed, false}, {"EdDSA", ed[:31], false}, {"EdDSA", ed25519.PublicKey(nil), false}, {"Ed25519", ed, false},
+		{"HS256", []byte("secret"), false}, {"RS256", []byte("secret"), false}, {"none", nil, false}, {"", nil, false}, {"RS256", "key", false},
+	} {
+		if err := Fits(tt.alg, tt.key); (err == nil) != tt.fits {
+			t.Errorf("%s with a %T: got %v, want it to fit: %v", tt.alg, tt.key, err, tt.fits)
+		}
+	}
+}
+
+func TestVerifyAsksForAKeyThatFits(t *testing.T) {
+	weak, err := rsa.GenerateKey(rand.Reader, 1024) //nolint:gosec // that is the point
+	if err != nil {
+		t.Skip("a weak key cannot even be made")
+	}
+	input := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"RS256"}`)) + ".e30"
+	sum := sha256.Sum256([]byte(input))
+	sig, err := rsa.SignPKCS1v15(nil, weak, crypto.SHA256, sum[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]string{
+		input + "." + base64.RawURLEncoding.EncodeToString(sig): "1024 bits",
+		input + ".": "no signature",
+	} {
+		tok, err := Read(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := tok.Verify(&weak.PublicKey); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
 		}
 	}
 }

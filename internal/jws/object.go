@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 	"sync"
@@ -136,8 +135,8 @@ func scan(raw []byte) error {
 			for end < len(raw) && strings.IndexByte("0123456789+-.eE", raw[end]) >= 0 {
 				end++
 			}
-			if end-i > 15 || bytes.IndexAny(raw[i:end], "eE") >= 0 { // a shorter one cannot be too large
-				if f, err := strconv.ParseFloat(string(raw[i:end]), 64); err != nil || math.IsInf(f, 0) {
+			if end-i > 15 || bytes.ContainsAny(raw[i:end], "eE") { // a shorter one cannot be too large
+				if _, err := strconv.ParseFloat(string(raw[i:end]), 64); err != nil {
 					return errors.New("a number is out of range")
 				}
 			}
@@ -213,22 +212,16 @@ func Text(v []byte) (string, bool) {
 	return string(b), err == nil
 }
 
-// Number returns a JSON number.
+// Number returns a JSON number. No other JSON value reads as one.
 func Number(v []byte) (float64, bool) {
-	if len(v) == 0 || v[0] != '-' && (v[0] < '0' || v[0] > '9') {
-		return 0, false
-	}
 	f, err := strconv.ParseFloat(string(v), 64)
 	return f, err == nil
 }
 
 // Elements returns the elements of a JSON array.
 func Elements(v []byte) ([][]byte, bool) {
-	if len(v) == 0 || v[0] != '[' {
-		return nil, false
-	}
 	dec := jsontext.NewDecoder(bytes.NewBuffer(v))
-	if _, err := dec.ReadToken(); err != nil {
+	if bracket, err := dec.ReadToken(); err != nil || bracket.Kind() != '[' {
 		return nil, false
 	}
 	list := [][]byte{}

@@ -8,8 +8,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-
-	"github.com/go-jose/go-jose/v4"
 )
 
 // Bounds of a proof, in bytes.
@@ -60,21 +58,22 @@ func ReadProof(text string, algorithms []string) (*Proof, error) {
 
 // ownKey returns the public key in the header and its thumbprint.
 func (t *Token) ownKey() (crypto.PublicKey, string, error) {
-	raw, there := t.JWK()
-	if !there {
-		return nil, "", errors.New(`its header has no "jwk"`)
-	}
+	raw, _ := t.JWK() // nil is no object
 	o, err := ReadObject(raw, []string{"kty", "n", "e", "crv", "x", "y", "d", "k"})
 	if err != nil {
-		return nil, "", fmt.Errorf(`"jwk" is not strict JSON: %w`, err)
+		return nil, "", fmt.Errorf(`its header has no "jwk" in strict JSON: %w`, err)
 	}
 	for _, secret := range [...]string{"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"} { // RFC 9449 §4.3, step 7
 		if o.Has(secret) {
 			return nil, "", errors.New(`"jwk" holds a secret`)
 		}
 	}
-	var k jose.JSONWebKey
-	if err := k.UnmarshalJSON(raw); err != nil || !k.Valid() || !k.IsPublic() {
+	signed, err := t.parse()
+	if err != nil {
+		return nil, "", err
+	}
+	k := signed.Signatures[0].Protected.JSONWebKey // go-jose reads it as what strangers say, and takes no private one
+	if k == nil || !k.Valid() || !k.IsPublic() {
 		return nil, "", errors.New(`"jwk" is not a public key that is understood`)
 	}
 	sum, err := k.Thumbprint(crypto.SHA256)
@@ -99,8 +98,8 @@ func readProof(payload []byte, thumbprint string) (*Proof, error) {
 		if !there && m.optional {
 			continue
 		}
-		s, ok := Text(v)
-		if !ok || s == "" {
+		s, _ := Text(v)
+		if s == "" {
 			return nil, fmt.Errorf("it has no %q", m.name)
 		}
 		*m.to = s
@@ -121,16 +120,15 @@ func readProof(payload []byte, thumbprint string) (*Proof, error) {
 // any case, the default port, an empty path and percent-encoding make no
 // difference, and query and fragment do not count. RFC 9449 §4.3, RFC 3986 §6.2
 func SameTarget(a, b string) bool {
-	x, ok := target(a)
-	y, also := target(b)
-	return ok && also && x == y
+	x := target(a)
+	return x != "" && x == target(b)
 }
 
-// target returns a URL in the form that it is compared in.
-func target(text string) (string, bool) {
+// target returns a URL in the form that it is compared in; empty if it is none.
+func target(text string) string {
 	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.User != nil || u.Opaque != "" {
-		return "", false
+	if err != nil || u.User != nil {
+		return ""
 	}
 	scheme, host := strings.ToLower(u.Scheme), strings.ToLower(u.Host)
 	switch scheme {
@@ -139,11 +137,12 @@ func target(text string) (string, bool) {
 	case "http":
 		host = strings.TrimSuffix(host, ":80")
 	default:
-		return "", false
+		return ""
 	}
-	host = strings.TrimSuffix(host, ":") // an empty port. RFC 3986 §6.2.3
-	path := dots(percent(u.EscapedPath()))
-	return scheme + "://" + host + path, true
+	if host = strings.TrimSuffix(host, ":"); host == "" { // an empty port. RFC 3986 §6.2.3
+		return ""
+	}
+	return scheme + "://" + host + dots(percent(u.EscapedPath()))
 }
 
 // percent writes every percent-encoding in one way. RFC 3986 §6.2.2.1, §6.2.2.2

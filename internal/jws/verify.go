@@ -66,12 +66,25 @@ func (t *Token) Verify(key crypto.PublicKey) error {
 	if err := Fits(t.Algorithm, key); err != nil {
 		return err
 	}
-	signed, err := jose.ParseSignedCompact(t.text, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(t.Algorithm)})
+	signed, err := t.parse()
 	if err != nil {
-		return fmt.Errorf("read the signature: %w", err)
+		return err
 	}
 	if _, err := signed.Verify(key); err != nil {
 		return errors.New("the signature is not by this key")
 	}
 	return nil
+}
+
+// parse has go-jose read the token, once.
+func (t *Token) parse() (*jose.JSONWebSignature, error) {
+	if t.jose != nil {
+		return t.jose, nil
+	}
+	signed, err := jose.ParseSignedCompact(t.text, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(t.Algorithm)})
+	if err != nil {
+		return nil, errors.New("go-jose does not understand its header")
+	}
+	t.jose = signed
+	return signed, nil
 }

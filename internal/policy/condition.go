@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
@@ -19,6 +20,7 @@ type condition struct {
 	program cel.Program
 	partial cel.Program     // for when not everything is known
 	asks    map[string]bool // variables that it mentions; "caller.roles" for the members of caller
+	letters bool            // it takes the beginning of a text for a directory
 }
 
 // answer is what a condition says.
@@ -74,6 +76,9 @@ func (l *language) compile(r *Rule) (*condition, error) {
 
 // check parses and type-checks an expression.
 func (l *language) check(env *cel.Env, when string) (*cel.Ast, error) {
+	if utf8.RuneCountInString(when) > maxWhen {
+		return nil, fmt.Errorf("has more than %d characters", maxWhen)
+	}
 	tree, issues := env.Compile(infix(when))
 	if err := issues.Err(); err != nil {
 		return nil, l.mend(issues)
@@ -125,19 +130,19 @@ func (l *language) choices() string {
 
 // program plans what was checked, and bounds what it may cost.
 func (l *language) program(tree *cel.Ast, when string) (*condition, error) {
-	usual, err := l.env.EstimateCost(tree, sizes{text: 1 << 10, many: 100})
+	usual, err := l.env.EstimateCost(tree, sizes{text: 256, many: 100})
 	if err != nil {
 		return nil, fmt.Errorf("cannot be weighed: %w", err)
 	}
 	if usual.Max > maxCost {
 		return nil, errors.New("costs too much: it looks at lists within lists, or at long texts again and again")
 	}
-	worst, err := l.env.EstimateCost(tree, sizes{text: 16 << 20, many: 1 << 20})
+	worst, err := l.env.EstimateCost(tree, sizes{text: 16 << 20, many: maxValues})
 	options := []cel.ProgramOption{cel.CustomDecoratorV2(strict)}
 	if err != nil || worst.Max > maxCost { // counting costs too: it is left out where there is nothing to count
 		options = append(options, cel.CostLimit(maxCost))
 	}
-	c := &condition{text: when, asks: asks(tree.NativeRep().Expr())}
+	c := &condition{text: when, asks: asks(tree.NativeRep().Expr()), letters: comparesLetters(tree.NativeRep().Expr())}
 	if c.program, err = l.env.Program(tree, append(options, cel.EvalOptions(cel.OptOptimize))...); err != nil {
 		return nil, err
 	}

@@ -140,9 +140,12 @@ func (c *cell) of(middle, tenant string, into []int32) []int32 {
 	if !c.wordy {
 		return into
 	}
+	var room [16]*[]wordy
+	met := room[:0] // a word may be there a thousand times, and its patterns are tried once
 	for i := range len(middle) {
 		for n, rest := &c.words, middle[i:]; n != nil; {
-			if n.here != nil {
+			if n.here != nil && !slices.Contains(met, n.here) {
+				met = append(met, n.here)
 				into = between(*n.here, middle, tenant, into)
 			}
 			if n = n.next(rest); n != nil {

@@ -77,7 +77,7 @@ func (l *language) environment(types *provider, args *cel.Type) (*cel.Env, error
 		cel.StdLib(cel.StdLibSubset(without)),
 		cel.CustomTypeProvider(types), cel.CustomTypeAdapter(l.adapter),
 		cel.CrossTypeNumericComparisons(true),
-		cel.ParserExpressionSizeLimit(maxWhen), cel.ParserRecursionLimit(maxNesting), cel.ExpressionNodeLimit(maxNodes), cel.RegexProgramSizeLimit(maxRegex),
+		cel.ParserExpressionSizeLimit(2*maxWhen), cel.ParserRecursionLimit(maxNesting), cel.ExpressionNodeLimit(maxNodes), cel.RegexProgramSizeLimit(maxRegex),
 		cel.ASTValidators(cel.ValidateRegexLiterals(), cel.ValidateComprehensionNestingLimit(2)),
 		cel.Variable("args", args), cel.Variable("claims", l.claims),
 		cel.Variable("tool", cel.StringType), cel.Variable("name", cel.StringType),

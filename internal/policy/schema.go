@@ -61,14 +61,14 @@ func (p *provider) args(s *schema, name string, depth int) *cel.Type {
 	case "boolean":
 		return cel.BoolType
 	case "array":
-		return cel.ListType(p.args(s.Items, name+".items", depth+1))
+		return cel.ListType(p.args(s.Items, name+"/items", depth+1))
 	case "object":
 		if len(s.Properties) == 0 {
 			return cel.MapType(cel.StringType, cel.DynType)
 		}
 		fields := map[string]field{}
 		for member, of := range s.Properties {
-			fields[member] = memberField(member, p.args(of, name+"."+member, depth+1))
+			fields[member] = memberField(member, p.args(of, name+"/"+member, depth+1))
 		}
 		p.objects[name] = fields
 		return cel.ObjectType(name)

@@ -145,6 +145,9 @@ func within(l, r ref.Val) ref.Val {
 		return types.NewErr("%s is no list", r.Type().TypeName())
 	}
 	var unlike ref.Val
+	if l.Type() == types.NullType { // it is in no list of anything else
+		unlike = types.NewErr("null is looked for")
+	}
 	for it := list.Iterator(); it.HasNext() == types.True; {
 		switch same := equals(it.Next(), l); {
 		case same == types.True:

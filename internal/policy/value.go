@@ -3,6 +3,7 @@ package policy
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"reflect"
 	"strconv"
 	"strings"
@@ -14,93 +15,208 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// object is a JSON object as conditions see it. It knows its members, and what
-// they hold only when somebody asks.
+// Bounds of what conditions look at, beside the size of a request. What nobody
+// asks for does not count.
+const (
+	maxDepth  = 64     // of objects and lists in one another
+	maxValues = 20_000 // in all that one decision looks at
+)
+
+// object is a JSON object as conditions see it. It reads its members, and what
+// they hold only when somebody asks for them, once.
 type object struct {
 	adapter adapter
 	members []member
+	left    *int          // values that may still be read
 	whole   traits.Mapper // nil: nobody asked for more than members
 }
 
 type member struct {
-	name  []byte // without quotes and escapes
-	value jsontext.Value
+	name []byte // without quotes and escapes
+	raw  jsontext.Value
+	val  ref.Val // nil: raw was not read yet
 }
 
 // readers keeps decoders: making one costs more than most conditions.
 var readers = sync.Pool{New: func() any { return new(reader) }}
 
+// reader reads JSON in place. A member named twice at any depth is an error, as is
+// whatever else readers disagree about. RFC 7493 §2
 type reader struct {
-	src bytes.Buffer
-	dec jsontext.Decoder
+	raw     []byte
+	src     bytes.Buffer
+	dec     jsontext.Decoder
+	adapter adapter
+	left    *int
 }
 
-// readObject reads the members of an object. A member named twice at any depth
-// is an error, as is whatever else readers disagree about. RFC 7493 §2
-func readObject(raw []byte, a adapter) (*object, error) {
+func open(raw []byte, a adapter, left *int) *reader {
 	r, ok := readers.Get().(*reader)
 	if !ok {
 		r = new(reader)
 	}
+	r.raw, r.adapter, r.left = raw, a, left
 	r.src = *bytes.NewBuffer(raw)
 	r.dec.Reset(&r.src)
-	o := &object{adapter: a}
-	err := o.read(&r.dec, raw)
-	r.src = bytes.Buffer{} // the pool must not keep what was read alive
+	return r
+}
+
+func (r *reader) close() {
+	r.raw, r.left, r.src = nil, nil, bytes.Buffer{} // the pool must not keep what was read alive
 	r.dec.Reset(&r.src)
 	readers.Put(r)
-	if err != nil {
+}
+
+// piece returns the next value as it stands.
+func (r *reader) piece() ([]byte, error) {
+	v, err := r.dec.ReadValue()
+	end := int(r.dec.InputOffset())
+	return r.raw[end-len(v) : end : end], err
+}
+
+// readObject reads the names of an object's members.
+func readObject(raw []byte, a adapter) (*object, error) {
+	left := maxValues
+	r := open(raw, a, &left)
+	defer r.close()
+	o := &object{adapter: a, left: &left, members: make([]member, 0, 8)}
+	if r.dec.PeekKind() != '{' {
+		return nil, errors.New("they are no object")
+	}
+	if _, err := r.dec.ReadToken(); err != nil {
 		return nil, err
+	}
+	for r.dec.PeekKind() != '}' {
+		name, err := r.piece()
+		if err != nil {
+			return nil, err
+		}
+		value, err := r.piece()
+		if err != nil {
+			return nil, err
+		}
+		if name, err = unquoted(name); err != nil {
+			return nil, err
+		}
+		o.members = append(o.members, member{name: name, raw: value})
+	}
+	if _, err := r.dec.ReadToken(); err != nil {
+		return nil, err
+	}
+	if len(bytes.TrimSpace(raw[r.dec.InputOffset():])) > 0 {
+		return nil, errors.New("something follows them")
 	}
 	return o, nil
 }
 
-func (o *object) read(dec *jsontext.Decoder, raw []byte) error {
-	if dec.PeekKind() != '{' {
-		return errors.New("they are no object")
+func unquoted(raw []byte) ([]byte, error) {
+	if bytes.IndexByte(raw, '\\') < 0 && len(raw) >= len(`""`) {
+		return raw[1 : len(raw)-1], nil
 	}
-	if _, err := dec.ReadToken(); err != nil {
-		return err
-	}
-	piece := func() ([]byte, error) {
-		v, err := dec.ReadValue()
-		end := int(dec.InputOffset())
-		return raw[end-len(v) : end : end], err
-	}
-	o.members = make([]member, 0, 8)
-	for dec.PeekKind() != '}' {
-		name, err := piece()
-		if err != nil {
-			return err
-		}
-		value, err := piece()
-		if err != nil {
-			return err
-		}
-		if bytes.IndexByte(name, '\\') < 0 {
-			name = name[1 : len(name)-1]
-		} else if name, err = jsontext.AppendUnquote(nil, name); err != nil {
-			return err
-		}
-		o.members = append(o.members, member{name, value})
-	}
-	if _, err := dec.ReadToken(); err != nil {
-		return err
-	}
-	if len(bytes.TrimSpace(raw[dec.InputOffset():])) > 0 {
-		return errors.New("something follows them")
-	}
-	return nil
+	return jsontext.AppendUnquote(nil, raw)
 }
 
 // member returns the value of a member, or nil.
 func (o *object) member(name string) ref.Val {
 	for i := range o.members {
 		if string(o.members[i].name) == name {
-			return o.adapter.NativeToValue(o.members[i].value)
+			return o.read(&o.members[i])
 		}
 	}
 	return nil
+}
+
+func (o *object) read(m *member) ref.Val {
+	if m.val == nil {
+		r := open(m.raw, o.adapter, o.left)
+		val, err := r.value(1)
+		if err != nil {
+			val = types.WrapErr(err)
+		}
+		m.val = val
+		r.close()
+	}
+	return m.val
+}
+
+// value reads the next value, and all that it holds. A number that we cannot
+// hold is an error where it stands; what is returned as one ends the reading.
+func (r *reader) value(depth int) (ref.Val, error) {
+	if *r.left--; *r.left < 0 {
+		return nil, fmt.Errorf("there are more than %d values", maxValues)
+	}
+	kind := r.dec.PeekKind()
+	if (kind == '{' || kind == '[') && depth > maxDepth {
+		return nil, fmt.Errorf("it is nested more than %d deep", maxDepth)
+	}
+	switch kind {
+	case '{':
+		return r.object(depth)
+	case '[':
+		return r.list(depth)
+	}
+	raw, err := r.piece()
+	switch {
+	case err != nil:
+		return nil, err
+	case kind == 'n':
+		return types.NullValue, nil
+	case kind == 't':
+		return types.True, nil
+	case kind == 'f':
+		return types.False, nil
+	case kind == '"':
+		text, err := unquoted(raw)
+		return types.String(text), err
+	}
+	return number(string(raw)), nil
+}
+
+func (r *reader) object(depth int) (ref.Val, error) {
+	if _, err := r.dec.ReadToken(); err != nil {
+		return nil, err
+	}
+	o := &object{adapter: r.adapter, left: r.left}
+	for r.dec.PeekKind() != '}' {
+		name, err := r.piece()
+		if err != nil {
+			return nil, err
+		}
+		if name, err = unquoted(name); err != nil {
+			return nil, err
+		}
+		value, err := r.value(depth + 1)
+		if err != nil {
+			return nil, err
+		}
+		o.members = append(o.members, member{name: name, val: value})
+	}
+	_, err := r.dec.ReadToken()
+	return o, err
+}
+
+// list reads a list. One that holds an error is one: what is looked for may be behind it.
+func (r *reader) list(depth int) (ref.Val, error) {
+	if _, err := r.dec.ReadToken(); err != nil {
+		return nil, err
+	}
+	var all []ref.Val
+	var wrong ref.Val
+	for r.dec.PeekKind() != ']' {
+		one, err := r.value(depth + 1)
+		if err != nil {
+			return nil, err
+		}
+		if types.IsError(one) {
+			wrong = one
+		}
+		all = append(all, one)
+	}
+	_, err := r.dec.ReadToken()
+	if wrong != nil {
+		return wrong, err
+	}
+	return types.NewRefValList(r.adapter, all), err
 }
 
 // all is the object as CEL has it, with everything that it holds.
@@ -108,7 +224,7 @@ func (o *object) all() traits.Mapper {
 	if o.whole == nil {
 		m := make(map[string]any, len(o.members))
 		for i := range o.members {
-			m[string(o.members[i].name)] = o.members[i].value
+			m[string(o.members[i].name)] = o.read(&o.members[i])
 		}
 		o.whole = types.NewStringInterfaceMap(o.adapter, m)
 	}
@@ -127,11 +243,10 @@ func (o *object) Find(key ref.Val) (ref.Val, bool) {
 
 // Get implements traits.Indexer.
 func (o *object) Get(key ref.Val) ref.Val {
-	v, ok := o.Find(key)
+	v, _ := o.Find(key)
 	if v == nil {
 		return types.NewErr("no such key: %v", key)
 	}
-	_ = ok
 	return v
 }
 
@@ -170,62 +285,8 @@ func (o *object) ConvertToNative(t reflect.Type) (any, error) { return o.all().C
 // ConvertToType implements ref.Val.
 func (o *object) ConvertToType(t ref.Type) ref.Val { return o.all().ConvertToType(t) }
 
-// adapter makes values of conditions out of JSON, level by level.
+// adapter is that of CEL: what we read is in its form already.
 type adapter struct{ types.Adapter }
-
-// NativeToValue implements types.Adapter.
-func (a adapter) NativeToValue(value any) ref.Val {
-	if raw, ok := value.(jsontext.Value); ok {
-		return a.value(raw)
-	}
-	return a.Adapter.NativeToValue(value)
-}
-
-func (a adapter) value(raw jsontext.Value) ref.Val {
-	switch raw.Kind() {
-	case 'n':
-		return types.NullValue
-	case 't':
-		return types.True
-	case 'f':
-		return types.False
-	case '"':
-		text, err := jsontext.AppendUnquote(nil, raw)
-		if err != nil {
-			return types.WrapErr(err)
-		}
-		return types.String(text)
-	case '{':
-		o, err := readObject(raw, a)
-		if err != nil {
-			return types.WrapErr(err)
-		}
-		return o
-	case '[':
-		return a.list(raw)
-	}
-	return number(string(raw))
-}
-
-func (a adapter) list(raw jsontext.Value) ref.Val {
-	dec := jsontext.NewDecoder(bytes.NewReader(raw))
-	if _, err := dec.ReadToken(); err != nil {
-		return types.WrapErr(err)
-	}
-	var all []ref.Val
-	for dec.PeekKind() != ']' {
-		value, err := dec.ReadValue()
-		if err != nil {
-			return types.WrapErr(err)
-		}
-		one := a.value(value.Clone())
-		if types.IsError(one) { // a list cannot hold one: what is looked for may be behind it
-			return one
-		}
-		all = append(all, one)
-	}
-	return types.NewRefValList(a, all)
-}
 
 // number reads a number without rounding it: a server may compute with more
 // digits than we, so what we cannot hold is an error, and not a neighbour.

@@ -20,6 +20,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/go-jose/go-jose/v4"
@@ -29,6 +30,7 @@ import (
 
 // provider is the identity provider of a fixture, on this machine.
 type provider struct {
+	t      *testing.T
 	f      *fixture
 	server *httptest.Server
 	issuer string // as it is configured; set before anything is asked
@@ -39,7 +41,7 @@ type provider struct {
 
 func newProvider(t *testing.T, f *fixture) *provider {
 	t.Helper()
-	p := &provider{f: f, alg: "RS256"}
+	p := &provider{t: t, f: f, alg: "RS256"}
 	if h := f.Header["alg"]; h != nil {
 		_ = json.Unmarshal(h, &p.alg)
 	}
@@ -67,8 +69,17 @@ func spelled(wire string) string {
 	})
 }
 
-// throwAway makes a key for an algorithm.
+var thrownAway sync.Map // by algorithm
+
+// throwAway returns a key for an algorithm, made once in a run.
 func throwAway(t *testing.T, alg string) any {
+	t.Helper()
+	made, _ := thrownAway.LoadOrStore(alg, sync.OnceValue(func() any { return signingKey(t, alg) }))
+	key, _ := made.(func() any)
+	return key()
+}
+
+func signingKey(t *testing.T, alg string) any {
 	t.Helper()
 	curve := map[string]elliptic.Curve{"ES256": elliptic.P256(), "ES384": elliptic.P384(), "ES512": elliptic.P521()}[alg]
 	var key any
@@ -131,38 +142,20 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 // published is the key that goes with the token's, or what a fixture wants there
 // to be instead: another key (GH-1102), or none of that name (GH-1110).
 func (p *provider) published() jose.JSONWebKey {
+	alg := p.alg
 	signer, ok := p.key.(crypto.Signer)
 	if !ok || p.f.code() == "GH-1102" {
-		other, _ := rsa.GenerateKey(rand.Reader, 2048)
 		if !ok {
-			return jose.JSONWebKey{Key: other.Public(), KeyID: "another", Algorithm: "RS256", Use: "sig"}
+			alg = "RS256" // no provider publishes a shared secret
 		}
-		signer = other
-		if p.alg != "RS256" {
-			signer, _ = throwAwaySigner(p.alg)
-		}
+		signer, _ = signingKey(p.t, alg).(crypto.Signer)
 	}
-	k := jose.JSONWebKey{Key: signer.Public(), Algorithm: p.alg, Use: "sig"}
+	k := jose.JSONWebKey{Key: signer.Public(), Algorithm: alg, Use: "sig"}
 	_ = json.Unmarshal(p.f.Header["kid"], &k.KeyID)
 	if p.f.code() == "GH-1110" {
 		k.KeyID = "another"
 	}
 	return k
-}
-
-func throwAwaySigner(alg string) (crypto.Signer, error) {
-	switch alg {
-	case "ES384":
-		return ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
-	case "ES512":
-		return ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
-	case "ES256":
-		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	case "EdDSA":
-		_, key, err := ed25519.GenerateKey(rand.Reader)
-		return key, err
-	}
-	return rsa.GenerateKey(rand.Reader, 2048)
 }
 
 // token is what a client would send.

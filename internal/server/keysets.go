@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse"
+	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/internal/safehttp"
 )
@@ -128,6 +129,29 @@ func (k *keySets) status(u *config.Issuer) (gatehouse.KeyStatus, bool) {
 		return gatehouse.KeyStatus{}, false
 	}
 	return s.keys.Status(), true
+}
+
+// issuerStatus says how the keys of the configured issuers are.
+func (k *keySets) issuerStatus(issuers []config.Issuer) []adminapi.IssuerStatus {
+	moment := func(t time.Time) *time.Time {
+		if t.IsZero() {
+			return nil
+		}
+		return &t
+	}
+	var all []adminapi.IssuerStatus
+	for i := range issuers {
+		u := &issuers[i]
+		one := adminapi.IssuerStatus{Name: u.Name, Issuer: u.Issuer, Keys: u.Keys.From}
+		if s, ok := k.status(u); ok {
+			one.Keys, one.Kids, one.Fetched, one.Failing = s.Source, s.Kids, moment(s.Fetched), moment(s.Failing)
+			if s.Err != nil {
+				one.Problem, one.Until = safehttp.Reason(s.Err), moment(s.Until)
+			}
+		}
+		all = append(all, one)
+	}
+	return all
 }
 
 // fingerprint is of everything that decides which keys an issuer has and how they

@@ -12,6 +12,7 @@ import (
 
 // newPins says how the tools of a server are remembered; nil: they are not.
 func (r *Running) newPins(c *config.Config, v *served) gateway.Pins {
+	r.metrics.Serves(v.config.Name)
 	rules := c.Policy.Pinning
 	if v.config.Policy != nil {
 		rules = v.config.Policy.Pinning

@@ -124,16 +124,7 @@ func (s *Server) Start(ctx context.Context) (_ *Running, err error) {
 	if r.sessionKey, err = r.DB.Secret(ctx, "session"); err != nil {
 		return nil, err
 	}
-	nonces, err := r.DB.Secret(ctx, "dpop-nonce")
-	if err != nil {
-		return nil, err
-	}
-	r.keys, r.dpop = &keySets{Log: s.Options.Log}, &gatehouse.DPoP{NonceKey: nonces}
-	if err := r.Rights.Load(ctx); err != nil {
-		return nil, fmt.Errorf("read what tokens are judged by: %w", err)
-	}
-	r.Pins.Told = r.toolChanged
-	if err := r.Pins.Load(ctx); err != nil {
+	if err := r.judges(ctx); err != nil {
 		return nil, err
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -152,6 +143,20 @@ func (s *Server) Start(ctx context.Context) (_ *Running, err error) {
 		return nil, err
 	}
 	return r, r.open(background)
+}
+
+// judges readies what tokens are judged by.
+func (r *Running) judges(ctx context.Context) error {
+	nonces, err := r.DB.Secret(ctx, "dpop-nonce")
+	if err != nil {
+		return err
+	}
+	r.keys, r.dpop = &keySets{Log: r.server.Options.Log}, &gatehouse.DPoP{NonceKey: nonces}
+	if err := r.Rights.Load(ctx); err != nil {
+		return fmt.Errorf("read what tokens are judged by: %w", err)
+	}
+	r.Pins.Told = r.toolChanged
+	return r.Pins.Load(ctx)
 }
 
 // told writes down what becomes of this process.
@@ -339,6 +344,7 @@ func (r *Running) Status() adminapi.Status {
 	s := adminapi.Status{
 		Running: true, PID: os.Getpid(), URL: now.served[0].gateway.PublicURL, Version: r.server.Version,
 		Since: r.began, Config: now.config.Hash(), Loaded: now.loaded, Listen: r.edge.Addresses(), Weakened: now.config.Weakened(),
+		Issuers: r.keys.issuerStatus(now.config.Auth.Issuers),
 	}
 	blocking, warnings := r.health()
 	s.Ready, s.Problems = len(blocking) == 0, append(blocking, warnings...)

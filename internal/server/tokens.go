@@ -31,7 +31,7 @@ func (r *Running) newTokens(c *config.Config, u *config.Upstream, resource strin
 	if len(admitted) == 0 {
 		return nil, nil //nolint:nilnil // no token is accepted
 	}
-	v.Unclaimed = &unclaimed{issuers: admitted, resource: resource}
+	v.Unclaimed = &Unclaimed{Issuers: admitted, Resource: resource}
 	if err := v.Open(); err != nil {
 		return nil, fmt.Errorf("issuers of server %s: %w", u.Name, err)
 	}

@@ -22,6 +22,7 @@ type check struct {
 	line    int
 	fn      string
 	text    string // the condition
+	nth     int    // of those that read the same in this function, from 1
 	accepts bool   // what follows accepts: without the check it always does
 	done    bool
 	noticed bool
@@ -31,8 +32,15 @@ func (c *check) String() string {
 	return fmt.Sprintf("%s:%d %s: %s", c.file, c.line, c.fn, c.text)
 }
 
-// key names a check however the lines move.
-func (c *check) key() string { return c.fn + ": " + c.text }
+// key names a check however the lines move. Of several that read the same in one
+// function, the later ones have a number.
+func (c *check) key() string {
+	key := c.file + " " + c.fn + ": " + c.text
+	if c.nth > 1 {
+		key += fmt.Sprintf(" #%d", c.nth)
+	}
+	return key
+}
 
 // file is a source with its checks marked.
 type file struct {
@@ -94,6 +102,12 @@ func (f *file) find(checks []*check) ([]*check, error) {
 				c := &check{
 					id: len(checks) + 1, file: f.path, line: from.Line, fn: fn.Name.Name, accepts: accepts,
 					text: strings.Join(strings.Fields(string(f.source[from.Offset:to.Offset])), " "),
+				}
+				c.nth = 1
+				for _, other := range checks {
+					if other.file == c.file && other.fn == c.fn && other.text == c.text {
+						c.nth++
+					}
 				}
 				checks = append(checks, c)
 				before := fmt.Sprintf("(!mutated(%d) && (", c.id)

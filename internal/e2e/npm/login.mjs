@@ -41,6 +41,7 @@ const provider = {
     client_name: 'gatehouse-e2e', redirect_uris: [redirect], application_type: 'native', token_endpoint_auth_method: 'none',
     grant_types: ['authorization_code', 'refresh_token'], response_types: ['code'],
     ...(dpop && { dpop_bound_access_tokens: true }),
+    ...(mode === 'old' && { scope: 'tools:read' }), // nobody tells it
   },
   clientInformation: () => kept.client,
   saveClientInformation: (c) => { kept.client = c; },
@@ -89,6 +90,7 @@ async function again(what, before = () => {}) {
     return await what();
   } catch (e) {
     if (!landed) throw e;
+    if (landed.has('error')) throw new Error(`refused at the provider: ${landed}`);
     await transport.finishAuth(sdk === '1' ? landed.get('code') : landed);
     landed = undefined;
     before();

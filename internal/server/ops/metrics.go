@@ -81,6 +81,9 @@ func (m *Metrics) Add(numbers ...Number) {
 	}
 }
 
+// Serves has what is counted of a server be published before there is anything.
+func (m *Metrics) Serves(server string) { m.changes.WithLabelValues(server).Add(0) }
+
 // ToolChanged counts a tool that a server of the configuration has changed.
 func (m *Metrics) ToolChanged(server string) { m.changes.WithLabelValues(server).Inc() }
 

@@ -1,0 +1,96 @@
+package idp_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/config"
+	"github.com/gatehouse-mcp/gatehouse/internal/idp"
+)
+
+var update = flag.Bool("update", false, "write the sections of docs/how-to/identity-providers.md anew")
+
+const (
+	page  = "../../docs/how-to/identity-providers.md"
+	begin = "<!-- Below: written by go test ./internal/idp -run Page -update, from the presets. -->\n"
+)
+
+// TestPageHasASectionForEachPreset holds the guide to the presets, and what it
+// says to write to the configuration.
+func TestPageHasASectionForEachPreset(t *testing.T) {
+	var b strings.Builder
+	for _, p := range idp.Presets() {
+		section(&b, p)
+	}
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, got, ok := strings.Cut(string(text), begin)
+	switch {
+	case !ok:
+		t.Fatalf("%s has lost its mark", page)
+	case *update:
+		if err := os.WriteFile(page, []byte(head+begin+b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	case got != b.String():
+		t.Errorf("%s is not what the presets say; write it anew with -update", page)
+	}
+}
+
+func section(b *strings.Builder, p *idp.Preset) {
+	_, _ = fmt.Fprintf(b, "\n## %s\n\n`preset: %s`: %s.\n", p.Title, p.Name, p.Verdict.Means())
+	if p.Refusal != "" {
+		_, _ = fmt.Fprintf(b, "\n> %s.\n", strings.TrimPrefix(p.Refusal, p.Name+": "))
+	}
+	if p.Refusal == "" || p.Unless != "" {
+		_, _ = fmt.Fprintf(b, "\n```yaml\nauth:\n  issuers:\n    %s```\n", strings.ReplaceAll(strings.TrimSuffix(p.Short(), "\n"), "\n", "\n    ")+"\n")
+	}
+	for i := range p.Params {
+		q := &p.Params[i]
+		need := "optional"
+		if q.Need {
+			need = "required"
+		}
+		if i == 0 {
+			b.WriteString("\n| parameter | | |\n|---|---|---|\n")
+		}
+		_, _ = fmt.Fprintf(b, "| `%s` | %s | %s |\n", q.Name, need, q.Doc)
+	}
+	if p.Weak != "" {
+		_, _ = fmt.Fprintf(b, "\n**Weaker**: %s.\n", p.Weak)
+	}
+	lines(b, "Set up there:", "1. ", p.Setup)
+	lines(b, "Mind:", "- ", p.Gotchas)
+}
+
+func lines(b *strings.Builder, head, mark string, all []string) {
+	if len(all) > 0 {
+		_, _ = fmt.Fprintf(b, "\n%s\n\n%s%s\n", head, mark, strings.ReplaceAll(strings.Join(all, "\n"+mark), idp.Resource, "https://mcp.acme.com/mcp"))
+	}
+}
+
+// TestShortFormsCanBeServed: what is shown to be written is accepted as it stands.
+func TestShortFormsCanBeServed(t *testing.T) {
+	for _, p := range idp.Presets() {
+		text := "version: 1\nservers: [{name: a, url: 'http://127.0.0.1:1/mcp'}]\npolicy: {default: allow}\nauth:\n  issuers:\n    " + strings.ReplaceAll(p.Short(), "\n", "\n    ") + "\n"
+		c, err := config.Parse("f", []byte(text), config.Outside{})
+		if err == nil {
+			err = c.Check()
+		}
+		if refused := p.Refusal != "" && p.Unless == ""; refused != (err != nil) {
+			t.Errorf("%s: got %v, of\n%s", p.Name, err, text)
+		} else if refused {
+			continue
+		}
+		weak := slices.ContainsFunc(c.Weakened(), func(w string) bool { return strings.Contains(w, "auth.issuers[0]") })
+		if want := p.Weak != "" && !slices.Contains([]string{"cognito", "ping-aic", "supabase"}, p.Name); weak != want {
+			t.Errorf("%s: weakened is %v: %q", p.Name, weak, c.Weakened())
+		}
+	}
+}
