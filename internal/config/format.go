@@ -21,9 +21,14 @@ var errFormat = errors.New("cannot be brought into order without changing what i
 // blocks to an indentation of two. It moves whole lines, so that comments and
 // what stands in braces stay as they are, and returns an error rather than a
 // text that means anything else. name is what mistakes call the file.
-func Format(name string, data []byte) ([]byte, error) {
+func Format(name string, data []byte) ([]byte, error) { return format(name, data, root) }
+
+// FormatRules is Format for a file of rules.
+func FormatRules(name string, data []byte) ([]byte, error) { return format(name, data, fileSettings) }
+
+func format(name string, data []byte, settings []setting) ([]byte, error) {
 	text := bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
-	done, err := arrange(name, text)
+	done, err := arrange(name, text, settings)
 	if err == nil && bytes.IndexByte(text, '\r') >= 0 {
 		err = fmt.Errorf("%s %w", name, errFormat)
 	}
@@ -31,13 +36,13 @@ func Format(name string, data []byte) ([]byte, error) {
 		return nil, err
 	}
 	// What is in order stays as it is; if it would not, we did not understand it.
-	if again, err := arrange(name, done); err != nil || !bytes.Equal(again, done) || !same(text, done) {
+	if again, err := arrange(name, done, settings); err != nil || !bytes.Equal(again, done) || !same(text, done) {
 		return nil, fmt.Errorf("%s %w", name, errFormat)
 	}
 	return done, nil
 }
 
-func arrange(name string, text []byte) ([]byte, error) {
+func arrange(name string, text []byte, settings []setting) ([]byte, error) {
 	r := &reader{file: name, off: map[string]bool{}, source: &source{file: name, at: map[string]place{}}}
 	body := r.body(text)
 	if body == nil {
@@ -49,7 +54,7 @@ func arrange(name string, text []byte) ([]byte, error) {
 	f := &formatter{lines: strings.Split(strings.TrimRight(string(text), " \n"), "\n")}
 	line, _ := position(body)
 	first := min(max(line-1, 0), len(f.lines)) // above is the title of the file, which stays
-	out := slices.Concat(f.lines[:first], f.block(body, first, len(f.lines), 0, root))
+	out := slices.Concat(f.lines[:first], f.block(body, first, len(f.lines), 0, settings))
 	return []byte(strings.Join(tidy(out), "\n") + "\n"), nil
 }
 

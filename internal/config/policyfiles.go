@@ -28,9 +28,12 @@ func serverPath(i int) string { return fmt.Sprintf("servers[%d]", i) }
 
 func (r *reader) policy(p *Policy, at string) {
 	if r.dir != "" { // a text alone is not followed
-		read := map[string]bool{}
+		read, before := map[string]bool{}, len(r.mistakes)
 		for i, pattern := range p.Files {
 			r.policyFiles(p, at, fmt.Sprintf("%s.files[%d]", at, i), pattern, read)
+		}
+		if len(r.mistakes) > before {
+			r.source.followed = false // which rules there are is not known
 		}
 	}
 	for i := range p.Rules {
@@ -107,4 +110,22 @@ func (r *reader) policyFile(p *Policy, at, path, name string) {
 		p.Rules = more.Rules
 	}
 	r.mistakes = append(r.mistakes, file.mistakes...)
+}
+
+// ruleFiles are the files of a pattern, without those for policy test.
+func ruleFiles(pattern string) ([]string, error) {
+	files, err := filepath.Glob(pattern)
+	return slices.DeleteFunc(files, func(name string) bool {
+		return strings.HasSuffix(name, "_test.yaml") || strings.HasSuffix(name, "_test.yml")
+	}), err
+}
+
+// RuleFiles are the files that Files names, as they are now.
+func (p *Policy) RuleFiles() []string {
+	var all []string
+	for _, pattern := range p.Files {
+		files, _ := ruleFiles(pattern) // a wrong pattern was refused when it was read
+		all = append(all, files...)
+	}
+	return all
 }

@@ -174,6 +174,10 @@ func (r *reader) value(n ast.Node, path string, s *setting, into reflect.Value) 
 		}
 	case t == ratesType:
 		r.rates(n, path, s, into)
+	case t == rawType:
+		if raw, ok := r.json(n, path); ok {
+			into.SetBytes(raw)
+		}
 	case s.named:
 		r.named(n, path, s, into)
 	case t.Kind() == reflect.Slice && s.single && !isList(n):
@@ -212,6 +216,10 @@ func (r *reader) list(n ast.Node, path string, s *setting, into reflect.Value) {
 	q, ok := n.(*ast.SequenceNode)
 	if !ok {
 		r.fail(n, path, "needs to be a list, as in [one, two]")
+		return
+	}
+	if len(q.Values) == 0 && s.none {
+		into.Set(reflect.MakeSlice(into.Type(), 0, 0))
 		return
 	}
 	if len(q.Values) == 0 {

@@ -142,7 +142,11 @@ func (r *reader) text(n ast.Node, path string, s *setting) (string, bool) {
 	if !ok {
 		return "", false
 	}
-	if s.form == formText && strings.TrimSpace(raw) != "" {
+	if s.form == formText {
+		if strings.TrimSpace(raw) == "" {
+			r.fail(n, path, "is empty")
+			return "", false
+		}
 		r.source.found(path, n, found{text: raw}, s)
 		return raw, true
 	}

@@ -20,6 +20,7 @@ type setting struct {
 	named  bool               // a list that is written as a mapping, by the name of each
 	entry  bool               // field is a table of texts, and key one of its names
 	empty  bool               // an empty text says something
+	none   bool               // an empty list says something
 	need   bool               // has to be there
 
 	// keys judge the names in a table, one for each level; nil: names of variables.

@@ -87,3 +87,12 @@ func (c *Config) MistakeAt(path string, err error) Mistake {
 	k.wrong(path, err)
 	return k.found[0]
 }
+
+// CountRules is how many rules there are.
+func (c *Config) CountRules() int {
+	n := len(c.Policy.Rules)
+	for i := range c.Servers {
+		n += len(c.Servers[i].rules())
+	}
+	return n
+}

@@ -74,19 +74,3 @@ func (c *checker) warnUpstream(at string, u *Upstream) {
 		c.warnPolicy(at+".policy", u.Policy)
 	}
 }
-
-// warnPolicy finds rules that can never decide anything.
-func (c *checker) warnPolicy(at string, p *Policy) {
-	for i := range p.Rules {
-		later := &p.Rules[i]
-		for j := range p.Rules {
-			o := &p.Rules[j]
-			denied := later.Effect == Allow && o.Effect == Deny // denials are asked first, wherever they stand
-			if (j < i && o.Effect == later.Effect || denied) && o.covers(later) {
-				verb := map[string]string{Allow: "allows", Deny: "denies"}[o.Effect]
-				c.warn(false, fmt.Sprintf("%s.rules[%d]", at, i), "can never match: %s.rules[%d] %s all of it already", at, j, verb)
-				break
-			}
-		}
-	}
-}

@@ -20,6 +20,7 @@ type condition struct {
 	program cel.Program
 	partial cel.Program     // for when not everything is known
 	asks    map[string]bool // variables that it mentions; "caller.roles" for the members of caller
+	letters bool            // it takes the beginning of a text for a directory
 }
 
 // answer is what a condition says.
@@ -141,7 +142,7 @@ func (l *language) program(tree *cel.Ast, when string) (*condition, error) {
 	if err != nil || worst.Max > maxCost { // counting costs too: it is left out where there is nothing to count
 		options = append(options, cel.CostLimit(maxCost))
 	}
-	c := &condition{text: when, asks: asks(tree.NativeRep().Expr())}
+	c := &condition{text: when, asks: asks(tree.NativeRep().Expr()), letters: comparesLetters(tree.NativeRep().Expr())}
 	if c.program, err = l.env.Program(tree, append(options, cel.EvalOptions(cel.OptOptimize))...); err != nil {
 		return nil, err
 	}

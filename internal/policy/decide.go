@@ -69,6 +69,7 @@ const (
 	UnknownIssuer
 	UnknownKey
 	UnknownSignIn
+	UnknownConditions // every condition, whatever it asks for
 )
 
 // Decide says whether somebody may do something.

@@ -55,7 +55,7 @@ type cure struct {
 
 func (v *verdict) begin(r *Rules, who *Asker, op *Operation, unknown Unknown) {
 	v.rules, v.who, v.op, v.unknown = r, *who, *op, unknown
-	if op.Kind == Resource && unknown&unknownName == 0 && r.kinds[Resource].some {
+	if op.Kind == Resource && unknown&(unknownName|UnknownConditions) == 0 && r.kinds[Resource].some {
 		v.refused = uncanonical(op.Name)
 	}
 }
@@ -144,8 +144,11 @@ func (c *cure) consider(m *rule, l *lack) {
 
 // ask asks the condition of a rule.
 func (v *verdict) ask(m *rule) (answer, error) {
-	if m.cond == nil {
+	switch {
+	case m.cond == nil:
 		return yes, nil
+	case v.unknown&UnknownConditions != 0:
+		return maybe, nil
 	}
 	if v.view == nil {
 		v.view = &view{rules: v.rules, who: v.who, op: v.op}
