@@ -20,8 +20,9 @@ func find(claims *jws.Object, path string) []jws.Found {
 	}
 	steps := strings.Split(path, ".")
 	for i, s := range steps {
-		name, ok := strings.CutPrefix(s, "{")
-		if name, ok = strings.CutSuffix(name, "}"); !ok || name == "" || s[0] != '{' {
+		name, opens := strings.CutPrefix(s, "{")
+		name, closes := strings.CutSuffix(name, "}")
+		if !opens || !closes || name == "" {
 			continue
 		}
 		text, ok := textClaim(claims, name)

@@ -148,6 +148,11 @@ func TestClaimMapRefusesWhatIsNotClear(t *testing.T) {
 		id, err := full.Identity([]byte(claims))
 		refusedAs(t, id, err, "GH-1101")
 	}
+	counted := gatehouse.ClaimMap{Subject: []string{"id"}}
+	for _, id := range []string{`1.5`, `-1`, `1e3`, `true`, `[1]`, `{"a":1}`, strings.Repeat("9", 21)} {
+		who, err := counted.Identity([]byte(`{"id":` + id + `}`))
+		refusedAs(t, who, err, "GH-1117")
+	}
 	bad := gatehouse.ClaimMap{Groups: []string{""}}
 	if id, err := bad.Identity([]byte(`{"sub":"ada"}`)); err == nil || id != nil || !strings.Contains(err.Error(), "ClaimMap.Groups") {
 		t.Errorf("got %v, %v, want the field named", id, err)

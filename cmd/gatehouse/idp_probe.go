@@ -88,7 +88,7 @@ func (a *app) idpTest() *cobra.Command {
 			"  gatehouse idp test -c gatehouse.yaml auth0",
 		Args:                  exactly("the name of a preset, or of an issuer with -c"),
 		DisableFlagsInUseLine: true,
-		ValidArgsFunction:     presetNames,
+		ValidArgsFunction:     a.completeProviders,
 		RunE: func(c *cobra.Command, args []string) error {
 			q.name = args[0]
 			ctx, stop := a.within(c.Context(), commandWait)
@@ -99,6 +99,23 @@ func (a *app) idpTest() *cobra.Command {
 	q.issuer.add(c)
 	c.Flags().StringVar(&q.resource, "resource", "", "public `URL` of the MCP server that tokens are for")
 	return c
+}
+
+// completeProviders offers the issuers of the file, or the presets.
+func (a *app) completeProviders(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	if a.file == "" {
+		return presetNames(c, args, typed)
+	}
+	var all []string
+	if c, err := a.load(); err == nil {
+		for i := range c.Auth.Issuers {
+			all = append(all, c.Auth.Issuers[i].Name+"\t"+c.Auth.Issuers[i].Issuer)
+		}
+	}
+	return all, cobra.ShellCompDirectiveNoFileComp
 }
 
 // tested is the result of idp test, for scripts.

@@ -29,6 +29,16 @@ func (g *Guard) Shows(c *Caller, kind mcp.Primitive, name string) bool {
 	return ok && g.Rules.Lists(&who, of, name)
 }
 
+// Remains says whether a call that was let through would be now. Its arguments
+// are not known any more: a rule that asks for them denies it.
+func (g *Guard) Remains(c *Caller, method string, about mcp.Subject) bool {
+	who := g.asker(c)
+	return g.decide(c, &who, &mcp.Message{Method: method}, about).Allowed
+}
+
+// SameRules says whether two guards decide alike about tools, prompts and resources.
+func (g *Guard) SameRules(o *Guard) bool { return g == o || g.Rules.Same(o.Rules) }
+
 // policyKind returns what rules call a kind.
 func policyKind(kind mcp.Primitive) (policy.Kind, bool) {
 	switch kind {

@@ -134,7 +134,7 @@ func TestTokensEndAtTheirEnd(t *testing.T) {
 	f := reserved(t)
 	p := nodeProvider(t, map[string]map[string]any{"ada": {}}, map[string]nodeResource{f.url: {Scope: "tools:read", TTL: 4}})
 	up := newDouble(t, nil)
-	f.open(t, f.text(up.URL, readsAndWrites, p.yaml("clock_skew: 0s")), p)
+	f.open(t, f.text(up.URL, readsAndWrites, p.yaml("clock_skew: 1s")), p)
 	token := p.token(request{user: "ada", resource: f.url, scopes: "tools:read"}).Access
 	_, claims := peek(t, token)
 	exp, ok := claims["exp"].(float64)
@@ -144,7 +144,7 @@ func TestTokensEndAtTheirEnd(t *testing.T) {
 	if got := f.call(token, reading); got.status != http.StatusOK {
 		t.Fatalf("got %d %s, want 200", got.status, got.body)
 	}
-	time.Sleep(time.Until(time.Unix(int64(exp), 0)) + 100*time.Millisecond)
+	time.Sleep(time.Until(time.Unix(int64(exp)+1, 0)) + 100*time.Millisecond)
 	before := up.count()
 	f.call(token, reading).wantRefusal(t, "expired", http.StatusUnauthorized, "GH-1109", "invalid_token")
 	if up.count() != before {

@@ -36,7 +36,7 @@ const estateTenants = `tenants:
 // offered is what both servers offer, and a stream for who asks for one.
 func offered(w http.ResponseWriter, r *http.Request) {
 	switch {
-	case r.Method == http.MethodGet || r.Header.Get("Mcp-Method") == "subscriptions/listen":
+	case r.Method == http.MethodGet || r.Header.Get("Mcp-Method") == "subscriptions/listen" || r.Header.Get("Mcp-Name") == "get_slow":
 		w.Header().Set("Content-Type", "text/event-stream")
 		w.(http.Flusher).Flush() //nolint:forcetypeassert // a test
 		tick := time.NewTicker(50 * time.Millisecond)
@@ -84,7 +84,7 @@ func newEstate(t *testing.T) *estate {
 
 func (e *estate) text() string {
 	tenants := strings.ReplaceAll(estateTenants, "OWN", e.acmes.URL)
-	return e.textOf(e.others.URL+"/mcp", estatePolicy, tenants, e.own.yaml("bind_tenant: acme"), e.shared.yaml("claims: {tenant: [org]}, clock_skew: 0s"))
+	return e.textOf(e.others.URL+"/mcp", estatePolicy, tenants, e.own.yaml("bind_tenant: acme"), e.shared.yaml("claims: {tenant: [org]}, clock_skew: 1s"))
 }
 
 func (e *estate) token(p *provider, user string) string {

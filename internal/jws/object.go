@@ -135,7 +135,7 @@ func scan(raw []byte) error {
 			for end < len(raw) && strings.IndexByte("0123456789+-.eE", raw[end]) >= 0 {
 				end++
 			}
-			if end-i > 15 || bytes.IndexAny(raw[i:end], "eE") >= 0 { // a shorter one cannot be too large
+			if end-i > 15 || bytes.ContainsAny(raw[i:end], "eE") { // a shorter one cannot be too large
 				if _, err := strconv.ParseFloat(string(raw[i:end]), 64); err != nil {
 					return errors.New("a number is out of range")
 				}

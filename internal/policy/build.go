@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -9,7 +10,7 @@ import (
 // Build compiles rules, or says everything that is wrong with them as [Faults].
 // It never returns rules beside an error.
 func Build(s Spec) (*Rules, error) {
-	b := &builder{spec: &s, rules: &Rules{server: s.Server, open: s.AllowByDefault, tenants: s.Tenants, rules: make([]rule, len(s.Rules))}}
+	b := &builder{spec: &s, rules: &Rules{spec: s, server: s.Server, open: s.AllowByDefault, tenants: s.Tenants, rules: make([]rule, len(s.Rules))}}
 	b.scopes()
 	b.language()
 	for i := range s.Rules {
@@ -19,6 +20,30 @@ func Build(s Spec) (*Rules, error) {
 		return nil, b.faults
 	}
 	return b.rules, nil
+}
+
+// Same says whether two sets of rules decide alike, wherever they stand. Nil is
+// no rules.
+func (r *Rules) Same(o *Rules) bool {
+	if r == nil || o == nil {
+		return r == o
+	}
+	return reflect.DeepEqual(unplaced(r.spec), unplaced(o.spec))
+}
+
+// unplaced leaves out what decides nothing: where rules stand, issuers that none
+// of them names, and what conditions were only held to when they were compiled.
+func unplaced(s Spec) Spec {
+	s.Rules, s.Schemas = slices.Clone(s.Rules), nil
+	named := map[string][]string{}
+	for i := range s.Rules {
+		s.Rules[i].Source = ""
+		for _, name := range s.Rules[i].Issuers {
+			named[name] = s.Issuers[name]
+		}
+	}
+	s.Issuers = named
+	return s
 }
 
 // builder gathers what is wrong while it compiles.

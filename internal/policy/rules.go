@@ -88,6 +88,7 @@ func (f Faults) Error() string {
 // allows; when none matches, the default is the answer. They do not change, and
 // any number of goroutines may ask them.
 type Rules struct {
+	spec    Spec // that they were built from
 	server  string
 	open    bool // allowed by default
 	rules   []rule

@@ -144,3 +144,22 @@ func TestVersionChangesWithTheSettings(t *testing.T) {
 		t.Error("versions do not tell settings apart")
 	}
 }
+
+// FuzzUnclaimed: whatever a text is, it is refused by a code that is known, or
+// passed on; nobody is let in by it.
+func FuzzUnclaimed(f *testing.F) {
+	for _, s := range []string{"", "ya29.x", "gho_x", "a.b.c", "a.b.c.d.e", "eyJhbGciOiJub25lIn0.e30.", "eyJhbGciOiJkaXIiLCJpc3MiOiJ4In0....", "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJodHRwczovL2FjbWUub2t0YS5jb20iLCJhdWQiOlsxXX0.eA"} {
+		f.Add(s)
+	}
+	v := &Unclaimed{Resource: fixtureResource, Issuers: []config.Issuer{
+		{Name: "okta", Preset: "okta", Issuer: "https://acme.okta.com/oauth2/x", Params: map[string]string{"domain": "acme.okta.com", "authorization_server": "x"}},
+		{Name: "odd", Preset: "nosuch"}, {Name: "hydra", Preset: "hydra", Issuer: "https://auth.acme.com/", Introspect: &config.Introspect{}},
+	}}
+	f.Fuzz(func(t *testing.T, text string) {
+		who, err := v.Verify(context.Background(), &gatehouse.Credential{Text: text})
+		var refusal *gatehouse.Error
+		if who != nil || !errors.Is(err, gatehouse.ErrNotMine) && (!errors.As(err, &refusal) || refusal.Code == "" || refusal.Status != http.StatusUnauthorized) {
+			t.Errorf("%q: got %v and %v", text, who, err)
+		}
+	})
+}

@@ -161,11 +161,11 @@ func (f *fixture) verify(t *testing.T, p *idp.Preset) (*gatehouse.Identity, erro
 	var last error = gatehouse.ErrNotMine
 	for i := range all {
 		house.issuer = all[i].Issuer
-		v, err := b.newVerifier(&all[i], fixtureResource)
+		of, err := b.of(&all[i], fixtureResource)
 		if err != nil {
 			t.Fatal(err)
 		}
-		who, err := v.Verify(context.Background(), credential)
+		who, err := of.Verifier.Verify(context.Background(), credential)
 		if !errors.Is(err, gatehouse.ErrNotMine) {
 			return who, err
 		}

@@ -50,13 +50,8 @@ func (b *issuers) of(u *config.Issuer, resource string) (token.Issuer, error) {
 	return t, nil
 }
 
-// newVerifier returns what judges the tokens of one issuer that are presented to
-// one server, in the words of the issuer's preset.
-func (b *issuers) newVerifier(u *config.Issuer, resource string) (gatehouse.Verifier, error) {
-	t, err := b.of(u, resource)
-	return t.Verifier, err
-}
-
+// verifier returns what judges an issuer's tokens, in the words of its preset,
+// and what judges their binding alone.
 func (b *issuers) verifier(u *config.Issuer, p *idp.Preset, resource string) (gatehouse.Verifier, func(context.Context, *gatehouse.Credential, *gatehouse.Identity) error, error) {
 	set, err := b.Keys.of(u)
 	if err != nil {

@@ -344,6 +344,7 @@ func (r *Running) Status() adminapi.Status {
 	s := adminapi.Status{
 		Running: true, PID: os.Getpid(), URL: now.served[0].gateway.PublicURL, Version: r.server.Version,
 		Since: r.began, Config: now.config.Hash(), Loaded: now.loaded, Listen: r.edge.Addresses(), Weakened: now.config.Weakened(),
+		Issuers: r.keys.issuerStatus(now.config.Auth.Issuers),
 	}
 	blocking, warnings := r.health()
 	s.Ready, s.Problems = len(blocking) == 0, append(blocking, warnings...)

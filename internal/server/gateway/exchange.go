@@ -34,6 +34,10 @@ type exchange struct {
 	g       *Gateway
 
 	endless    atomic.Bool       // lasts, for whoever looks at it from outside
+	through    atomic.Bool       // rules have let it through: the next three say for what, and do not change
+	several    bool              // for more than one thing
+	method     string            // of its one message
+	about      mcp.Subject       // the one thing that it is about; zero: nothing that rules know
 	end        func(cause error) // ends the request's context
 	prev, next *exchange         // on the line, under its lock
 }

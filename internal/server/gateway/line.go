@@ -8,6 +8,7 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/access"
+	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
 )
 
 // Line is the way to one MCP server, and the exchanges that are under way on
@@ -126,8 +127,39 @@ func (g *Gateway) Activate() {
 func (g *Gateway) Govern(earlier *Gateway) { g.govern(earlier.line) }
 
 func (g *Gateway) govern(l *Line) {
-	l.rules.Store(g.Guard)
-	l.cut(func(x *exchange) *gatehouse.Error { return g.Guard.Welcome(x.caller) })
+	before := l.rules.Swap(g.Guard)
+	same := before != nil && g.Guard.SameRules(before)
+	l.cut(func(x *exchange) *gatehouse.Error { return x.outlived(g.Guard, same) })
+}
+
+// letThrough notes what rules have let an exchange through for.
+func (x *exchange) letThrough() {
+	if x.call != nil {
+		x.several = len(x.call.Messages) > 1
+		m := &x.call.Messages[0]
+		x.method = m.Method
+		for i, about := range m.About() {
+			x.about, x.several = about, x.several || i > 0
+		}
+	}
+	x.through.Store(true)
+}
+
+// outlived says why rules would not let an exchange go on; same says that they
+// decide as those did that let it through. What a stream without an end may tell
+// depends on all of them, so it begins anew.
+func (x *exchange) outlived(rules *access.Guard, same bool) *gatehouse.Error {
+	why := rules.Welcome(x.caller)
+	switch {
+	case why != nil || same:
+		return why
+	case x.endless.Load():
+	case !x.through.Load():
+		return nil // it is still to be judged
+	case !x.several && (x.about == mcp.Subject{} || rules.Remains(x.caller, x.method, x.about)):
+		return nil
+	}
+	return &gatehouse.Error{Code: "GH-1014", Status: http.StatusServiceUnavailable, Description: "The rules have changed. Try again."}
 }
 
 // guard decides by the rules that hold now: a request may have come in before a change of them.

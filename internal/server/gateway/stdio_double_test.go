@@ -55,6 +55,7 @@ type incoming struct {
 		Name      string            `json:"name"`
 		Arguments map[string]string `json:"arguments"`
 		RequestID json.RawMessage   `json:"requestId"`
+		Cursor    string            `json:"cursor"`
 		Meta      struct {
 			ProgressToken json.RawMessage `json:"progressToken"`
 		} `json:"_meta"`
@@ -103,6 +104,8 @@ func (d *double) handle(m *incoming) {
 		d.answer(m.ID, `{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"double","version":"1"}}`)
 	case m.Method == "tools/list":
 		d.answer(m.ID, `{"tools":[{"name":"echo","inputSchema":{"type":"object"}},{"name":"crash","inputSchema":{"type":"object"}}],"resultType":"complete","ttlMs":0,"cacheScope":"public"}`)
+	case m.Method == "prompts/list" && d.kind != "modern":
+		d.answer(m.ID, `{"prompts":[{"name":"pub_a"},{"name":"secret"}],"nextCursor":"after-`+m.Params.Cursor+`"}`)
 	case m.Method == "subscriptions/listen":
 		d.subs[string(m.ID)] = string(m.ID)
 		d.write(`{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":%s},"notifications":{"toolsListChanged":true}}}`, m.ID)
@@ -121,6 +124,13 @@ func (d *double) call(m *incoming) {
 	switch m.Params.Name {
 	case "echo":
 		d.text(m.ID, args["text"])
+	case "news": // of a resource, to everybody who listens
+		uri, _ := json.Marshal(args["text"])
+		d.write(`{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":%s}}`, uri)
+		for id := range d.subs {
+			d.write(`{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":%s,"_meta":{"io.modelcontextprotocol/subscriptionId":%s}}}`, uri, id)
+		}
+		d.text(m.ID, "told")
 	case "whoami":
 		d.text(m.ID, fmt.Sprint(os.Getpid()))
 	case "wait":

@@ -46,8 +46,15 @@ type visit struct {
 // down if it may.
 func (g *Gateway) check(x *exchange, v *visit) error {
 	v.counted, v.matched = true, v.one[:0]
-	if err := g.guard().Check(x.caller, x.call, &v.matched); err != nil {
+	rules := g.guard()
+	if err := rules.Check(x.caller, x.call, &v.matched); err != nil {
 		return err
+	}
+	x.letThrough()
+	if now := g.guard(); now != rules { // whoever changed them may have looked too early
+		if why := x.outlived(now, rules.SameRules(now)); why != nil {
+			return why
+		}
 	}
 	if err := g.pinned(x); err != nil {
 		return err
