@@ -7,7 +7,8 @@ import "context"
 type visit struct {
 	context.Context
 	identity *Identity
-	door     *door // nil: none, the identity was put there by NewContext
+	door     *door      // nil: none, the identity was put there by NewContext
+	sent     Credential // what the verifier was asked about; here for it to cost no allocation of its own
 }
 
 type visitKey struct{}

@@ -107,12 +107,13 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if d.preflight(w, r) {
 		return
 	}
-	id, err := d.admit(r)
+	v := &visit{Context: r.Context(), door: d}
+	id, err := d.admit(r, &v.sent)
 	if err != nil {
 		d.refuse(w, err, nil)
 		return
 	}
-	v := &visit{Context: r.Context(), identity: id, door: d}
+	v.identity = id
 	if !id.Expires.IsZero() && streams(r) { // nothing asks again while one is open
 		ctx, end := context.WithDeadline(v.Context, id.Expires.Add(overtime))
 		defer end()
@@ -126,13 +127,14 @@ func streams(r *http.Request) bool {
 	return r.Method == http.MethodGet || r.Header.Get("Mcp-Method") == "subscriptions/listen"
 }
 
-// admit says who a request is from; every refusal returns no identity.
-func (d *door) admit(r *http.Request) (*Identity, error) {
+// admit says who a request is from, and fills in c on the way; every refusal
+// returns no identity.
+func (d *door) admit(r *http.Request, c *Credential) (*Identity, error) {
 	scheme, text, fault := credential.Read(r)
 	if fault != nil {
 		return nil, faulty(fault)
 	}
-	c := &Credential{
+	*c = Credential{
 		Scheme: scheme, Text: text, Proofs: credential.Proofs(r), Method: r.Method, URL: d.asSent(r),
 		Certificate: credential.Certificate(r), From: peer(r),
 	}

@@ -2,8 +2,15 @@ package gatehouse_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/json"
 	"net/http"
 	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
 
 	"github.com/gatehouse-mcp/gatehouse"
 )
@@ -24,13 +31,19 @@ func BenchmarkProtect(b *testing.B) {
 			panic("nobody")
 		}
 	})
+	token, jwt := signed(b)
 	known := says(func(context.Context, *gatehouse.Credential) (*gatehouse.Identity, error) { return ada, nil })
-	for name, v := range map[string]gatehouse.Verifier{
-		"known": known, "key": &gatehouse.APIKeyVerifier{Keys: []gatehouse.APIKey{{Digest: digest}}},
+	for _, with := range []struct {
+		name, text string
+		v          gatehouse.Verifier
+	}{
+		{"known", key, known},
+		{"key", key, &gatehouse.APIKeyVerifier{Keys: []gatehouse.APIKey{{Digest: digest}}}},
+		{"token", token, jwt},
 	} {
-		b.Run(name, func(b *testing.B) {
-			h := protect(b, next, resource(), v)
-			r := request("POST", "/mcp", "Authorization", "Bearer "+key)
+		b.Run(with.name, func(b *testing.B) {
+			h := protect(b, next, resource(), with.v)
+			r := request("POST", "/mcp", "Authorization", "Bearer "+with.text)
 			w := nobody{http.Header{}}
 			b.ReportAllocs()
 			for b.Loop() {
@@ -38,4 +51,42 @@ func BenchmarkProtect(b *testing.B) {
 			}
 		})
 	}
+}
+
+// signed returns a token and the verifier that knows it.
+func signed(b *testing.B) (string, gatehouse.Verifier) {
+	b.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		b.Fatal(err)
+	}
+	set, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key.Public(), KeyID: "1", Use: "sig", Algorithm: "ES256"}}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	keys, err := gatehouse.ParseKeys(set)
+	if err != nil {
+		b.Fatal(err)
+	}
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key}, (&jose.SignerOptions{}).WithType("at+jwt").WithHeader("kid", "1"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := resource()
+	claims, err := json.Marshal(map[string]any{
+		"iss": r.AuthorizationServers[0], "aud": r.URL, "sub": "ada", "client_id": "c", "scope": "files:read",
+		"iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix(), "jti": "1",
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	jws, err := signer.Sign(claims)
+	if err != nil {
+		b.Fatal(err)
+	}
+	text, err := jws.CompactSerialize()
+	if err != nil {
+		b.Fatal(err)
+	}
+	return text, &gatehouse.JWTVerifier{Issuer: r.AuthorizationServers[0], Audience: r.URL, Keys: keys}
 }

@@ -112,17 +112,20 @@ func sameCertificate(der []byte, thumbprint string) error {
 	return nil
 }
 
-// challenge makes a refusal of ours ask for a bound token, where the request
+// challenge makes a refusal ask for a bound token, where the request
 // brought one or should have. RFC 9449 §7.1
 func (s *senders) challenge(c *Credential, err error) error {
 	e, ok := err.(*Error) //nolint:errorlint // one that is wrapped says that others may try
 	if !ok || e.Challenge == nil {
 		return err
 	}
-	if s.requireDPoP || strings.EqualFold(c.Scheme, "DPoP") {
-		e.Challenge.Scheme, e.Challenge.Algorithms = "DPoP", s.dpop.words
+	if !s.requireDPoP && !strings.EqualFold(c.Scheme, "DPoP") {
+		return err
 	}
-	return e
+	asked, with := *e, *e.Challenge // a key set may keep the refusal that it returned
+	with.Scheme, with.Algorithms = "DPoP", s.dpop.words
+	asked.Challenge = &with
+	return &asked
 }
 
 // wantsProof is unbound where a proof was missing.

@@ -50,6 +50,17 @@ func TestA054TokensBoundToACertificate(t *testing.T) {
 	}
 }
 
+// A refusal that a key set keeps and returns again stays as it is.
+func TestA054ARefusalOfOthersIsNotChanged(t *testing.T) {
+	kept := gatehouse.Refuse("GH-9999", "x", errors.New("y"))
+	v := jwtVerifier(func(v *gatehouse.JWTVerifier) { v.Keys, v.RequireDPoP = keysAway{kept}, true })
+	_, err := present(v, mint(claimsWith()))
+	var e *gatehouse.Error
+	if !errors.As(err, &e) || e.Code != "GH-9999" || e.Challenge.Scheme != "DPoP" || kept.Challenge.Scheme != "" {
+		t.Errorf("got %v with %s, and the kept one with %s", err, e.Challenge, kept.Challenge)
+	}
+}
+
 // CheckBinding is for those who keep identities of verified tokens themselves.
 func TestA054ABindingCanBeJudgedAlone(t *testing.T) {
 	key := signers()["ec"]

@@ -247,7 +247,7 @@ func (a *app) showReplayed(out *replayed) error {
 			return err
 		}
 	} else {
-		a.print("%s of %s would be decided differently\n", count(out.Changed, "call", "calls"), count(out.Calls, "call", "calls"))
+		a.print("%d of %s would be decided differently\n", out.Changed, count(out.Calls, "call", "calls"))
 		rows := [][]string{{"CALLS", "WAS", "NOW", "CALL", "SERVER", "CALLER", "TENANT", "WHY"}}
 		for i, one := range out.Changes {
 			if i == shownChanges {

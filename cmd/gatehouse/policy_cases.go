@@ -80,7 +80,11 @@ func (a *app) runCases(files []string, server, junit string) error {
 			return err
 		}
 		if err != nil {
-			return a.unreadable(err)
+			var why *fs.PathError
+			if errors.As(err, &why) {
+				err = why.Err
+			}
+			return &fault{exitNotFound, "GH-2401", fmt.Sprintf("The test file %s cannot be read: %v.", name, err)}
 		}
 		file, of := orElse(cases.Config, a.file), orElse(cases.Server, server)
 		c, err := a.loadFile(file)
@@ -123,12 +127,7 @@ func (a *app) testFiles() ([]string, error) {
 	for i := range c.Servers {
 		p, _ := c.PolicyOf(&c.Servers[i])
 		for _, pattern := range p.Files {
-			of := filepath.Dir(pattern)
-			if here, err := filepath.Abs(dir); err == nil { // the pattern is absolute, and a short name reads better
-				if short, err := filepath.Rel(here, of); err == nil && !strings.HasPrefix(short, "..") {
-					of = filepath.Join(dir, short)
-				}
-			}
+			of := a.short(filepath.Dir(pattern))
 			dirs = append(dirs, of)
 		}
 	}
@@ -147,6 +146,18 @@ func (a *app) testFiles() ([]string, error) {
 		return nil, &fault{exitNotFound, "GH-2401", "There are no files *_test.yaml in " + strings.Join(slices.Compact(dirs), ", ") + ". Name them: gatehouse policy test FILES"}
 	}
 	return files, nil
+}
+
+// short names what lies beside the configuration, or below it, as the
+// configuration itself is named.
+func (a *app) short(path string) string {
+	dir := filepath.Dir(a.file)
+	if here, err := filepath.Abs(dir); err == nil {
+		if rel, err := filepath.Rel(here, path); err == nil && !strings.HasPrefix(rel, "..") {
+			return filepath.Join(dir, rel)
+		}
+	}
+	return path
 }
 
 func runCase(c *config.Config, r *ruled, one *config.Case) (*caseResult, error) {

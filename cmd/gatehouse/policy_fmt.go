@@ -51,7 +51,9 @@ func (a *app) ruleFiles() ([]string, error) {
 	var files []string
 	for i := range c.Servers {
 		p, _ := c.PolicyOf(&c.Servers[i])
-		files = append(files, p.RuleFiles()...)
+		for _, name := range p.RuleFiles() {
+			files = append(files, a.short(name))
+		}
 	}
 	slices.Sort(files)
 	if files = slices.Compact(files); len(files) == 0 {

@@ -135,7 +135,7 @@ var refusedIssuers = []struct{ name, issuer, want string }{
 	{"an audience of nothing", "{issuer: 'https://a.example', audience: '*'}", "is no audience"},
 }
 
-func TestCheckRefusesIssuers(t *testing.T) {
+func TestA051IssuersThatSayTooLittleAreRefused(t *testing.T) {
 	for _, tt := range refusedIssuers {
 		t.Run(tt.name, func(t *testing.T) {
 			var said []string

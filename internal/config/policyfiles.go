@@ -86,6 +86,7 @@ func still(pattern string) string {
 func (r *reader) policyFile(p *Policy, at, path, name string) {
 	r.source.read(name)
 	r.source.read(filepath.Dir(name))
+	name = r.short(name)
 	data, err := readFile(name)
 	var wrong Mistakes
 	if err != nil && !errors.As(err, &wrong) {
@@ -100,7 +101,7 @@ func (r *reader) policyFile(p *Policy, at, path, name string) {
 		return
 	}
 	file := *r
-	file.file, file.mistakes, file.dir = name, nil, filepath.Dir(name)
+	file.file, file.mistakes = name, nil
 	before := r.source.at[at+".rules"]
 	r.source.reading = name
 	defer func() { r.source.reading, r.source.at[at+".rules"] = "", before }()
@@ -128,4 +129,12 @@ func (p *Policy) RuleFiles() []string {
 		all = append(all, files...)
 	}
 	return all
+}
+
+// short names a file below the configuration as people do who name that.
+func (r *reader) short(name string) string {
+	if rel, err := filepath.Rel(r.dir, name); err == nil && !strings.HasPrefix(rel, "..") {
+		return filepath.Join(filepath.Dir(r.file), rel)
+	}
+	return name
 }

@@ -51,11 +51,11 @@ func (k *keySets) of(u *config.Issuer) (*keySet, error) {
 	if s := k.all[id]; s != nil {
 		return s, nil
 	}
-	make := k.Client
-	if make == nil {
-		make = IssuerClient
+	open := k.Client
+	if open == nil {
+		open = IssuerClient
 	}
-	client, err := make(u)
+	client, err := open(u)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse"
+	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 	"github.com/gatehouse-mcp/gatehouse/internal/token"
 )
 
@@ -43,6 +45,7 @@ func TestWhatARevocationMeans(t *testing.T) {
 		{"a jti of one issuer", mark(token.KindID, acmeIDP, "1", time.Time{}), []string{"ada"}},
 		{"a jti of whoever", mark(token.KindID, "", "1", time.Time{}), []string{"ada", "other ada"}},
 		{"a jti by the other iss of its issuer", mark(token.KindID, acmeIDP, "5", time.Time{}), []string{"old iss"}},
+		{"a jti by an iss that was the first of its issuer", mark(token.KindID, "https://acme-old.idp.example/", "1", time.Time{}), []string{"ada"}},
 		{"a fingerprint", mark(token.KindToken, "", hex.EncodeToString(sum[:]), time.Time{}), []string{"nameless"}},
 		{"a subject", mark(token.KindSubject, acmeIDP, "ada", time.Time{}), []string{"ada", "ada's next", "undated", "old iss"}},
 		{"a subject, some time ago", mark(token.KindSubject, acmeIDP, "ada", past), []string{"ada", "undated", "old iss"}},
@@ -154,6 +157,67 @@ func TestATokenThatCameBeforeTheMarkIsOld(t *testing.T) {
 	h.in(t, jwt(t, claims{Iat: h.clock().Unix(), Exp: h.clock().Unix() + 3600}))
 }
 
+// When a token was first seen is not forgotten because it was refused meanwhile.
+func TestWhenATokenWasSeenIsKept(t *testing.T) {
+	h := newHouse(t)
+	ahead := jwt(t, claims{Iat: h.clock().Unix() + 30, Exp: h.clock().Unix() + 3600})
+	_, stop := h.v.Watch(t.Context(), h.in(t, ahead))
+	defer stop(nil)
+	h.pass(time.Second)
+	marked := h.clock()
+	first := h.revoke(t, token.Spec{Target: token.Target{Kind: token.KindSubject, Issuer: acmeIDP, Value: "ada"}})
+	h.out(t, ahead, "GH-1130")
+	_, err := h.service.Remove(t.Context(), first.ID)
+	must(t, err)
+	h.pass(time.Minute)
+	h.in(t, ahead)
+	h.revoke(t, mark(token.KindSubject, acmeIDP, "ada", marked))
+	h.out(t, ahead, "GH-1130")
+}
+
+// A database that was restored says less than what is in memory: all is read anew.
+func TestARestoredDatabase(t *testing.T) {
+	m := newMemory()
+	m.revision = 9
+	m.revoked = []token.Revocation{{Target: token.Target{Kind: token.KindID, Value: "1"}}, {Target: token.Target{Kind: token.KindID, Value: "2"}}}
+	r := &token.Revocations{Source: m}
+	must(t, r.Changed(t.Context()))
+	m.mu.Lock()
+	m.revision, m.revoked = 3, m.revoked[:1]
+	m.mu.Unlock()
+	must(t, r.Changed(t.Context()))
+	if r.Len() != 1 {
+		t.Errorf("got %d revocations, want the one that is in the database", r.Len())
+	}
+}
+
+// One of the two that tokens are judged by is enough to miss.
+func TestEitherStoreAway(t *testing.T) {
+	for name, spoil := range map[string]func(revoked, tenants *memory){
+		"revocations": func(revoked, _ *memory) { revoked.err = errors.New("gone") },
+		"tenants":     func(_, tenants *memory) { tenants.err = errors.New("gone") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			revoked, tenants := newMemory(), newMemory()
+			v := &token.Verifier{
+				Rights:  &token.Rights{Revoked: &token.Revocations{Source: revoked}, Tenants: &tenant.Directory{Source: tenants}},
+				Issuers: []token.Issuer{{Name: "acme-idp", Values: []string{acmeIDP}, Verifier: &provider{}}},
+			}
+			must(t, v.Open())
+			c := &gatehouse.Credential{Text: jwt(t, claims{Exp: time.Now().Unix() + 3600})}
+			_, err := v.Verify(t.Context(), c)
+			must(t, err)
+			spoil(revoked, tenants)
+			v.Rights.Changed() // somebody changed something, and nobody can say what
+			_, err = v.Verify(t.Context(), c)
+			wantCode(t, err, "GH-1902")
+			revoked.err, tenants.err = nil, nil
+			_, err = v.Verify(t.Context(), c)
+			must(t, err)
+		})
+	}
+}
+
 // A068: what was revoked stays so over a restart, and over a clock that is wrong
 // for a while.
 func TestA068RevocationsSurviveRestartsAndClocks(t *testing.T) {
@@ -200,6 +264,18 @@ func TestOldRevocationsAreSwept(t *testing.T) {
 	if list, total, err := h.service.List(t.Context(), token.Filter{}); err != nil || len(list) != 2 || total != 2 {
 		t.Errorf("got %d of %d left, %v; want 2", len(list), total, err)
 	}
+}
+
+func TestARevocationEndsWhenItSaysSo(t *testing.T) {
+	h := newHouse(t)
+	text := jwt(t, claims{Iat: h.clock().Unix() - 9, Exp: h.clock().Unix() + 36000})
+	h.in(t, text)
+	h.revoke(t, token.Spec{Target: token.Target{Kind: token.KindClient, Value: "other"}})
+	h.revoke(t, token.Spec{Target: token.Target{Kind: token.KindSubject, Issuer: acmeIDP, Value: "ada"}, Expires: h.clock().Add(time.Hour)})
+	h.pass(time.Hour - time.Second)
+	h.out(t, text, "GH-1130")
+	h.pass(time.Second)
+	h.in(t, text)
 }
 
 func TestSpecs(t *testing.T) {

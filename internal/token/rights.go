@@ -139,7 +139,8 @@ func (e *entry) place(h *home) *gatehouse.Error {
 	return nil
 }
 
-// due says whether the issuer has to be asked again before a token is accepted.
+// due says whether the issuer has to be asked again before a token is accepted:
+// within the leeway it decides each time.
 func (e *entry) due(now time.Time) bool {
 	h := e.home.Load()
 	return now.Sub(time.Unix(0, e.checked.Load())) >= h.issuer.holds(e.again != nil) ||

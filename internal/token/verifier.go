@@ -233,8 +233,6 @@ func (v *Verifier) newEntry(c *gatehouse.Credential, k key, id *gatehouse.Identi
 	e.remembered = !e.boundSender || i.Bound != nil
 	if !id.Expires.IsZero() {
 		e.ends = id.Expires.Add(i.leeway())
-		// Within the leeway the issuer's verifier is to decide, each time.
-		e.remembered = e.remembered && now.Before(id.Expires)
 	}
 	placed := v.Rights.Tenants.Version()
 	one, why := v.Tenancy.resolve(v.Rights.Tenants, i, e.claim)

@@ -122,6 +122,19 @@ func TestA048BoundTokensNeedTheirProofEachTime(t *testing.T) {
 	}
 }
 
+// A048: claims that nobody can see may bind a token to its sender.
+func TestA048ATokenWithoutClaimsIsNotRemembered(t *testing.T) {
+	h := newHouse(t)
+	h.v = h.verifier(t, func(v *token.Verifier) { v.Issuers[0].Introspects = true })
+	h.acme.active = map[string]gatehouse.Identity{"opaque": {Issuer: acmeIDP, Subject: "ada"}}
+	for range 3 {
+		h.in(t, "opaque")
+	}
+	if n := h.acme.calls.Load(); n != 3 {
+		t.Errorf("asked %d times, want each time", n)
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	h := newHouse(t)
 	part := func(s string) string { return strings.Split(s, ".")[0] }

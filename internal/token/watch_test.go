@@ -119,6 +119,11 @@ func TestA115NothingOutlivesItsToken(t *testing.T) {
 				p.active["opaque"] = gatehouse.Identity{Issuer: acmeIDP, Subject: "ada", Scopes: []string{}, Claims: []byte(`{"scope":""}`)}
 			})
 		}, 16 * time.Second, 0},
+		{"an opaque token says something else, whatever it is", "opaque", "GH-1014", func(_ *memory, p *provider, _ *token.Verifier) {
+			p.set(func() {
+				p.active["opaque"] = gatehouse.Identity{Issuer: acmeIDP, Subject: "ada", Claims: []byte(`{"department":"sales"}`)}
+			})
+		}, 16 * time.Second, 0},
 		{"nobody says whether an opaque token is active", "opaque", "GH-1120", func(_ *memory, p *provider, _ *token.Verifier) {
 			p.set(func() { p.err = errors.New("no route to host") })
 		}, 31 * time.Second, 29 * time.Second},
@@ -318,6 +323,26 @@ func TestAVerificationThatTheReloadOvertakes(t *testing.T) {
 	} else {
 		wantCode(t, err, "GH-1103")
 	}
+}
+
+// What ends between being verified and being watched is not watched.
+func TestWatchComesTooLate(t *testing.T) {
+	h := newHouse(t)
+	a := h.in(t, jwt(t, claims{Jti: "1", Exp: h.clock().Unix() + 3600}))
+	h.revoke(t, mark(token.KindID, acmeIDP, "1", time.Time{}))
+	watched, stop := h.v.Watch(t.Context(), a)
+	defer stop(nil)
+	wantCode(t, context.Cause(watched), "GH-1130")
+}
+
+// A server that was taken away and comes back has a verifier that succeeds nobody.
+func TestWatchOfAnotherVerifiersToken(t *testing.T) {
+	h := newHouse(t)
+	a := h.in(t, jwt(t, claims{Exp: h.clock().Unix() + 3600}))
+	other := h.verifier(t, func(v *token.Verifier) { v.Issuers = v.Issuers[1:] })
+	watched, stop := other.Watch(t.Context(), a)
+	defer stop(nil)
+	wantCode(t, context.Cause(watched), "GH-1103")
 }
 
 func TestWatchOfNobody(t *testing.T) {

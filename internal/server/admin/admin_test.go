@@ -20,6 +20,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/server/admin"
 	"github.com/gatehouse-mcp/gatehouse/internal/store"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
+	"github.com/gatehouse-mcp/gatehouse/internal/token"
 	"github.com/gatehouse-mcp/gatehouse/internal/unit"
 )
 
@@ -50,6 +51,8 @@ type fixture struct {
 	db   *store.DB
 	bans *ratelimit.Bans
 	made admin.Defaults // as configured
+
+	issuers []admin.Issuer // as configured
 }
 
 type direct struct{ h http.Handler }
@@ -73,6 +76,7 @@ func newFixture(t *testing.T) *fixture {
 	v := &apikey.Verifier{Source: db.Source(), Now: clock}
 	f.bans = &ratelimit.Bans{Rate: unit.Rate{Count: 1, Per: time.Minute}, Now: clock}
 	f.door = (&admin.Admin{
+		Tokens: &token.Service{Store: db.Revocations(), Now: clock}, Issuers: func() []admin.Issuer { return f.issuers },
 		Bans: f.bans, Defaults: func() admin.Defaults { return f.made },
 		Keys:  &apikey.Service{Store: db.Keys(), Now: clock, Changed: v.Changed},
 		Judge: v, Tenants: &tenant.Service{Store: db.Tenants(), Now: clock, Changed: v.Changed},
