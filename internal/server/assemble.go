@@ -200,7 +200,7 @@ func (r *Running) newRules(ctx context.Context, c *config.Config, u *config.Upst
 	if err != nil {
 		return nil, err
 	}
-	schemas, err := r.Pins.Schemas(ctx, u.Name)
+	schemas, err := r.Pins.Schemas(context.WithoutCancel(ctx), u.Name) // whoever asked for a reload may have left
 	if err != nil {
 		return nil, err
 	}
