@@ -286,6 +286,8 @@ func TestA049AFloodIsBounded(t *testing.T) {
 	i := newIntrospector(t)
 	var at, most atomic.Int64
 	release := make(chan struct{})
+	free := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(free) // before the server is closed, which waits for its answers
 	i.answer.Store(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n := at.Add(1)
 		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
@@ -309,7 +311,7 @@ func TestA049AFloodIsBounded(t *testing.T) {
 		})
 	}
 	settle(t, func() bool { return away.Load() == 1500-1024 && at.Load() == 32 })
-	close(release)
+	free()
 	wg.Wait()
 	if most.Load() != 32 || no.Load() == 0 || no.Load()+away.Load() != 1500 {
 		t.Errorf("%d questions at once, %d answered, %d refused", most.Load(), no.Load(), away.Load())

@@ -3,6 +3,7 @@ package e2e
 import (
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -20,6 +21,16 @@ func (p *production) says(t testing.TB, stdin string, args ...string) (string, i
 	return string(out), cmd.ProcessState.ExitCode()
 }
 
+// hasAll holds an output to texts that have to be in it.
+func hasAll(t *testing.T, out string, parts []string) {
+	t.Helper()
+	for _, part := range parts {
+		if !strings.Contains(out, part) {
+			t.Errorf("got %s, want %q in it", out, part)
+		}
+	}
+}
+
 // TestGuideOfIdentityProviders walks docs/how-to/identity-providers.md with a
 // provider that does by the book what others have a preset for: look at it,
 // write its entry, sign in, and find out why a token is refused.
@@ -32,13 +43,13 @@ func TestGuideOfIdentityProviders(t *testing.T) {
 	if example == nil || !strings.Contains(page, "private: [login.internal]`, and `ca: ") {
 		t.Fatal("the guide has no configuration, or says nothing of providers inside a network")
 	}
+	scopes := regexp.MustCompile("`(scopes: {[^`]+)`").FindStringSubmatch(page)
+	if scopes == nil {
+		t.Fatal("the guide does not say how clients are told what to ask for")
+	}
 	wants := func(out string, parts ...string) {
 		t.Helper()
-		for _, part := range parts {
-			if !strings.Contains(out, part) {
-				t.Errorf("got %s, want %q in it", out, part)
-			}
-		}
+		hasAll(t, out, parts)
 	}
 	if out, code := f.says(t, "", "idp", "presets"); code != 0 || !strings.Contains(out, "oidc") {
 		t.Errorf("idp presets: got %d %s", code, out)
@@ -54,7 +65,7 @@ func TestGuideOfIdentityProviders(t *testing.T) {
 	f.open(t, strings.NewReplacer(
 		"https://mcp.acme.com", "https://"+f.address, "127.0.0.1:8080", f.address, "{terminated_by_proxy: true}", "{files: {cert: DIR/cert.pem, key: DIR/key.pem}}",
 		"http://127.0.0.1:3000/mcp", goServer(t, true), "{preset: auth0, domain: acme.us.auth0.com}", entry,
-	).Replace(example[2]), p)
+	).Replace(example[2])+strings.Replace(scopes[1], "notes:read", "tools:read", 1), p)
 	if out, code := f.says(t, "", "config", "validate", "-c", f.file); code != 0 {
 		t.Errorf("config validate: got %d %s", code, out)
 	}
@@ -64,7 +75,7 @@ func TestGuideOfIdentityProviders(t *testing.T) {
 		t.Errorf("got %+v, want an answer", j)
 	}
 	out, _ = f.says(t, "", "idp", "list", "-c", f.file)
-	wants(out, "oidc-provider", p.issuer, "key-1")
+	wants(out, "oidc-provider", p.issuer, "1, fetched")
 
 	elsewhere := p.token(request{user: "ada", resource: "https://other.example/mcp", scopes: "tools:read"}).Access
 	f.call(elsewhere, reading).wantRefusal(t, "another resource's", 401, "GH-1104", "invalid_token")

@@ -146,14 +146,13 @@ func (x *exchange) letThrough() {
 }
 
 // outlived says why rules would not let an exchange go on; same says that they
-// decide as those did that let it through. What a stream without an end may tell
-// depends on all of them, so it begins anew.
+// decide as those did that let it through. A stream that was asked for nothing in
+// particular goes on: each message on it is held against the rules of its moment.
 func (x *exchange) outlived(rules *access.Guard, same bool) *gatehouse.Error {
 	why := rules.Welcome(x.caller)
 	switch {
 	case why != nil || same:
 		return why
-	case x.endless.Load():
 	case !x.through.Load():
 		return nil // it is still to be judged
 	case !x.several && (x.about == mcp.Subject{} || rules.Remains(x.caller, x.method, x.about)):
