@@ -79,21 +79,28 @@ var crm = policy.Spec{
 	},
 }
 
-func TestDecide(t *testing.T) {
-	roles := func(r, p []string) *policy.Asker {
-		return with(token(), func(i *gatehouse.Identity) { i.Roles, i.Permissions = r, p })
-	}
-	noScopes := with(token(), func(i *gatehouse.Identity) { i.Scopes = nil })
-	omitted := with(token(), func(i *gatehouse.Identity) { i.GroupsOmitted = true })
-	tests := []struct {
-		name   string
-		who    *policy.Asker
-		op     *policy.Operation
-		code   string // empty: allowed
-		rules  string
-		scopes string
-		reason string // a part of it
-	}{
+// decision is what is decided about a call, in TestDecide.
+type decision struct {
+	name   string
+	who    *policy.Asker
+	op     *policy.Operation
+	code   string // empty: allowed
+	rules  string
+	scopes string
+	reason string // a part of it
+}
+
+var (
+	noScopes = with(token(), func(i *gatehouse.Identity) { i.Scopes = nil })
+	omitted  = with(token(), func(i *gatehouse.Identity) { i.GroupsOmitted = true })
+)
+
+func roles(r, p []string) *policy.Asker {
+	return with(token(), func(i *gatehouse.Identity) { i.Roles, i.Permissions = r, p })
+}
+
+func decisions() []decision {
+	return append(aboutRights(), []decision{
 		{"a scope that is there", token("read"), call("get_x", ""), "", "read", "", `rule "read" (g.yaml:1) allows it`},
 		{"a scope that another includes", token("write"), call("get_x", ""), "", "read", "", ""},
 		{"a scope that another includes by a third", token("admin"), call("get_x", ""), "", "read", "", ""},
@@ -111,6 +118,13 @@ func TestDecide(t *testing.T) {
 		{"a tenant", of("bolt", token()), call("only_bolt", ""), "", "bolt", "", ""},
 		{"another tenant", token(), call("only_bolt", ""), "GH-1202", "", "", "no rule allows it"},
 		{"a tenant that is not known", of("", token()), call("only_bolt", ""), "GH-1202", "", "", ""},
+	}...)
+}
+
+// aboutRights are decisions about what a token says beside scopes, and about
+// what is called.
+func aboutRights() []decision {
+	return []decision{
 		{"all roles and permissions", roles([]string{"a", "b"}, []string{"p"}), call("roles", ""), "", "roles", "", ""},
 		{"one role too few", roles([]string{"a"}, []string{"p"}), call("roles", ""), "GH-1202", "", "", "it needs role b"},
 		{"no permission", roles([]string{"a", "b"}, nil), call("roles", ""), "GH-1202", "", "", "it needs permission p"},
@@ -142,6 +156,10 @@ func TestDecide(t *testing.T) {
 		{"a tool that no rule names", token("admin"), call("drop", ""), "GH-1202", "", "", "no rule allows it"},
 		{"no name", token("admin"), call("", ""), "GH-1202", "", "", ""},
 	}
+}
+
+func TestDecide(t *testing.T) {
+	tests := decisions()
 	r := build(t, crm)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
