@@ -187,6 +187,17 @@ func (c *checker) checkTenants() {
 			c.wrongf(at, "is %s, and no issuer has bind_tenant", TenantIssuer)
 		}
 	}
+	if len(t.Upstream) > 0 {
+		n := 0
+		for j := range c.Servers {
+			if c.Servers[j].URL != "" {
+				n++
+			}
+		}
+		if n != 1 {
+			c.wrongf("tenants.isolation.upstream_by_tenant", "is instead of the url of one server, and %d servers have one", n)
+		}
+	}
 	for _, name := range names(t.Upstream) {
 		c.wrong("tenants.isolation.upstream_by_tenant."+name, checkTenant(name))
 		c.wrong("tenants.isolation.upstream_by_tenant."+name, CheckUpstreamURL(t.Upstream[name]))
