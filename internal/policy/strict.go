@@ -115,6 +115,9 @@ func equals(l, r ref.Val) ref.Val {
 	if err := like(l, r); err != nil {
 		return err
 	}
+	if lm, ok := l.(traits.Mapper); ok {
+		return equalMaps(lm, r)
+	}
 	ll, ok := l.(traits.Lister)
 	rl, both := r.(traits.Lister)
 	if !ok || !both {
@@ -129,6 +132,34 @@ func equals(l, r ref.Val) ref.Val {
 		}
 	}
 	return types.True
+}
+
+// equalMaps compares objects member by member. Two values that cannot be compared
+// count before any that differ: which of them is met first is chance.
+func equalMaps(l traits.Mapper, right ref.Val) ref.Val {
+	r, ok := right.(traits.Mapper)
+	if !ok {
+		return types.Equal(l, right)
+	}
+	answer := ref.Val(types.Bool(l.Size() == r.Size()))
+	for it := l.Iterator(); it.HasNext() == types.True; {
+		name := it.Next()
+		mine, _ := l.Find(name)
+		other, there := r.Find(name)
+		switch {
+		case other != nil && types.IsError(other):
+			return other
+		case !there:
+			answer = types.False
+			continue
+		}
+		if same := equals(mine, other); types.IsError(same) {
+			return same
+		} else if same != types.True {
+			answer = types.False
+		}
+	}
+	return answer
 }
 
 // within says whether something is in a list, or a key of a map. If it is not,
