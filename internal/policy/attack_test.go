@@ -222,6 +222,18 @@ func TestConditionsAreBounded(t *testing.T) {
 	if d := r.Decide(token(), call("t", `{"ids":[7],"other":[`+many+","+many+`]}`)); !d.Allowed {
 		t.Errorf("what nobody asks for: got %s", d.Reason)
 	}
+	for _, when := range []string{"args.q.matches('^([a-z]+[.])*[a-z]+$')", "[args.q].exists(q, q matches '^([a-z]+[.])*[a-z]+$')"} {
+		r := build(t, policy.Spec{Rules: []policy.Rule{{Name: "r", Tools: []string{"t"}, When: when}}})
+		if d := r.Decide(token(), call("t", `{"q":"`+strings.Repeat("a.", 1000)+`a"}`)); !d.Allowed {
+			t.Errorf("%s of a short text: got %s", when, d.Reason)
+		}
+		if d := r.Decide(token(), call("t", `{"q":"`+strings.Repeat("a.", 1000)+`"}`)); d.Allowed {
+			t.Errorf("%s of what does not match: got %s", when, d.Reason)
+		}
+		if d := r.Decide(token(), call("t", `{"q":"`+strings.Repeat("a.", 2_000_000)+`"}`)); d.Allowed || !strings.Contains(d.Reason, "65536 bytes") {
+			t.Errorf("%s of four megabytes: got %.200s, want that it is not even begun", when, d.Reason)
+		}
+	}
 	deep := strings.Repeat(`{"a":`, 9000) + "1" + strings.Repeat("}", 9000)
 	if d := build(t, policy.Spec{Rules: []policy.Rule{{Name: "r", Tools: []string{"t"}, When: "args.a.a == args.a.a.a"}}}).Decide(token(), call("t", deep)); d.Allowed || !strings.Contains(d.Reason, "nested more than 64 deep") {
 		t.Errorf("nine thousand objects in one another: got %.200s", d.Reason)
