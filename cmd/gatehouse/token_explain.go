@@ -54,6 +54,7 @@ func (a *app) tokenExplain() *cobra.Command {
 	f.StringVar(&q.jwks, "jwks", "", "`FILE` with the issuer's JWK Set")
 	f.BoolVar(&q.fetch, "fetch", false, "get the issuer's keys from the issuer")
 	_ = c.RegisterFlagCompletionFunc("preset", presetNames)
+	_ = c.RegisterFlagCompletionFunc("server", a.completeServers)
 	_ = c.MarkFlagFilename("jwks", "json")
 	return c
 }
