@@ -127,6 +127,13 @@ func (f *front) way(t testing.TB) *http.Transport {
 	return way
 }
 
+// launch starts the program; after it was stopped, again.
+func (f *front) launch(t testing.TB, env ...string) {
+	t.Helper()
+	f.production.launch(t, env...)
+	f.once, f.kept = sync.Once{}, nil // the old connection is gone
+}
+
 // caller keeps its connection: there is a limit for an address.
 func (f *front) caller() *http.Client {
 	f.once.Do(func() { f.kept = f.client() })

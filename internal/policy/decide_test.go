@@ -64,6 +64,7 @@ var crm = policy.Spec{
 		{Name: "read", Source: "g.yaml:1", Tools: []string{"get_*", "list_*"}, Require: policy.Require{Scopes: []string{"read"}}},
 		{Name: "write", Source: "g.yaml:2", Tools: []string{"put"}, Require: policy.Require{Scopes: []string{"write", "read"}}},
 		{Name: "write or more", Source: "g.yaml:3", Tools: []string{"put"}, Require: policy.Require{Scopes: []string{"write", "extra", "more"}}},
+		{Name: "any key", Source: "g.yaml:4", Tools: []string{"keyed"}, Keys: []string{"*"}},
 		{Name: "ci", Source: "g.yaml:4", Tools: []string{"put", "get_*"}, Keys: []string{"ci-*"}},
 		{Name: "no secrets", Source: "g.yaml:5", Tools: []string{"get_secret*"}, Deny: true},
 		{Name: "bolt", Source: "g.yaml:6", Tools: []string{"only_bolt"}, Tenants: []string{"bolt"}},
@@ -74,6 +75,8 @@ var crm = policy.Spec{
 		{Name: "issuer", Source: "g.yaml:11", Tools: []string{"issuer"}, Issuers: []string{"corp"}},
 		{Name: "issuer denied", Source: "g.yaml:12", Tools: []string{"issuer"}, Issuers: []string{"other"}, Deny: true},
 		{Name: "client denied", Source: "g.yaml:13", Tools: []string{"client"}, Clients: []string{"client-of-old"}, Deny: true},
+		{Name: "not bolt", Source: "g.yaml:13", Tools: []string{"bolted"}, Tenants: []string{"bolt"}, Deny: true},
+		{Name: "bolted", Source: "g.yaml:13", Tools: []string{"bolted"}},
 		{Name: "prompts", Source: "g.yaml:14", Prompts: []string{"sum*"}},
 		{Name: "pub", Source: "g.yaml:15", Resources: []string{"file:///pub/*"}},
 	},
@@ -112,7 +115,8 @@ func decisions() []decision {
 		{"a key, which has no scopes", key("laptop"), call("get_x", ""), "GH-1202", "", "", "a key has no scopes"},
 		{"a key by its name", key("ci-nightly"), call("put", ""), "", "ci", "", ""},
 		{"a key of another name", key("laptop"), call("put", ""), "GH-1202", "", "", "it is for other keys"},
-		{"a token where a key is meant", token("other"), call("get_x", ""), "GH-1201", "", "read", ""},
+		{"any key", key("laptop"), call("keyed", ""), "", "any key", "", ""},
+		{"a token where any key is meant", token("other"), call("keyed", ""), "GH-1202", "", "", "it is for other keys"},
 		{"denied over allowed, and both are said", key("ci-1"), call("get_secret", ""), "GH-1202", "no secrets ci", "", `rule "no secrets" (g.yaml:5) denies it`},
 		{"denied over allowed by a scope", token("read"), call("get_secret_x", ""), "GH-1202", "no secrets read", "", ""},
 		{"a tenant", of("bolt", token()), call("only_bolt", ""), "", "bolt", "", ""},
@@ -125,6 +129,9 @@ func decisions() []decision {
 // what is called.
 func aboutRights() []decision {
 	return []decision{
+		{"a tenant that is not denied", token(), call("bolted", ""), "", "bolted", "", ""},
+		{"a tenant that is denied", of("bolt", token()), call("bolted", ""), "GH-1202", "not bolt bolted", "", ""},
+		{"a tenant that is not known, where one is denied", of("", token()), call("bolted", ""), "GH-1202", "not bolt bolted", "", "tenant is not known"},
 		{"all roles and permissions", roles([]string{"a", "b"}, []string{"p"}), call("roles", ""), "", "roles", "", ""},
 		{"one role too few", roles([]string{"a"}, []string{"p"}), call("roles", ""), "GH-1202", "", "", "it needs role b"},
 		{"no permission", roles([]string{"a", "b"}, nil), call("roles", ""), "GH-1202", "", "", "it needs permission p"},
