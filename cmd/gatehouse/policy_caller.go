@@ -23,6 +23,7 @@ type callerFlags struct {
 	lists  map[string]*string
 	claims string
 	token  string
+	beside string // a flag that says something of the caller which a token says too
 }
 
 func (f *callerFlags) flags(a *app, c *cobra.Command) {
@@ -47,11 +48,19 @@ func (f *callerFlags) flags(a *app, c *cobra.Command) {
 	_ = c.RegisterFlagCompletionFunc("tenant", a.completeTenants)
 }
 
+// callersOwn are the flags that say what a token says.
+var callersOwn = []string{"scopes", "permissions", "roles", "groups", "groups-omitted", "key", "subject", "issuer", "client", "signed-in", "claims"}
+
 // read fills in what the flags say.
 func (f *callerFlags) read(c *cobra.Command) error {
 	for name, into := range map[string]*[]string{"scopes": &f.Scopes, "permissions": &f.Permissions, "roles": &f.Roles, "groups": &f.Groups} {
 		if c.Flags().Changed(name) {
 			*into = words(*f.lists[name])
+		}
+	}
+	for _, name := range callersOwn {
+		if c.Flags().Changed(name) {
+			f.beside = name
 		}
 	}
 	if f.claims != "" {

@@ -130,6 +130,9 @@ func (a *app) explain(f *explainFlags) error {
 	}
 	who, err := asker(c, &f.CaseCaller)
 	if f.token != "" {
+		if f.beside != "" {
+			return usage("--token says who calls; leave --%s out", f.beside)
+		}
 		who, err = a.pasted(c, r, f.token, f.Tenant)
 	}
 	if err != nil {

@@ -151,7 +151,7 @@ func (a *app) tokenText(arg string) (string, error) {
 		}
 		text = string(raw)
 	} else {
-		a.warn("The token is in your shell's history now, and was in the list of processes: it works until it ends. Better: gatehouse token explain - < token.txt")
+		a.warn("The token is in your shell's history now, and was in the list of processes: it works until it ends. Better: - instead of it, and < token.txt")
 	}
 	text = strings.TrimSpace(text)
 	for _, scheme := range []string{"Authorization:", "Bearer ", "DPoP "} {
