@@ -30,9 +30,11 @@ func (c *checker) checkAuth() {
 
 func (c *checker) checkIssuer(at string, index int) {
 	u := &c.Auth.Issuers[index]
-	c.wrong(at+".name", checkServerName(u.Name))
+	if u.Name != "" || u.Preset != "" { // else the preset is misspelt, which is said already
+		c.wrong(at+".name", checkServerName(u.Name))
+	}
 	for i := range c.Auth.Issuers[:index] {
-		if c.Auth.Issuers[i].Name == u.Name {
+		if u.Name != "" && c.Auth.Issuers[i].Name == u.Name {
 			c.wrongf(at+".name", "%q appears twice; give one of them another name", u.Name)
 		}
 	}

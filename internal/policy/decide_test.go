@@ -141,7 +141,7 @@ func aboutRights() []decision {
 		{"groups left out that nothing asks for", omitted, call("roles", ""), "GH-1202", "", "", ""},
 		{"a sign-in of just now", since(0, token("read")), call("fresh", ""), "", "fresh", "", ""},
 		{"the last second of it", since(900, token("read")), call("fresh", ""), "", "fresh", "", ""},
-		{"a second later", since(901, token("read")), call("fresh", ""), "GH-1205", "", "", "that was 901 s ago"},
+		{"a second later", since(901, token("read")), call("fresh", ""), "GH-1205", "", "", "that was 15m1s ago"},
 		{"a sign-in that is not told", token("read"), call("fresh", ""), "GH-1205", "", "", "does not say when that was"},
 		{"too old, and without the scope", since(901, token()), call("fresh", ""), "GH-1205", "", "read", ""},
 		{"a key, which nobody signed in with", key("ci-1"), call("fresh", ""), "GH-1202", "", "", ""},
