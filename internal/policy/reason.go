@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/unit"
 )
@@ -73,7 +72,7 @@ func (v *verdict) needs(m *rule, l lack) string {
 }
 
 // seconds writes a time that is counted in seconds.
-func seconds(n int64) string { return unit.FormatDuration(time.Duration(n) * time.Second) }
+func seconds(n int64) string { return unit.FormatSeconds(n) }
 
 func (v *verdict) missing(m *rule) []string {
 	var all []string
