@@ -230,7 +230,7 @@ func (a *app) events() func(audit.Match) error {
 		}
 		if !begun {
 			begun = true
-			if err := a.eventRow("TIME", "KIND", "TENANT", "KEY", "WHAT", "ADDRESS", "CODE", "OUTCOME"); err != nil {
+			if err := a.eventRow("TIME", "KIND", "TENANT", "KEY OR WHO", "WHAT", "ADDRESS", "CODE", "OUTCOME"); err != nil {
 				return err
 			}
 		}
@@ -243,7 +243,7 @@ func (a *app) events() func(audit.Match) error {
 		if e.Address.IsValid() {
 			address = e.Address.String()
 		}
-		return a.eventRow(e.Time.UTC().Format("2006-01-02 15:04:05"), e.Kind, e.Tenant, e.KeyID, what(e), address, e.Code, outcome)
+		return a.eventRow(e.Time.UTC().Format("2006-01-02 15:04:05"), e.Kind, e.Tenant, orElse(e.KeyID, e.Subject), what(e), address, e.Code, outcome)
 	}
 }
 

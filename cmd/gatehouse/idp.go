@@ -254,12 +254,18 @@ func foldLists(all []config.Setting) []config.Setting {
 	return out
 }
 
+// audience is how tokens are bound to us, for scripts.
+type audience struct {
+	Mode   string   `json:"mode"`
+	Values []string `json:"values"`
+}
+
 // listed is an issuer of the configuration, for scripts.
 type listed struct {
 	Name       string                 `json:"name"`
 	Preset     string                 `json:"preset"`
 	Issuer     string                 `json:"issuer"`
-	Audience   config.Audience        `json:"audience"`
+	Audience   audience               `json:"audience"`
 	Tenant     string                 `json:"tenant,omitempty"`
 	Advertised bool                   `json:"advertised"`
 	Opaque     bool                   `json:"introspects"`
@@ -295,12 +301,12 @@ func (a *app) listIssuers(ctx context.Context) error {
 	rows := [][]string{{"NAME", "PRESET", "ISSUER", "AUDIENCE", "TENANT", "ADVERTISED", "KEYS"}}
 	for i := range c.Auth.Issuers {
 		u := &c.Auth.Issuers[i]
-		all = append(all, listed{u.Name, u.Preset, u.Issuer, u.Audience, u.BindTenant, u.Advertise, u.Introspect != nil, live[u.Name]})
-		audience := strings.Join(u.Audience.Values, ", ")
+		all = append(all, listed{u.Name, u.Preset, u.Issuer, audience{u.Audience.Mode, append([]string{}, u.Audience.Values...)}, u.BindTenant, u.Advertise, u.Introspect != nil, live[u.Name]})
+		bound := strings.Join(u.Audience.Values, ", ")
 		if u.Audience.Mode != config.AudienceExact {
-			audience = "! " + u.Audience.Mode
+			bound = "! " + u.Audience.Mode
 		}
-		rows = append(rows, []string{u.Name, u.Preset, u.Issuer, audience, orElse(u.BindTenant, "–"), yesNo(u.Advertise), a.keysOf(live[u.Name])})
+		rows = append(rows, []string{u.Name, u.Preset, u.Issuer, bound, orElse(u.BindTenant, "–"), yesNo(u.Advertise), a.keysOf(live[u.Name])})
 	}
 	if a.json {
 		return a.object(all)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -69,6 +70,9 @@ func (f *issuerFlags) read(p *idp.Preset) (*config.Issuer, error) {
 		}
 		return nil, usage("%s %s", flag, strings.ReplaceAll(problems[0].Text, "For example: "+problems[0].Setting+": ", "For example: "+flag+" "))
 	}
+	if at, err := url.Parse(u.Issuer); err == nil && at.Scheme == "http" && len(u.Private) == 0 {
+		return nil, usage("--issuer %.120q is plain HTTP: whoever is on the way could put other keys in. For a provider on this machine or network, add --private %s", u.Issuer, at.Hostname())
+	}
 	c := &config.Config{Auth: config.Auth{Issuers: []config.Issuer{u}}}
 	c.Complete()
 	return &c.Auth.Issuers[0], nil
@@ -109,6 +113,12 @@ func (a *app) completeProviders(c *cobra.Command, args []string, typed string) (
 	if a.file == "" {
 		return presetNames(c, args, typed)
 	}
+	return a.completeFileIssuers(c, args, typed)
+}
+
+// completeFileIssuers offers the issuers of the configuration.
+func (a *app) completeFileIssuers(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	a.configFile()
 	var all []string
 	if c, err := a.load(); err == nil {
 		for i := range c.Auth.Issuers {

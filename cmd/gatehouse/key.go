@@ -118,6 +118,7 @@ func (a *app) quietly(ctx context.Context, do func(context.Context, *door) error
 	}
 	ctx, stop := context.WithTimeout(ctx, 2*time.Second)
 	defer stop()
+	a.quiet = true // a shell completes; notes would land in the line
 	_ = a.with(ctx, false, do)
 }
 

@@ -273,6 +273,9 @@ func (a *app) showReplayed(out *replayed) error {
 	if out.Damaged > 0 {
 		a.warn("%s of the trail cannot be read: gatehouse audit search says where", count(out.Damaged, "line", "lines"))
 	}
+	if out.Damaged > 0 && out.Calls+out.Skipped == 0 {
+		return &fault{exitFailure, "GH-2403", printableText(out.Trail) + " is no audit trail, or none of it can be read."}
+	}
 	if out.Changed > 0 {
 		return &fault{exit: exitFailure} // all was said
 	}

@@ -23,6 +23,7 @@ type callerFlags struct {
 	lists  map[string]*string
 	claims string
 	token  string
+	beside string // a flag that says something of the caller which a token says too
 }
 
 func (f *callerFlags) flags(a *app, c *cobra.Command) {
@@ -43,14 +44,23 @@ func (f *callerFlags) flags(a *app, c *cobra.Command) {
 	s.StringVar(&f.SignedIn, "signed-in", "", "how long `AGO` the caller signed in, such as 5m")
 	s.StringVar(&f.claims, "claims", "", "further claims as a `JSON` object")
 	s.StringVar(&f.token, "token", "", "take all of it from a `JWT`; - reads standard input. It is not verified")
-	_ = c.RegisterFlagCompletionFunc("issuer", a.completeIssuers)
+	_ = c.RegisterFlagCompletionFunc("issuer", a.completeFileIssuers)
+	_ = c.RegisterFlagCompletionFunc("tenant", a.completeTenants)
 }
+
+// callersOwn are the flags that say what a token says.
+var callersOwn = []string{"scopes", "permissions", "roles", "groups", "groups-omitted", "key", "subject", "issuer", "client", "signed-in", "claims"}
 
 // read fills in what the flags say.
 func (f *callerFlags) read(c *cobra.Command) error {
 	for name, into := range map[string]*[]string{"scopes": &f.Scopes, "permissions": &f.Permissions, "roles": &f.Roles, "groups": &f.Groups} {
 		if c.Flags().Changed(name) {
 			*into = words(*f.lists[name])
+		}
+	}
+	for _, name := range callersOwn {
+		if c.Flags().Changed(name) {
+			f.beside = name
 		}
 	}
 	if f.claims != "" {
@@ -83,6 +93,13 @@ func asker(c *config.Config, who *config.CaseCaller) (*policy.Asker, error) {
 	i := slices.IndexFunc(c.Auth.Issuers, func(u config.Issuer) bool { return u.Name == who.Issuer || who.Issuer == "" })
 	if i >= 0 && (who.Issuer != "" || len(c.Auth.Issuers) == 1) {
 		id.Issuer = c.Auth.Issuers[i].Issuer
+	}
+	if i < 0 && who.Issuer != "" && !strings.Contains(who.Issuer, "://") {
+		var names []string
+		for i := range c.Auth.Issuers {
+			names = append(names, c.Auth.Issuers[i].Name)
+		}
+		return nil, usage("no issuer is called %.80q. Configured: %s", who.Issuer, orElse(strings.Join(names, ", "), "none"))
 	}
 	id.Scopes, id.Permissions, id.Roles, id.Groups = who.Scopes, who.Permissions, who.Roles, who.Groups
 	id.GroupsOmitted, id.Actor, id.Claims = who.GroupsOmitted, who.Actors, who.Claims

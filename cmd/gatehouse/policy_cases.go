@@ -30,6 +30,7 @@ func (a *app) policyTest() *cobra.Command {
 			"  gatehouse policy test policy/crm_test.yaml --junit report.xml\n" +
 			"  gatehouse policy test --against audit.jsonl -c new.yaml\n",
 		DisableFlagsInUseLine: true,
+		ValidArgsFunction:     rulesFiles,
 		RunE: func(c *cobra.Command, args []string) error {
 			a.configFile()
 			switch {

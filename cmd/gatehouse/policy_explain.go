@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/policy"
+	"github.com/gatehouse-mcp/gatehouse/internal/unit"
 )
 
 // explainFlags say what is called, and by whom.
@@ -70,8 +72,8 @@ func (f *explainFlags) operation() (*policy.Operation, error) {
 	case f.args != "" && len(f.arg) > 0:
 		return nil, usage("--args has all arguments; leave --arg out")
 	case f.args != "":
-		if !json.Valid([]byte(f.args)) {
-			return nil, usage("--args %.80q is no JSON", f.args)
+		if !json.Valid([]byte(f.args)) || !strings.HasPrefix(strings.TrimSpace(f.args), "{") {
+			return nil, usage("--args %.80q is no JSON object", f.args)
 		}
 		op.Args = []byte(f.args)
 	case len(f.arg) > 0:
@@ -128,6 +130,9 @@ func (a *app) explain(f *explainFlags) error {
 	}
 	who, err := asker(c, &f.CaseCaller)
 	if f.token != "" {
+		if f.beside != "" {
+			return usage("--token says who calls; leave --%s out", f.beside)
+		}
 		who, err = a.pasted(c, r, f.token, f.Tenant)
 	}
 	if err != nil {
@@ -194,7 +199,7 @@ func (a *app) showExplanation(out *explainedCall, who *policy.Asker) {
 		a.print("  Client  is asked for the scopes %s\n", strings.Join(out.Scopes, " "))
 	}
 	if out.MaxAge > 0 {
-		a.print("  Client  is asked for a sign-in of the last %d s\n", out.MaxAge)
+		a.print("  Client  is asked for a sign-in of the last %s\n", unit.FormatDuration(time.Duration(out.MaxAge)*time.Second))
 	}
 	a.print("  Listed  %s\n", map[bool]string{true: "yes", false: "no: the caller does not see it"}[out.Listed])
 }

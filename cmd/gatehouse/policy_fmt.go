@@ -22,6 +22,7 @@ func (a *app) policyFmt() *cobra.Command {
 			"about. The result is read again and has to mean the same, or nothing is written.",
 		Example:               "  gatehouse policy fmt --diff                what would change; ends with 1 if anything\n  gatehouse policy fmt --write\n  gatehouse policy fmt policy.d/crm.yaml",
 		DisableFlagsInUseLine: true,
+		ValidArgsFunction:     rulesFiles,
 		RunE: func(_ *cobra.Command, args []string) error {
 			a.configFile()
 			if write && differ {
@@ -40,6 +41,11 @@ func (a *app) policyFmt() *cobra.Command {
 	c.Flags().BoolVar(&write, "write", false, "write them to the files")
 	c.Flags().BoolVar(&differ, "diff", false, "show what would change, and end with 1 if anything would")
 	return c
+}
+
+// rulesFiles offers files of YAML.
+func rulesFiles(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return []string{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt
 }
 
 // ruleFiles are the files that policies name.

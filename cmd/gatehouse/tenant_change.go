@@ -36,10 +36,10 @@ func (a *app) tenantCreate() *cobra.Command {
 }
 
 func (a *app) tenantSuspend() *cobra.Command {
-	return a.onTenant("suspend", "Refuse all keys of a tenant, at once, until it is resumed", func(ctx context.Context, d *door, name string) (*adminapi.Tenant, error) {
+	return a.onTenant("suspend", "Refuse all keys and tokens of a tenant, at once, until it is resumed", func(ctx context.Context, d *door, name string) (*adminapi.Tenant, error) {
 		return d.SuspendTenant(ctx, name)
 	}, func(t *adminapi.Tenant) error {
-		a.done("tenant %s suspended; its %s refused from now on. Undo: gatehouse tenant resume%s %s", t.Name, count(t.Keys, "key is", "keys are"), a.place(), t.Name)
+		a.done("tenant %s suspended; its %s and all its tokens are refused from now on. Undo: gatehouse tenant resume%s %s", t.Name, count(t.Keys, "key", "keys"), a.place(), t.Name)
 		return nil
 	})
 }
@@ -48,13 +48,13 @@ func (a *app) tenantResume() *cobra.Command {
 	return a.onTenant("resume", "Take back a suspension", func(ctx context.Context, d *door, name string) (*adminapi.Tenant, error) {
 		return d.ResumeTenant(ctx, name)
 	}, func(t *adminapi.Tenant) error {
-		a.done("tenant %s resumed; its %s accepted again", t.Name, count(t.Keys, "key is", "keys are"))
+		a.done("tenant %s resumed; its %s and all its tokens are accepted again", t.Name, count(t.Keys, "key", "keys"))
 		return nil
 	})
 }
 
 func (a *app) tenantDelete() *cobra.Command {
-	c := a.onTenant("delete", "End a tenant and revoke its keys, for good", func(ctx context.Context, d *door, name string) (*adminapi.Tenant, error) {
+	c := a.onTenant("delete", "End a tenant, revoke its keys and refuse its tokens, for good", func(ctx context.Context, d *door, name string) (*adminapi.Tenant, error) {
 		return d.DeleteTenant(ctx, name)
 	}, func(t *adminapi.Tenant) error {
 		a.done("tenant %s deleted, %s revoked", t.Name, count(t.Keys, "key", "keys"))

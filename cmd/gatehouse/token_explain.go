@@ -54,6 +54,7 @@ func (a *app) tokenExplain() *cobra.Command {
 	f.StringVar(&q.jwks, "jwks", "", "`FILE` with the issuer's JWK Set")
 	f.BoolVar(&q.fetch, "fetch", false, "get the issuer's keys from the issuer")
 	_ = c.RegisterFlagCompletionFunc("preset", presetNames)
+	_ = c.RegisterFlagCompletionFunc("server", a.completeServers)
 	_ = c.MarkFlagFilename("jwks", "json")
 	return c
 }
@@ -150,7 +151,7 @@ func (a *app) tokenText(arg string) (string, error) {
 		}
 		text = string(raw)
 	} else {
-		a.warn("The token is in your shell's history now, and was in the list of processes: it works until it ends. Better: gatehouse token explain - < token.txt")
+		a.warn("The token is in your shell's history now, and was in the list of processes: it works until it ends. Better: - instead of it, and < token.txt")
 	}
 	text = strings.TrimSpace(text)
 	for _, scheme := range []string{"Authorization:", "Bearer ", "DPoP "} {

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -22,6 +24,9 @@ func (a *app) revocationsList() *cobra.Command {
 		Example: "  gatehouse token revocations list\n  gatehouse token revocations list --kind subject --issuer auth0\n  gatehouse token revocations list --json\n",
 		Args:    exactly(), DisableFlagsInUseLine: true,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if f.Kind != "" && !slices.Contains(kinds(), f.Kind) {
+				return usage("--kind %.40q is none of %s", f.Kind, strings.Join(kinds(), ", "))
+			}
 			return a.with(c.Context(), false, func(ctx context.Context, d *door) error {
 				list, err := d.Revocations(ctx, f)
 				if err != nil {

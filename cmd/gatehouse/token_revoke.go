@@ -44,7 +44,11 @@ func (a *app) tokenRevoke() *cobra.Command {
 				if a.json {
 					return a.object(r)
 				}
-				a.done("%s refused in %d ms%s. Undo: gatehouse token revocations remove%s %s", revoked(r), a.now().Sub(began).Milliseconds(), a.kept(r), a.place(), orElse(r.ID, "ID"))
+				took := fmt.Sprintf(" in %d ms", a.now().Sub(began).Milliseconds())
+				if a.dry {
+					took = ""
+				}
+				a.done("%s refused%s%s. Undo: gatehouse token revocations remove%s %s", revoked(r), took, a.kept(r), a.place(), orElse(r.ID, "ID"))
 				return nil
 			})
 		},
@@ -168,9 +172,12 @@ func says(p *token.Pasted) string {
 	} else {
 		all = append(all, "without a jti, so its fingerprint is taken")
 	}
-	for name, at := range map[string]time.Time{"issued": p.Issued, "until": p.Expires} {
-		if !at.IsZero() {
-			all = append(all, name+" "+moment(at))
+	for _, t := range [...]struct {
+		name string
+		at   time.Time
+	}{{"issued", p.Issued}, {"until", p.Expires}} {
+		if !t.at.IsZero() {
+			all = append(all, t.name+" "+moment(t.at))
 		}
 	}
 	return strings.Join(all, ", ")

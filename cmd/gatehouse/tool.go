@@ -182,6 +182,7 @@ func (a *app) completeTools(most int) func(*cobra.Command, []string, string) ([]
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		var out []string
+		seen := map[string]bool{}
 		a.quietly(c.Context(), func(ctx context.Context, d *door) error {
 			list, err := d.Tools(ctx, "")
 			slices.SortStableFunc(list, func(x, y adminapi.Tool) int { return strings.Compare(y.State, x.State) }) // new, changed, approved
@@ -190,7 +191,8 @@ func (a *app) completeTools(most int) func(*cobra.Command, []string, string) ([]
 				switch {
 				case len(args) == 0 && !slices.Contains(out, t.Server):
 					out = append(out, t.Server)
-				case len(args) > 0 && t.Server == args[0] && !slices.Contains(args[1:], t.Name):
+				case len(args) > 0 && t.Server == args[0] && !slices.Contains(args[1:], t.Name) && !seen[t.Name]:
+					seen[t.Name] = true // tenants with servers of their own have it too
 					out = append(out, t.Name+"\t"+t.State)
 				}
 			}

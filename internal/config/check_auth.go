@@ -30,9 +30,11 @@ func (c *checker) checkAuth() {
 
 func (c *checker) checkIssuer(at string, index int) {
 	u := &c.Auth.Issuers[index]
-	c.wrong(at+".name", checkServerName(u.Name))
+	if u.Name != "" || u.Preset != "" { // else the preset is misspelt, which is said already
+		c.wrong(at+".name", checkServerName(u.Name))
+	}
 	for i := range c.Auth.Issuers[:index] {
-		if c.Auth.Issuers[i].Name == u.Name {
+		if u.Name != "" && c.Auth.Issuers[i].Name == u.Name {
 			c.wrongf(at+".name", "%q appears twice; give one of them another name", u.Name)
 		}
 	}
@@ -185,6 +187,17 @@ func (c *checker) checkTenants() {
 			c.wrongf(at, "is %s, and no server names just one tenant under servers[].tenants", TenantHost)
 		case s.From == TenantIssuer && !slices.ContainsFunc(c.Auth.Issuers, func(u Issuer) bool { return u.BindTenant != "" }):
 			c.wrongf(at, "is %s, and no issuer has bind_tenant", TenantIssuer)
+		}
+	}
+	if len(t.Upstream) > 0 {
+		n := 0
+		for j := range c.Servers {
+			if c.Servers[j].URL != "" {
+				n++
+			}
+		}
+		if n != 1 {
+			c.wrongf("tenants.isolation.upstream_by_tenant", "is instead of the url of one server, and %d servers have one", n)
 		}
 	}
 	for _, name := range names(t.Upstream) {

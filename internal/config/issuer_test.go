@@ -135,6 +135,15 @@ var refusedIssuers = []struct{ name, issuer, want string }{
 	{"an audience of nothing", "{issuer: 'https://a.example', audience: '*'}", "is no audience"},
 }
 
+// TestOneMistakeInAnIssuerIsSaidOnce: what only follows from it would send people elsewhere.
+func TestOneMistakeInAnIssuerIsSaidOnce(t *testing.T) {
+	for _, issuer := range []string{"{preset: autho, domain: acme.us.auth0.com}", "{preset: auth0}"} {
+		if all := verdict(t, issuers(issuer)); len(all) != 1 {
+			t.Errorf("%s: got %v, want one mistake", issuer, all)
+		}
+	}
+}
+
 func TestA051IssuersThatSayTooLittleAreRefused(t *testing.T) {
 	for _, tt := range refusedIssuers {
 		t.Run(tt.name, func(t *testing.T) {

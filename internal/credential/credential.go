@@ -45,7 +45,7 @@ func Read(r *http.Request) (scheme, text string, fault *Fault) {
 	authorization, key := r.Header["Authorization"], r.Header[HeaderAPIKey]
 	switch {
 	case len(authorization)+len(key) == 0:
-		return "", "", missing("No credentials. Send \"Authorization: Bearer <key>\".")
+		return "", "", missing("No credentials. Send \"Authorization: Bearer <token or key>\".")
 	case len(authorization)+len(key) > 1: // RFC 6750 §2
 		return "", "", &Fault{
 			Code: "GH-1004", Status: http.StatusBadRequest, Challenge: true, OAuth: "invalid_request",
@@ -61,7 +61,7 @@ func Read(r *http.Request) (scheme, text string, fault *Fault) {
 	case strings.EqualFold(sent, DPoP):
 		scheme = DPoP
 	default:
-		return "", "", missing("This server takes \"Authorization: Bearer <key>\" only.")
+		return "", "", missing("This server takes \"Authorization: Bearer <token or key>\" only.")
 	}
 	return expanded(scheme, strings.TrimLeft(text, " "))
 }

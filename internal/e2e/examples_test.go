@@ -78,7 +78,6 @@ func runExample(t *testing.T, cmd *exec.Cmd) *sample {
 	cmd.Env = append(os.Environ(), "RESOURCE="+f.url, "ISSUER="+p.issuer, "LISTEN="+address, "KEY_DIGEST="+digest,
 		"PRIVATE_ISSUER=1", "SSL_CERT_FILE="+f.all, "NODE_EXTRA_CA_CERTS="+f.all)
 	f.program, f.Listen = start(t, cmd), f.address
-	f.caller = f.client()
 	f.listening(address)
 	f.ends(t, address)
 	return &sample{f, p, key}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -25,7 +26,8 @@ type front struct {
 	address string
 	url     string // of the server that is protected: the resource
 	all     string // certificates of everybody, for clients in Node.js
-	caller  *http.Client
+	once    sync.Once
+	kept    *http.Client
 }
 
 // fronts is the configuration of a front; ISSUERS and POLICY are lines of it.
@@ -95,7 +97,6 @@ func (f *front) open(t testing.TB, text string, providers ...*provider) {
 	f.trust(t, providers...)
 	f.configure(t, text)
 	f.launch(t)
-	f.caller = f.client() // one connection: there is a limit for an address
 }
 
 // trust has the clients of the front trust its certificate and those of providers.
@@ -126,10 +127,23 @@ func (f *front) way(t testing.TB) *http.Transport {
 	return way
 }
 
+// launch starts the program; after it was stopped, again.
+func (f *front) launch(t testing.TB, env ...string) {
+	t.Helper()
+	f.production.launch(t, env...)
+	f.once, f.kept = sync.Once{}, nil // the old connection is gone
+}
+
+// caller keeps its connection: there is a limit for an address.
+func (f *front) caller() *http.Client {
+	f.once.Do(func() { f.kept = f.client() })
+	return f.kept
+}
+
 // call asks the front with a credential, as a client of 2026-07-28 does.
 func (f *front) call(token, tool string) got {
 	f.t.Helper()
-	return f.ask(f.caller, http.MethodPost, f.url, toolCall(tool, `{}`), toolHeaders(token, tool)...)
+	return f.ask(f.caller(), http.MethodPost, f.url, toolCall(tool, `{}`), toolHeaders(token, tool)...)
 }
 
 // wantRefusal checks the status, the code and the OAuth error of a refusal.

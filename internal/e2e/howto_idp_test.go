@@ -21,6 +21,16 @@ func (p *production) says(t testing.TB, stdin string, args ...string) (string, i
 	return string(out), cmd.ProcessState.ExitCode()
 }
 
+// hasAll holds an output to texts that have to be in it.
+func hasAll(t *testing.T, out string, parts []string) {
+	t.Helper()
+	for _, part := range parts {
+		if !strings.Contains(out, part) {
+			t.Errorf("got %s, want %q in it", out, part)
+		}
+	}
+}
+
 // TestGuideOfIdentityProviders walks docs/how-to/identity-providers.md with a
 // provider that does by the book what others have a preset for: look at it,
 // write its entry, sign in, and find out why a token is refused.
@@ -39,11 +49,7 @@ func TestGuideOfIdentityProviders(t *testing.T) {
 	}
 	wants := func(out string, parts ...string) {
 		t.Helper()
-		for _, part := range parts {
-			if !strings.Contains(out, part) {
-				t.Errorf("got %s, want %q in it", out, part)
-			}
-		}
+		hasAll(t, out, parts)
 	}
 	if out, code := f.says(t, "", "idp", "presets"); code != 0 || !strings.Contains(out, "oidc") {
 		t.Errorf("idp presets: got %d %s", code, out)

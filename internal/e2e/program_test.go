@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -90,15 +92,28 @@ func (p *program) stop() error {
 // slack is what a loaded machine may add before a promise counts as broken.
 func slack() time.Duration { return 10 * time.Second }
 
+// ports are those that are handed out: below those that the kernel gives to
+// whoever asks for any, which somebody else could get before they are used.
+var ports = struct {
+	mu   sync.Mutex
+	next int
+}{next: rand.IntN(20_000)}
+
 // freeAddress returns a loopback address that nobody listens on.
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	ports.mu.Lock()
+	defer ports.mu.Unlock()
+	for range 20_000 {
+		ports.next = (ports.next + 1) % 20_000
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+ports.next))
+		if err == nil {
+			_ = l.Close()
+			return l.Addr().String()
+		}
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	t.Fatal("there is no free port")
+	return ""
 }
 
 // listening waits until a program accepts connections at the address.

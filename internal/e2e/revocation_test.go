@@ -27,7 +27,6 @@ func TestA068RevokedTokensStayRevokedOverAKill(t *testing.T) {
 		e.run(append([]string{"token", "revoke", "--yes"}, tt.revoke(token)...)...)
 		e.kill(t)
 		e.launch(t)
-		e.caller = e.client()
 		for range 3 {
 			got := e.call(token, "get_a")
 			got.wantRefusal(t, "a token that was revoked "+tt.name, http.StatusUnauthorized, "GH-1130", "")

@@ -94,7 +94,7 @@ func (e *estate) token(p *provider, user string) string {
 // session begins a session of the older era and returns its identifier.
 func (e *estate) session(t *testing.T, token string) string {
 	t.Helper()
-	got := e.ask(e.caller, http.MethodPost, e.url, `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}`, "Authorization: Bearer "+token)
+	got := e.ask(e.caller(), http.MethodPost, e.url, `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}`, "Authorization: Bearer "+token)
 	id := got.header.Get("Mcp-Session-Id")
 	if got.status != http.StatusOK || id == "" {
 		t.Fatalf("got %d %s and session %q, want one", got.status, got.body, id)
@@ -150,8 +150,8 @@ func TestA113SessionsOfAnotherTenant(t *testing.T) {
 		for _, m := range []struct{ method, body string }{{"POST", ping}, {"GET", ""}, {"DELETE", ""}} {
 			for _, extra := range []string{"X-Ignored: 1", "Last-Event-ID: 1"} {
 				auth := "Authorization: Bearer " + stranger.token
-				got := e.ask(e.caller, m.method, e.url, m.body, auth, "Accept: application/json, text/event-stream", "Mcp-Session-Id: "+stranger.theirs, extra)
-				want := e.ask(e.caller, m.method, e.url, m.body, auth, "Accept: application/json, text/event-stream", "Mcp-Session-Id: "+unknown, extra)
+				got := e.ask(e.caller(), m.method, e.url, m.body, auth, "Accept: application/json, text/event-stream", "Mcp-Session-Id: "+stranger.theirs, extra)
+				want := e.ask(e.caller(), m.method, e.url, m.body, auth, "Accept: application/json, text/event-stream", "Mcp-Session-Id: "+unknown, extra)
 				if got.status != http.StatusNotFound || got.same() != want.same() || canaries.MatchString(got.body) {
 					t.Errorf("%s, %s: got %s, want what an unknown session gets: %s", stranger.name, m.method, got.same(), want.same())
 				}
@@ -161,7 +161,7 @@ func TestA113SessionsOfAnotherTenant(t *testing.T) {
 	if n := e.acmes.count() - before; n != 0 {
 		t.Errorf("%d requests of strangers reached the tenant's server", n)
 	}
-	if got := e.ask(e.caller, "POST", e.url, ping, "Authorization: Bearer "+e.ada, "Mcp-Session-Id: "+acmes); got.status != http.StatusOK {
+	if got := e.ask(e.caller(), "POST", e.url, ping, "Authorization: Bearer "+e.ada, "Mcp-Session-Id: "+acmes); got.status != http.StatusOK {
 		t.Errorf("got %d %s for the session's owner, want 200", got.status, got.body)
 	}
 	select {
@@ -233,7 +233,7 @@ func TestA120TokensNameTheirTenant(t *testing.T) {
 		{e.url, meta, []string{"Forwarded: host=acme", "X-Forwarded-Host: acme", "X-Original-URL: /acme/mcp"}},
 	} {
 		n := e.others.count()
-		got := e.ask(e.caller, "POST", a.url, a.body, append(toolHeaders(e.bob, "get_a"), a.headers...)...)
+		got := e.ask(e.caller(), "POST", a.url, a.body, append(toolHeaders(e.bob, "get_a"), a.headers...)...)
 		if canaries.MatchString(strings.ReplaceAll(got.body, `"tenant":"acme"`, "")) {
 			t.Errorf("%s %v: got %s, want nothing of the other tenant in it", a.url, a.headers, got.body)
 		}
@@ -250,11 +250,11 @@ func TestA120TokensNameTheirTenant(t *testing.T) {
 	if theirs.same() != strings.ReplaceAll(nowhere.same(), "acme_c", "acme_b") || theirs.status == http.StatusOK {
 		t.Errorf("got %s for a tool of another tenant and %s for one that is nowhere, want the same", theirs.same(), nowhere.same())
 	}
-	list := e.ask(e.caller, "POST", e.url, toolsList, modern(e.bob)...)
+	list := e.ask(e.caller(), "POST", e.url, toolsList, modern(e.bob)...)
 	if !strings.Contains(list.body, "get_a") || canaries.MatchString(list.body) || !strings.Contains(list.body, `"private"`) {
 		t.Errorf("got the list %s, want what is the caller's alone, and kept by nobody else", list.body)
 	}
-	if own := e.ask(e.caller, "POST", e.url, toolsList, modern(e.ada)...); !strings.Contains(own.body, "acme_b") {
+	if own := e.ask(e.caller(), "POST", e.url, toolsList, modern(e.ada)...); !strings.Contains(own.body, "acme_b") {
 		t.Errorf("got the list %s, want the tenant's own tool in it", own.body)
 	}
 	if n := e.acmes.count() - before - 1; n != 0 {

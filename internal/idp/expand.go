@@ -31,6 +31,7 @@ func (p *Preset) Expand(params map[string]string, issuer string) (Issuer, []Prob
 		out.Issuer = issuer
 	}
 	switch {
+	case out.Issuer == "" && p.Issuer.Issuer != "" && len(problems) > 0: // it is made of what is missing
 	case out.Issuer == "":
 		problems = append(problems, Problem{"issuer", "is missing: " + p.Title + " has one for each customer. " + orSentence(out.Wrong, "It is the iss of its tokens, exactly")})
 	case out.Form != "" && !regexp.MustCompile(out.Form).MatchString(out.Issuer):

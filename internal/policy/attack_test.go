@@ -14,7 +14,7 @@ import (
 // a name costs nothing here.
 func TestA204PatternsAreLinear(t *testing.T) {
 	name := strings.Repeat("a", 1<<20)
-	for _, p := range []string{strings.Repeat("*a", 63) + "*b", strings.Repeat("a*", 63) + "b", "*" + strings.Repeat("a", 60) + "b*", strings.Repeat("*", 127) + "b"} {
+	for _, p := range []string{strings.Repeat("*a", 63) + "*b", strings.Repeat("a*", 63) + "b", "*" + strings.Repeat("a", 60) + "b*", strings.Repeat("*", 127) + "b", "*" + strings.Repeat("a*", 60) + "b*"} {
 		set, err := policy.Compile([]string{p})
 		if err != nil {
 			t.Fatal(err)
@@ -127,6 +127,44 @@ func TestA152ResourceURIs(t *testing.T) {
 	}
 }
 
+// argumentCases are conditions, and arguments of which they are true and not.
+var argumentCases = []struct {
+	when    string
+	yes, no []string // arguments; of no some are errors and some are false
+}{
+	{
+		"args.amount <= 100",
+		[]string{`{"amount":100}`, `{"amount":1e2}`, `{"amount":99.99}`, `{"amount":-0}`, `{"amount":-0.0}`, `{"amount":0.1}`, `{"amount":1E+2}`, `{"amoun\u0074":1}`, `{"amount":100.0}`, `{"amount":0.30000000000000004}`},
+		[]string{
+			`{"amount":"100"}`, `{"amount":"1"}`, `{"amount":1e400}`, `{"amount":-1e400}`, `{"amount":[100]}`, `{"amount":null}`, `{}`, ``, `{"amount":1,"amount":1000}`, `{"amount":1,"amoun\u0074":1000}`,
+			`{"x":{"amount":1}}`, `{"amount":true}`, `{"amount":{"v":1}}`, `{"Amount":1}`, `{"amount":"１００"}`, `{"amount":101}`, `{"amount":100.00000000000000001}`, `{"amount":99.99999999999999999}`,
+			`{"amount":1e-400}`, `{"amount":9007199254740993}`, `{"amount":100.5}`, `{"amount":-123456789012345678901234567890}`, `{"amount":01}`, `{"amount":1}x`, `[1]`, `null`, `{"amount":NaN}`, "{\"amount\":1,\"\xff\":1}", `{"amount":1,"n":{"a":1,"a":2}}`,
+		},
+	},
+	{"args.n == 9007199254740993", []string{`{"n":9007199254740993}`}, []string{`{"n":9007199254740992}`, `{"n":9007199254740993.0}`, `{"n":"9007199254740993"}`, `{"n":9.007199254740993e15}`}},
+	{"args.n < 18446744073709551615u", []string{`{"n":18446744073709551614}`, `{"n":-1}`}, []string{`{"n":18446744073709551615}`, `{"n":18446744073709551616}`, `{"n":1e30}`}},
+	{"args.n <= 9007199254740992.0", []string{`{"n":5}`}, []string{`{"n":9007199254740993}`}},
+	{`args.kind != "admin"`, []string{`{"kind":"user"}`, `{"kind":"Admin"}`}, []string{`{"kind":"admin"}`, `{"kind":["admin"]}`, `{"kind":{"admin":1}}`, `{"kind":1}`, `{}`, `{"kind":true}`, `{"kind":"\u0061dmin"}`}},
+	{`!(args.kind in ["admin", "root"])`, []string{`{"kind":"user"}`}, []string{`{"kind":"admin"}`, `{"kind":["admin"]}`, `{"kind":7}`, `{}`, `{"kind":null}`}},
+	{`args.kind == null`, []string{`{"kind":null}`}, []string{`{"kind":""}`, `{}`}},
+	{`!has(args.force)`, []string{`{}`, `{"other":true}`}, []string{`{"force":false}`, `{"force":null}`, `{"Force":true}`, `{"\u017force":1,"FORCE":true}`, `{"other":1,"fo\u0072cE":1}`}},
+	{`args.path.startsWith("/pub/")`, []string{`{"path":"/pub/a"}`}, []string{`{"path":"/pub/a","Path":"/etc/passwd"}`, `{"PATH":"/etc/passwd","path":"/pub/a"}`, `{"Path":"/pub/a"}`}},
+	{`args.o.k == 1`, []string{`{"o":{"k":1}}`}, []string{`{"o":{"k":1,"K":2}}`, `{"o":{"\u212A":2,"k":1}}`}},
+	{`args.to != {"address": "admin"}`, []string{`{"to":{"address":"ada"}}`, `{"to":{}}`, `{"to":{"name":"ada"}}`}, []string{`{"to":{"address":"admin"}}`, `{"to":{"address":["admin"]}}`, `{"to":{"address":1}}`, `{"to":"admin"}`}},
+	{`args.to == {"a": [{"b": 1}]}`, []string{`{"to":{"a":[{"b":1.0}]}}`}, []string{`{"to":{"a":[{"b":"1"}]}}`, `{"to":{"a":[{"b":2}]}}`, `{"to":{"a":[{}]}}`}},
+	{`args.tags == ["a", "b"]`, []string{`{"tags":["a","b"]}`}, []string{`{"tags":["a"]}`, `{"tags":["b","a"]}`, `{"tags":"a"}`, `{"tags":[["a"],"b"]}`}},
+	{`args.tags != ["a"]`, []string{`{"tags":["b"]}`, `{"tags":[]}`}, []string{`{"tags":["a"]}`, `{"tags":[["a"]]}`, `{"tags":"a"}`}},
+	{`args.ids.all(i, i < 10)`, []string{`{"ids":[1,2]}`, `{"ids":[]}`}, []string{`{"ids":[1,20]}`, `{"ids":["1"]}`, `{"ids":5}`, `{"ids":[1e400]}`, `{}`}},
+	{`args.to.address.endsWith("@acme.test")`, []string{`{"to":{"address":"a@acme.test"}}`}, []string{`{"to":{"address":"a@acme.test.evil"}}`, `{"to":"a@acme.test"}`, `{"to":{"address":["a@acme.test"]}}`, `{"to":[{"address":"a@acme.test"}]}`}},
+	{`args.path.under(tenant.root)`, []string{`{"path":"/srv/acme/a"}`, `{"path":"/srv/acme"}`, `{"path":"/srv/acme//a/"}`}, []string{
+		`{"path":"/srv/acme/../bolt"}`, `{"path":"/srv/acmeevil"}`, `{"path":"/srv/acme/a\u0000"}`, `{"path":"srv/acme/a"}`, `{"path":"/srv/acme/./a"}`, `{"path":"/srv/acme/..\\x"}`, `{"path":""}`, `{"path":["/srv/acme/a"]}`, `{}`, `{"path":"/srv"}`, `{"path":"/SRV/acme/a"}`,
+	}},
+	{`args.path under tenant.root && tool == "t"`, []string{`{"path":"/srv/acme/a"}`}, []string{`{"path":"/srv/acme/../a"}`}},
+	{`args.path startsWith tenant.root`, []string{`{"path":"/srv/acme/a"}`, `{"path":"/srv/acme/../x"}`}, []string{`{"path":"/srv/bolt"}`}},
+	{`args.flag`, []string{`{"flag":true}`}, []string{`{"flag":"true"}`, `{"flag":1}`, `{"flag":false}`, `{}`}},
+	{`args.size() == 1`, []string{`{"a":1}`}, []string{`{}`, `{"a":1,"b":2}`}},
+}
+
 // Conditions compare what they are given, and nothing that it could be turned into.
 func TestA153ArgumentsAreComparedByType(t *testing.T) {
 	allow := func(when string) *policy.Rules {
@@ -135,43 +173,7 @@ func TestA153ArgumentsAreComparedByType(t *testing.T) {
 	deny := func(when string) *policy.Rules {
 		return build(t, policy.Spec{Rules: []policy.Rule{{Name: "all", Tools: []string{"t"}}, {Name: "r", Tools: []string{"t"}, When: when, Deny: true}}})
 	}
-	tests := []struct {
-		when    string
-		yes, no []string // arguments; of no some are errors and some are false
-	}{
-		{
-			"args.amount <= 100",
-			[]string{`{"amount":100}`, `{"amount":1e2}`, `{"amount":99.99}`, `{"amount":-0}`, `{"amount":-0.0}`, `{"amount":0.1}`, `{"amount":1E+2}`, `{"amoun\u0074":1}`, `{"amount":100.0}`, `{"amount":0.30000000000000004}`},
-			[]string{
-				`{"amount":"100"}`, `{"amount":"1"}`, `{"amount":1e400}`, `{"amount":-1e400}`, `{"amount":[100]}`, `{"amount":null}`, `{}`, ``, `{"amount":1,"amount":1000}`, `{"amount":1,"amoun\u0074":1000}`,
-				`{"x":{"amount":1}}`, `{"amount":true}`, `{"amount":{"v":1}}`, `{"Amount":1}`, `{"amount":"１００"}`, `{"amount":101}`, `{"amount":100.00000000000000001}`, `{"amount":99.99999999999999999}`,
-				`{"amount":1e-400}`, `{"amount":9007199254740993}`, `{"amount":100.5}`, `{"amount":-123456789012345678901234567890}`, `{"amount":01}`, `{"amount":1}x`, `[1]`, `null`, `{"amount":NaN}`, "{\"amount\":1,\"\xff\":1}", `{"amount":1,"n":{"a":1,"a":2}}`,
-			},
-		},
-		{"args.n == 9007199254740993", []string{`{"n":9007199254740993}`}, []string{`{"n":9007199254740992}`, `{"n":9007199254740993.0}`, `{"n":"9007199254740993"}`, `{"n":9.007199254740993e15}`}},
-		{"args.n < 18446744073709551615u", []string{`{"n":18446744073709551614}`, `{"n":-1}`}, []string{`{"n":18446744073709551615}`, `{"n":18446744073709551616}`, `{"n":1e30}`}},
-		{"args.n <= 9007199254740992.0", []string{`{"n":5}`}, []string{`{"n":9007199254740993}`}},
-		{`args.kind != "admin"`, []string{`{"kind":"user"}`, `{"kind":"Admin"}`}, []string{`{"kind":"admin"}`, `{"kind":["admin"]}`, `{"kind":{"admin":1}}`, `{"kind":1}`, `{}`, `{"kind":true}`, `{"kind":"\u0061dmin"}`}},
-		{`!(args.kind in ["admin", "root"])`, []string{`{"kind":"user"}`}, []string{`{"kind":"admin"}`, `{"kind":["admin"]}`, `{"kind":7}`, `{}`, `{"kind":null}`}},
-		{`args.kind == null`, []string{`{"kind":null}`}, []string{`{"kind":""}`, `{}`}},
-		{`!has(args.force)`, []string{`{}`, `{"other":true}`}, []string{`{"force":false}`, `{"force":null}`, `{"Force":true}`, `{"\u017force":1,"FORCE":true}`, `{"other":1,"fo\u0072cE":1}`}},
-		{`args.path.startsWith("/pub/")`, []string{`{"path":"/pub/a"}`}, []string{`{"path":"/pub/a","Path":"/etc/passwd"}`, `{"PATH":"/etc/passwd","path":"/pub/a"}`, `{"Path":"/pub/a"}`}},
-		{`args.o.k == 1`, []string{`{"o":{"k":1}}`}, []string{`{"o":{"k":1,"K":2}}`, `{"o":{"\u212A":2,"k":1}}`}},
-		{`args.to != {"address": "admin"}`, []string{`{"to":{"address":"ada"}}`, `{"to":{}}`, `{"to":{"name":"ada"}}`}, []string{`{"to":{"address":"admin"}}`, `{"to":{"address":["admin"]}}`, `{"to":{"address":1}}`, `{"to":"admin"}`}},
-		{`args.to == {"a": [{"b": 1}]}`, []string{`{"to":{"a":[{"b":1.0}]}}`}, []string{`{"to":{"a":[{"b":"1"}]}}`, `{"to":{"a":[{"b":2}]}}`, `{"to":{"a":[{}]}}`}},
-		{`args.tags == ["a", "b"]`, []string{`{"tags":["a","b"]}`}, []string{`{"tags":["a"]}`, `{"tags":["b","a"]}`, `{"tags":"a"}`, `{"tags":[["a"],"b"]}`}},
-		{`args.tags != ["a"]`, []string{`{"tags":["b"]}`, `{"tags":[]}`}, []string{`{"tags":["a"]}`, `{"tags":[["a"]]}`, `{"tags":"a"}`}},
-		{`args.ids.all(i, i < 10)`, []string{`{"ids":[1,2]}`, `{"ids":[]}`}, []string{`{"ids":[1,20]}`, `{"ids":["1"]}`, `{"ids":5}`, `{"ids":[1e400]}`, `{}`}},
-		{`args.to.address.endsWith("@acme.test")`, []string{`{"to":{"address":"a@acme.test"}}`}, []string{`{"to":{"address":"a@acme.test.evil"}}`, `{"to":"a@acme.test"}`, `{"to":{"address":["a@acme.test"]}}`, `{"to":[{"address":"a@acme.test"}]}`}},
-		{`args.path.under(tenant.root)`, []string{`{"path":"/srv/acme/a"}`, `{"path":"/srv/acme"}`, `{"path":"/srv/acme//a/"}`}, []string{
-			`{"path":"/srv/acme/../bolt"}`, `{"path":"/srv/acmeevil"}`, `{"path":"/srv/acme/a\u0000"}`, `{"path":"srv/acme/a"}`, `{"path":"/srv/acme/./a"}`, `{"path":"/srv/acme/..\\x"}`, `{"path":""}`, `{"path":["/srv/acme/a"]}`, `{}`, `{"path":"/srv"}`, `{"path":"/SRV/acme/a"}`,
-		}},
-		{`args.path under tenant.root && tool == "t"`, []string{`{"path":"/srv/acme/a"}`}, []string{`{"path":"/srv/acme/../a"}`}},
-		{`args.path startsWith tenant.root`, []string{`{"path":"/srv/acme/a"}`, `{"path":"/srv/acme/../x"}`}, []string{`{"path":"/srv/bolt"}`}},
-		{`args.flag`, []string{`{"flag":true}`}, []string{`{"flag":"true"}`, `{"flag":1}`, `{"flag":false}`, `{}`}},
-		{`args.size() == 1`, []string{`{"a":1}`}, []string{`{}`, `{"a":1,"b":2}`}},
-	}
-	for _, tt := range tests {
+	for _, tt := range argumentCases {
 		a, d := allow(tt.when), (*policy.Rules)(nil)
 		if !strings.Contains(tt.when, "tenant") {
 			d = deny(tt.when)

@@ -57,6 +57,7 @@ func TestConditionsAreTypeChecked(t *testing.T) {
 		{"x", "request.address == 'x'", "request has method, server"},
 		{"x", "args.anything == 1", ""},
 		{"x", "args.path under", "is not understood"},
+		{"x", "args.path <", "the end comes too early (at 1:12)"},
 		{"x", "args.x ? true : 5", "no matching overload"},
 		{"x", "caller.subject", "is string; a condition is true or false"},
 		{"pay", "args.amount < 100 && args.to.name == 'x' && args.ids.all(i, i.startsWith('a')) && args.odd == 1", ""},

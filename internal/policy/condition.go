@@ -47,6 +47,9 @@ func (c *condition) ask(v *view, hidden []*cel.AttributePatternType) (answer, er
 	out, _, err := program.Eval(vars)
 	switch {
 	case err != nil:
+		if what, ok := strings.CutPrefix(err.Error(), "no such overload: "); ok {
+			err = fmt.Errorf("these types do not go together: %s", what)
+		}
 		return failed, err
 	case types.IsUnknown(out):
 		return maybe, nil
@@ -108,6 +111,8 @@ func (l *language) mend(issues *cel.Issues) error {
 	for _, e := range issues.Errors() {
 		text, _, _ := strings.Cut(e.Message, "\n")
 		text = strings.TrimSuffix(text, " (in container '')")
+		text, _, _ = strings.Cut(text, " expecting {") // what the grammar would take, by the names that it has for it
+		text = strings.Replace(text, "mismatched input '<EOF>'", "the end comes too early", 1)
 		if field, ok := strings.CutPrefix(text, "undefined field "); ok {
 			text = "there is no " + strings.Trim(field, "'\"") + l.choices()
 		}

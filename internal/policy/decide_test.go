@@ -64,6 +64,7 @@ var crm = policy.Spec{
 		{Name: "read", Source: "g.yaml:1", Tools: []string{"get_*", "list_*"}, Require: policy.Require{Scopes: []string{"read"}}},
 		{Name: "write", Source: "g.yaml:2", Tools: []string{"put"}, Require: policy.Require{Scopes: []string{"write", "read"}}},
 		{Name: "write or more", Source: "g.yaml:3", Tools: []string{"put"}, Require: policy.Require{Scopes: []string{"write", "extra", "more"}}},
+		{Name: "any key", Source: "g.yaml:4", Tools: []string{"keyed"}, Keys: []string{"*"}},
 		{Name: "ci", Source: "g.yaml:4", Tools: []string{"put", "get_*"}, Keys: []string{"ci-*"}},
 		{Name: "no secrets", Source: "g.yaml:5", Tools: []string{"get_secret*"}, Deny: true},
 		{Name: "bolt", Source: "g.yaml:6", Tools: []string{"only_bolt"}, Tenants: []string{"bolt"}},
@@ -74,26 +75,35 @@ var crm = policy.Spec{
 		{Name: "issuer", Source: "g.yaml:11", Tools: []string{"issuer"}, Issuers: []string{"corp"}},
 		{Name: "issuer denied", Source: "g.yaml:12", Tools: []string{"issuer"}, Issuers: []string{"other"}, Deny: true},
 		{Name: "client denied", Source: "g.yaml:13", Tools: []string{"client"}, Clients: []string{"client-of-old"}, Deny: true},
+		{Name: "not bolt", Source: "g.yaml:13", Tools: []string{"bolted"}, Tenants: []string{"bolt"}, Deny: true},
+		{Name: "bolted", Source: "g.yaml:13", Tools: []string{"bolted"}},
 		{Name: "prompts", Source: "g.yaml:14", Prompts: []string{"sum*"}},
 		{Name: "pub", Source: "g.yaml:15", Resources: []string{"file:///pub/*"}},
 	},
 }
 
-func TestDecide(t *testing.T) {
-	roles := func(r, p []string) *policy.Asker {
-		return with(token(), func(i *gatehouse.Identity) { i.Roles, i.Permissions = r, p })
-	}
-	noScopes := with(token(), func(i *gatehouse.Identity) { i.Scopes = nil })
-	omitted := with(token(), func(i *gatehouse.Identity) { i.GroupsOmitted = true })
-	tests := []struct {
-		name   string
-		who    *policy.Asker
-		op     *policy.Operation
-		code   string // empty: allowed
-		rules  string
-		scopes string
-		reason string // a part of it
-	}{
+// decision is what is decided about a call, in TestDecide.
+type decision struct {
+	name   string
+	who    *policy.Asker
+	op     *policy.Operation
+	code   string // empty: allowed
+	rules  string
+	scopes string
+	reason string // a part of it
+}
+
+var (
+	noScopes = with(token(), func(i *gatehouse.Identity) { i.Scopes = nil })
+	omitted  = with(token(), func(i *gatehouse.Identity) { i.GroupsOmitted = true })
+)
+
+func roles(r, p []string) *policy.Asker {
+	return with(token(), func(i *gatehouse.Identity) { i.Roles, i.Permissions = r, p })
+}
+
+func decisions() []decision {
+	return append(aboutRights(), []decision{
 		{"a scope that is there", token("read"), call("get_x", ""), "", "read", "", `rule "read" (g.yaml:1) allows it`},
 		{"a scope that another includes", token("write"), call("get_x", ""), "", "read", "", ""},
 		{"a scope that another includes by a third", token("admin"), call("get_x", ""), "", "read", "", ""},
@@ -105,12 +115,23 @@ func TestDecide(t *testing.T) {
 		{"a key, which has no scopes", key("laptop"), call("get_x", ""), "GH-1202", "", "", "a key has no scopes"},
 		{"a key by its name", key("ci-nightly"), call("put", ""), "", "ci", "", ""},
 		{"a key of another name", key("laptop"), call("put", ""), "GH-1202", "", "", "it is for other keys"},
-		{"a token where a key is meant", token("other"), call("get_x", ""), "GH-1201", "", "read", ""},
+		{"any key", key("laptop"), call("keyed", ""), "", "any key", "", ""},
+		{"a token where any key is meant", token("other"), call("keyed", ""), "GH-1202", "", "", "it is for other keys"},
 		{"denied over allowed, and both are said", key("ci-1"), call("get_secret", ""), "GH-1202", "no secrets ci", "", `rule "no secrets" (g.yaml:5) denies it`},
 		{"denied over allowed by a scope", token("read"), call("get_secret_x", ""), "GH-1202", "no secrets read", "", ""},
 		{"a tenant", of("bolt", token()), call("only_bolt", ""), "", "bolt", "", ""},
 		{"another tenant", token(), call("only_bolt", ""), "GH-1202", "", "", "no rule allows it"},
 		{"a tenant that is not known", of("", token()), call("only_bolt", ""), "GH-1202", "", "", ""},
+	}...)
+}
+
+// aboutRights are decisions about what a token says beside scopes, and about
+// what is called.
+func aboutRights() []decision {
+	return []decision{
+		{"a tenant that is not denied", token(), call("bolted", ""), "", "bolted", "", ""},
+		{"a tenant that is denied", of("bolt", token()), call("bolted", ""), "GH-1202", "not bolt bolted", "", ""},
+		{"a tenant that is not known, where one is denied", of("", token()), call("bolted", ""), "GH-1202", "not bolt bolted", "", "tenant is not known"},
 		{"all roles and permissions", roles([]string{"a", "b"}, []string{"p"}), call("roles", ""), "", "roles", "", ""},
 		{"one role too few", roles([]string{"a"}, []string{"p"}), call("roles", ""), "GH-1202", "", "", "it needs role b"},
 		{"no permission", roles([]string{"a", "b"}, nil), call("roles", ""), "GH-1202", "", "", "it needs permission p"},
@@ -120,7 +141,7 @@ func TestDecide(t *testing.T) {
 		{"groups left out that nothing asks for", omitted, call("roles", ""), "GH-1202", "", "", ""},
 		{"a sign-in of just now", since(0, token("read")), call("fresh", ""), "", "fresh", "", ""},
 		{"the last second of it", since(900, token("read")), call("fresh", ""), "", "fresh", "", ""},
-		{"a second later", since(901, token("read")), call("fresh", ""), "GH-1205", "", "", "that was 901 s ago"},
+		{"a second later", since(901, token("read")), call("fresh", ""), "GH-1205", "", "", "that was 15m1s ago"},
 		{"a sign-in that is not told", token("read"), call("fresh", ""), "GH-1205", "", "", "does not say when that was"},
 		{"too old, and without the scope", since(901, token()), call("fresh", ""), "GH-1205", "", "read", ""},
 		{"a key, which nobody signed in with", key("ci-1"), call("fresh", ""), "GH-1202", "", "", ""},
@@ -142,6 +163,10 @@ func TestDecide(t *testing.T) {
 		{"a tool that no rule names", token("admin"), call("drop", ""), "GH-1202", "", "", "no rule allows it"},
 		{"no name", token("admin"), call("", ""), "GH-1202", "", "", ""},
 	}
+}
+
+func TestDecide(t *testing.T) {
+	tests := decisions()
 	r := build(t, crm)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

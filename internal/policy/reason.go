@@ -5,6 +5,9 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/unit"
 )
 
 // Step is what became of one rule that is about an operation.
@@ -64,10 +67,13 @@ func (v *verdict) needs(m *rule, l lack) string {
 	add(l.role != "", "it needs role %s", l.role)
 	add(l.group != "", "it needs group %s", l.group)
 	add(l.omitted, "it needs %s, and the token leaves groups out", listed("group", m.need.Groups))
-	add(l.stale && v.who.SignedIn < 0, "it needs a sign-in of the last %d s, and the token does not say when that was", m.need.MaxAuthAge)
-	add(l.stale && v.who.SignedIn >= 0, "it needs a sign-in of the last %d s, and that was %d s ago", m.need.MaxAuthAge, v.who.SignedIn)
+	add(l.stale && v.who.SignedIn < 0, "it needs a sign-in of the last %s, and the token does not say when that was", seconds(m.need.MaxAuthAge))
+	add(l.stale && v.who.SignedIn >= 0, "it needs a sign-in of the last %s, and that was %s ago", seconds(m.need.MaxAuthAge), seconds(v.who.SignedIn))
 	return strings.Join(all, ", ")
 }
+
+// seconds writes a time that is counted in seconds.
+func seconds(n int64) string { return unit.FormatDuration(time.Duration(n) * time.Second) }
 
 func (v *verdict) missing(m *rule) []string {
 	var all []string

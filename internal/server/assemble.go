@@ -77,7 +77,7 @@ func (r *Running) newServed(ctx context.Context, c *config.Config, u *config.Ups
 	if err != nil {
 		return nil, err
 	}
-	guard, err := r.newGuard(c, u)
+	guard, err := r.newGuard(ctx, c, u)
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +169,7 @@ func origin(resource string) string {
 }
 
 // newGuard makes what decides about the callers of a server.
-func (r *Running) newGuard(c *config.Config, u *config.Upstream) (*access.Guard, error) {
+func (r *Running) newGuard(ctx context.Context, c *config.Config, u *config.Upstream) (*access.Guard, error) {
 	g := &access.Guard{}
 	if c.Auth.APIKeys != nil {
 		g.Keys = r.Verifier
@@ -180,16 +180,34 @@ func (r *Running) newGuard(c *config.Config, u *config.Upstream) (*access.Guard,
 			g.Tenants[name] = struct{}{}
 		}
 	}
-	rules, err := Rules(c, u, nil)
-	if err != nil {
+	var err error
+	if g.Rules, err = r.newRules(ctx, c, u); err != nil {
 		return nil, err
 	}
-	g.Rules = rules
 	if g.Audit, err = r.newAudit(c); err != nil {
 		return nil, err
 	}
 	g.Limits, err = r.newLimits(c, u)
 	return g, err
+}
+
+// newRules compiles the rules about a server. Conditions are held against what
+// is known of its tools. One that does not fit a tool's schema denies its calls,
+// which is for operators to hear of, and no reason not to serve: a server may
+// change what it says of its tools while we are away.
+func (r *Running) newRules(ctx context.Context, c *config.Config, u *config.Upstream) (*policy.Rules, error) {
+	rules, err := Rules(c, u, nil)
+	if err != nil {
+		return nil, err
+	}
+	schemas, err := r.Pins.Schemas(context.WithoutCancel(ctx), u.Name) // whoever asked for a reload may have left
+	if err != nil {
+		return nil, err
+	}
+	if _, err := Rules(c, u, schemas); err != nil && len(schemas) > 0 {
+		r.server.Options.Log.Warn("a condition does not fit the arguments of a tool, and denies its calls", "server", u.Name, "error", err.Error())
+	}
+	return rules, nil
 }
 
 // newAudit says what is written down of the callers of a server.

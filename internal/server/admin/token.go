@@ -102,7 +102,11 @@ func (t *tokens) revoke(r *http.Request) (reply, error) {
 	if w.DryRun = dryRun(r); w.DryRun {
 		return reply{body: w}, nil
 	}
-	t.Log.Info("tokens revoked", "revocation", one.ID, "of", one.Kind, "value", one.Value, "issuer", one.Issuer, "before", one.Before, "by", t.By)
+	said := []any{"revocation", one.ID, "of", one.Kind, "value", one.Value, "issuer", one.Issuer, "by", t.By}
+	if !one.Before.IsZero() {
+		said = append(said, "before", one.Before)
+	}
+	t.Log.Info("tokens revoked", said...)
 	return reply{status: http.StatusCreated, body: w}, nil
 }
 
