@@ -30,9 +30,11 @@ type asker struct {
 	size         int
 
 	yes, no recent.Memory[tokenHash, *opinion] // apart: a flood of garbage drives out no token that is good
-	slots   chan struct{}
+	good    recent.Memory[tokenHash, bool]     // tokens that were active when they were last asked about, kept or not
+	slots   [2]chan struct{}                   // for strangers, and for tokens that were good
 	mu      sync.Mutex
 	flights map[tokenHash]*asking
+	waiting [2]int // of flights
 }
 
 // tokenHash is the SHA-256 of a whole token.
@@ -51,8 +53,9 @@ type asking struct {
 // Bounds of asking.
 const (
 	maxAnswer    = 64 << 10
-	maxAsking    = 32   // questions at once
-	maxWaiting   = 1024 // tokens that are being asked about, or wait for it
+	maxAsking    = 32   // questions at once about tokens that nobody knows
+	maxAgain     = 16   // and about those that were good: who makes up tokens must not keep them waiting
+	maxWaiting   = 1024 // tokens of either kind that are being asked about, or wait for it
 	maxCacheFor  = 30 * time.Second
 	maxCacheNo   = 10 * time.Second // a token may have been made only now
 	askTime      = 10 * time.Second
@@ -91,35 +94,41 @@ func (a *asker) join(text string, hash tokenHash) (*asking, error) {
 	if q := a.flights[hash]; q != nil {
 		return q, nil
 	}
-	if len(a.flights) >= maxWaiting {
+	kind := 0
+	if _, ok := a.good.Get(hash); ok {
+		kind = 1
+	}
+	if a.waiting[kind] >= maxWaiting {
 		return nil, away(fmt.Errorf("%d tokens are being asked about already", maxWaiting))
 	}
 	q := &asking{done: make(chan struct{})}
 	a.flights[hash] = q
+	a.waiting[kind]++
 	go func() {
 		defer close(q.done)
 		ctx, cancel := context.WithTimeout(context.Background(), askTime)
 		defer cancel()
-		q.said, q.err = a.learn(ctx, text, hash)
+		q.said, q.err = a.learn(ctx, text, hash, a.slots[kind])
 		a.mu.Lock()
 		delete(a.flights, hash)
+		a.waiting[kind]--
 		a.mu.Unlock()
 	}()
 	return q, nil
 }
 
-// learn asks about a token and notes the answer.
-func (a *asker) learn(ctx context.Context, text string, hash tokenHash) (said *opinion, err error) {
+// learn asks about a token, once there is a slot, and notes the answer.
+func (a *asker) learn(ctx context.Context, text string, hash tokenHash, slots chan struct{}) (said *opinion, err error) {
 	defer func() {
 		if r := recover(); r != nil { // no answer may end the process
 			said, err = nil, away(fmt.Errorf("reading the answer broke: %v", r))
 		}
 	}()
 	select {
-	case a.slots <- struct{}{}:
-		defer func() { <-a.slots }()
+	case slots <- struct{}{}:
+		defer func() { <-slots }()
 	case <-ctx.Done():
-		return nil, away(fmt.Errorf("%d questions are under way: %w", maxAsking, ctx.Err()))
+		return nil, away(fmt.Errorf("%d questions are under way: %w", cap(slots), ctx.Err()))
 	}
 	asked := seconds(a.rules.now()) // an answer is as old as its question
 	answer, known, err := a.post(ctx, text)
@@ -132,11 +141,13 @@ func (a *asker) learn(ctx context.Context, text string, hash tokenHash) (said *o
 		said = a.understand(text, answer)
 	}
 	if said.refusal != nil {
+		a.good.Remove(hash)
 		said.until = asked + a.keepNo.Seconds()
 		a.note(&a.no, hash, said, a.keepNo)
 		return said, nil
 	}
 	said.until = min(asked+a.keep.Seconds(), said.facts.times.exp)
+	a.good.Put(hash, true, a.size, nil)
 	a.note(&a.yes, hash, said, a.keep)
 	return said, nil
 }
@@ -196,7 +207,7 @@ func away(cause error) *Error {
 func (v *IntrospectionVerifier) compile() (*asker, error) {
 	a := &asker{
 		endpoint: v.Endpoint, id: v.ClientID, secret: v.ClientSecret, inBody: v.SecretInBody, noIssuer: v.InsecureNoIssuer,
-		fetch: safehttp.Fetcher{Client: v.HTTP, Max: maxAnswer}, slots: make(chan struct{}, maxAsking), flights: map[tokenHash]*asking{},
+		fetch: safehttp.Fetcher{Client: v.HTTP, Max: maxAnswer}, slots: [2]chan struct{}{make(chan struct{}, maxAsking), make(chan struct{}, maxAgain)}, flights: map[tokenHash]*asking{},
 	}
 	for _, set := range []func(*asker) error{v.compileWhat, v.compileWhere, v.compileClient, v.compileCache} {
 		if err := set(a); err != nil {

@@ -318,6 +318,46 @@ func TestA049AFloodIsBounded(t *testing.T) {
 	}
 }
 
+// A049: whoever makes up tokens keeps nobody waiting whose token was good lately,
+// even where no answer is kept.
+func TestA049AFloodKeepsNoKnownTokenWaiting(t *testing.T) {
+	i := newIntrospector(t)
+	release := make(chan struct{})
+	free := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(free)
+	good := answering(jsonOf(claimsWith(obj{"active": true})))
+	var hanging atomic.Int64
+	i.answer.Store(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.PostForm.Get("token") == opaque {
+			good(w, r)
+			return
+		}
+		hanging.Add(1)
+		<-release
+		answering(`{"active":false}`)(w, r)
+	}))
+	v := i.verifier(t, func(v *gatehouse.IntrospectionVerifier) { v.CacheFor = -1 })
+	if got := verdictOn(t, v, bearer(opaque)); got != "" {
+		t.Fatalf("got %s", got)
+	}
+	var wg sync.WaitGroup
+	var away atomic.Int64
+	for n := range 1200 {
+		wg.Go(func() {
+			if _, err := v.Verify(context.Background(), bearer(fmt.Sprintf("oat_flood-%012d", n))); !errors.Is(err, gatehouse.ErrNotMine) {
+				away.Add(1)
+			}
+		})
+	}
+	settle(t, func() bool { return away.Load() >= 1200-1024 && hanging.Load() == 32 })
+	asked := i.asked.Load()
+	if got := verdictOn(t, v, bearer(opaque)); got != "" || i.asked.Load() != asked+1 {
+		t.Errorf("got %q in the flood, want the identity, asked for anew", got)
+	}
+	free()
+	wg.Wait()
+}
+
 func TestRefusalsFromMemoryAreNobodyElses(t *testing.T) {
 	i := newIntrospector(t)
 	i.say(claimsWith(obj{"active": true, "iss": "https://evil.example"}))

@@ -113,8 +113,7 @@ func duration(text string) (time.Duration, error) {
 	return time.ParseDuration(text)
 }
 
-// FormatSeconds writes a number of seconds as [FormatDuration] does, for those who
-// have no clock.
+// FormatSeconds is FormatDuration of so many seconds, for those who keep no time.
 func FormatSeconds(n int64) string { return FormatDuration(time.Duration(n) * time.Second) }
 
 // FormatDuration is what ParseDuration reads, as short as it is exact.
