@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/unit"
 )
@@ -67,13 +66,10 @@ func (v *verdict) needs(m *rule, l lack) string {
 	add(l.role != "", "it needs role %s", l.role)
 	add(l.group != "", "it needs group %s", l.group)
 	add(l.omitted, "it needs %s, and the token leaves groups out", listed("group", m.need.Groups))
-	add(l.stale && v.who.SignedIn < 0, "it needs a sign-in of the last %s, and the token does not say when that was", seconds(m.need.MaxAuthAge))
-	add(l.stale && v.who.SignedIn >= 0, "it needs a sign-in of the last %s, and that was %s ago", seconds(m.need.MaxAuthAge), seconds(v.who.SignedIn))
+	add(l.stale && v.who.SignedIn < 0, "it needs a sign-in of the last %s, and the token does not say when that was", unit.FormatSeconds(m.need.MaxAuthAge))
+	add(l.stale && v.who.SignedIn >= 0, "it needs a sign-in of the last %s, and that was %s ago", unit.FormatSeconds(m.need.MaxAuthAge), unit.FormatSeconds(v.who.SignedIn))
 	return strings.Join(all, ", ")
 }
-
-// seconds writes a time that is counted in seconds.
-func seconds(n int64) string { return unit.FormatDuration(time.Duration(n) * time.Second) }
 
 func (v *verdict) missing(m *rule) []string {
 	var all []string

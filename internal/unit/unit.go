@@ -113,6 +113,9 @@ func duration(text string) (time.Duration, error) {
 	return time.ParseDuration(text)
 }
 
+// FormatSeconds writes a number of seconds as FormatDuration does.
+func FormatSeconds(n int64) string { return FormatDuration(time.Duration(n) * time.Second) }
+
 // FormatDuration is what ParseDuration reads, as short as it is exact.
 func FormatDuration(d time.Duration) string {
 	const day = 24 * time.Hour
