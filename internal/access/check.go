@@ -104,10 +104,18 @@ func (g *Guard) decide(c *Caller, who *policy.Asker, m *mcp.Message, about mcp.S
 		return policy.Decision{Code: "GH-1202", Reason: "no rule is about things of this kind"}
 	}
 	op := policy.Operation{Kind: kind, Name: about.Name, Method: m.Method}
-	if (m.Method == "tools/call" || m.Method == "prompts/get") && g.Rules.NeedsArgs(who, kind, about.Name) {
-		op.Args = mcp.Arguments(m.Raw)
+	if kind == policy.Resource || !g.Rules.NeedsArgs(who, kind, about.Name) {
+		return g.Rules.Decide(who, &op)
 	}
-	return g.Rules.Decide(who, &op)
+	if len(m.Raw) > 0 && (m.Method == "tools/call" || m.Method == "prompts/get") {
+		op.Args = mcp.Arguments(m.Raw)
+		return g.Rules.Decide(who, &op)
+	}
+	d, known := g.Rules.Replay(who, &op, policy.UnknownArgs) // not that there are none
+	if !known {
+		return policy.Decision{Code: "GH-1202", Rules: d.Rules, Reason: "it depends on arguments, and they are not known here"}
+	}
+	return d
 }
 
 // refused turns a decision into the answer. What more scopes would cure says

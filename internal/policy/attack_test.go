@@ -98,7 +98,7 @@ func TestA149LanguageEdges(t *testing.T) {
 // is refused: a server may read it as something else than was allowed.
 func TestA152ResourceURIs(t *testing.T) {
 	r := build(t, policy.Spec{Rules: []policy.Rule{
-		{Resources: []string{"file:///pub/*", "notes://all/*", "https://api.test/v1/*", "mem:*", "file:///one"}},
+		{Resources: []string{"file:///pub/*", "notes://all/*", "https://api.test/v1/*", "https://api.test.*/*", "https://api.test:*/*", "mem:*", "file:///one"}},
 		{Resources: []string{"file:///pub/secret"}, Deny: true},
 	}})
 	for _, uri := range []string{"file:///pub/a", "file:///pub/a/b.txt", "file:///pub/", "file:///pub/a%20b", "file:///pub/%C3%BC", "notes://all/1?page=2", "https://api.test/v1/x", "mem:x", "file:///one"} {
@@ -111,7 +111,8 @@ func TestA152ResourceURIs(t *testing.T) {
 		"file:///pub/a%2Fb", "file:///pub/a%2f..%2f", "file:///pub/%5C", `file:///pub/..\etc`, "FILE:///pub/a", "File:///pub/a", "file://host/pub/a", "file://localhost/pub/a",
 		"file:/pub/a", "file:pub/a", "//pub/a", "/pub/a", "file:///pub/a\x00", "file:///pub/%00", "file:///pub/a\n", "file:///pub/ü", "file:///pub/a b", "file:///pub/{name}",
 		"file:///pub/a?x", "file:///pub/a#x", "file:///pub/%61", "file:///pub/%zz", "file:///pub/%", "file:///pub/%c3%bc", "file:///public", "file:///pub", "file:///PUB/a",
-		"https://API.test/v1/x", "https://api.test:443/v1/x", "https://ada@api.test/v1/x", "https://api.test", "https://api.test/v1/../x", "notes://all/\u202e", "", ":", "1:x",
+		"https://API.test/v1/x", "https://api.test:443/v1/x", "https://ada@api.test/v1/x", "https://api.test", "https://api.test/v1/../x",
+		"https://api.test./v1/x", "https://api.test.:8443/v1/x", "https://api.test:0443/v1/x", "https://api.test:+443/v1/x", "https://api.test:x/v1/x", "https://api.test::443/v1/x", "notes://all/\u202e", "", ":", "1:x",
 		"file:///pub/secret", "file:///pub/secret?", "file:///pub/secret#",
 	} {
 		if d := r.Decide(token(), resource(uri)); d.Allowed || d.Code != policy.CodeRight || d.Reason == "" {
@@ -146,13 +147,17 @@ var argumentCases = []struct {
 	{`args.kind != "admin"`, []string{`{"kind":"user"}`, `{"kind":"Admin"}`}, []string{`{"kind":"admin"}`, `{"kind":["admin"]}`, `{"kind":{"admin":1}}`, `{"kind":1}`, `{}`, `{"kind":true}`, `{"kind":"\u0061dmin"}`}},
 	{`!(args.kind in ["admin", "root"])`, []string{`{"kind":"user"}`}, []string{`{"kind":"admin"}`, `{"kind":["admin"]}`, `{"kind":7}`, `{}`, `{"kind":null}`}},
 	{`args.kind == null`, []string{`{"kind":null}`}, []string{`{"kind":""}`, `{}`}},
-	{`!has(args.force)`, []string{`{}`, `{"Force":true}`}, []string{`{"force":false}`, `{"force":null}`}},
+	{`!has(args.force)`, []string{`{}`, `{"other":true}`}, []string{`{"force":false}`, `{"force":null}`, `{"Force":true}`, `{"\u017force":1,"FORCE":true}`, `{"other":1,"fo\u0072cE":1}`}},
+	{`args.path.startsWith("/pub/")`, []string{`{"path":"/pub/a"}`}, []string{`{"path":"/pub/a","Path":"/etc/passwd"}`, `{"PATH":"/etc/passwd","path":"/pub/a"}`, `{"Path":"/pub/a"}`}},
+	{`args.o.k == 1`, []string{`{"o":{"k":1}}`}, []string{`{"o":{"k":1,"K":2}}`, `{"o":{"\u212A":2,"k":1}}`}},
+	{`args.to != {"address": "admin"}`, []string{`{"to":{"address":"ada"}}`, `{"to":{}}`, `{"to":{"name":"ada"}}`}, []string{`{"to":{"address":"admin"}}`, `{"to":{"address":["admin"]}}`, `{"to":{"address":1}}`, `{"to":"admin"}`}},
+	{`args.to == {"a": [{"b": 1}]}`, []string{`{"to":{"a":[{"b":1.0}]}}`}, []string{`{"to":{"a":[{"b":"1"}]}}`, `{"to":{"a":[{"b":2}]}}`, `{"to":{"a":[{}]}}`}},
 	{`args.tags == ["a", "b"]`, []string{`{"tags":["a","b"]}`}, []string{`{"tags":["a"]}`, `{"tags":["b","a"]}`, `{"tags":"a"}`, `{"tags":[["a"],"b"]}`}},
 	{`args.tags != ["a"]`, []string{`{"tags":["b"]}`, `{"tags":[]}`}, []string{`{"tags":["a"]}`, `{"tags":[["a"]]}`, `{"tags":"a"}`}},
 	{`args.ids.all(i, i < 10)`, []string{`{"ids":[1,2]}`, `{"ids":[]}`}, []string{`{"ids":[1,20]}`, `{"ids":["1"]}`, `{"ids":5}`, `{"ids":[1e400]}`, `{}`}},
 	{`args.to.address.endsWith("@acme.test")`, []string{`{"to":{"address":"a@acme.test"}}`}, []string{`{"to":{"address":"a@acme.test.evil"}}`, `{"to":"a@acme.test"}`, `{"to":{"address":["a@acme.test"]}}`, `{"to":[{"address":"a@acme.test"}]}`}},
 	{`args.path.under(tenant.root)`, []string{`{"path":"/srv/acme/a"}`, `{"path":"/srv/acme"}`, `{"path":"/srv/acme//a/"}`}, []string{
-		`{"path":"/srv/acme/../bolt"}`, `{"path":"/srv/acme/link/../a"}`, `{"path":"/srv/acmeevil"}`, `{"path":"/srv/acme/a\u0000"}`, `{"path":"srv/acme/a"}`, `{"path":"/srv/acme/./a"}`, `{"path":"/srv/acme/..\\x"}`, `{"path":""}`, `{"path":["/srv/acme/a"]}`, `{}`, `{"path":"/srv"}`, `{"path":"/SRV/acme/a"}`,
+		`{"path":"/srv/acme/../bolt"}`, `{"path":"/srv/acmeevil"}`, `{"path":"/srv/acme/a\u0000"}`, `{"path":"srv/acme/a"}`, `{"path":"/srv/acme/./a"}`, `{"path":"/srv/acme/..\\x"}`, `{"path":""}`, `{"path":["/srv/acme/a"]}`, `{}`, `{"path":"/srv"}`, `{"path":"/SRV/acme/a"}`,
 	}},
 	{`args.path under tenant.root && tool == "t"`, []string{`{"path":"/srv/acme/a"}`}, []string{`{"path":"/srv/acme/../a"}`}},
 	{`args.path startsWith tenant.root`, []string{`{"path":"/srv/acme/a"}`, `{"path":"/srv/acme/../x"}`}, []string{`{"path":"/srv/bolt"}`}},
@@ -218,6 +223,18 @@ func TestConditionsAreBounded(t *testing.T) {
 	}
 	if d := r.Decide(token(), call("t", `{"ids":[7],"other":[`+many+","+many+`]}`)); !d.Allowed {
 		t.Errorf("what nobody asks for: got %s", d.Reason)
+	}
+	for _, when := range []string{"args.q.matches('^([a-z]+[.])*[a-z]+$')", "[args.q].exists(q, q matches '^([a-z]+[.])*[a-z]+$')"} {
+		r := build(t, policy.Spec{Rules: []policy.Rule{{Name: "r", Tools: []string{"t"}, When: when}}})
+		if d := r.Decide(token(), call("t", `{"q":"`+strings.Repeat("a.", 1000)+`a"}`)); !d.Allowed {
+			t.Errorf("%s of a short text: got %s", when, d.Reason)
+		}
+		if d := r.Decide(token(), call("t", `{"q":"`+strings.Repeat("a.", 1000)+`"}`)); d.Allowed {
+			t.Errorf("%s of what does not match: got %s", when, d.Reason)
+		}
+		if d := r.Decide(token(), call("t", `{"q":"`+strings.Repeat("a.", 2_000_000)+`"}`)); d.Allowed || !strings.Contains(d.Reason, "65536 bytes") {
+			t.Errorf("%s of four megabytes: got %.200s, want that it is not even begun", when, d.Reason)
+		}
 	}
 	deep := strings.Repeat(`{"a":`, 9000) + "1" + strings.Repeat("}", 9000)
 	if d := build(t, policy.Spec{Rules: []policy.Rule{{Name: "r", Tools: []string{"t"}, When: "args.a.a == args.a.a.a"}}}).Decide(token(), call("t", deep)); d.Allowed || !strings.Contains(d.Reason, "nested more than 64 deep") {

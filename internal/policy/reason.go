@@ -66,10 +66,13 @@ func (v *verdict) needs(m *rule, l lack) string {
 	add(l.role != "", "it needs role %s", l.role)
 	add(l.group != "", "it needs group %s", l.group)
 	add(l.omitted, "it needs %s, and the token leaves groups out", listed("group", m.need.Groups))
-	add(l.stale && v.who.SignedIn < 0, "it needs a sign-in of the last %s, and the token does not say when that was", unit.FormatSeconds(m.need.MaxAuthAge))
-	add(l.stale && v.who.SignedIn >= 0, "it needs a sign-in of the last %s, and that was %s ago", unit.FormatSeconds(m.need.MaxAuthAge), unit.FormatSeconds(v.who.SignedIn))
+	add(l.stale && v.who.SignedIn < 0, "it needs a sign-in of the last %s, and the token does not say when that was", seconds(m.need.MaxAuthAge))
+	add(l.stale && v.who.SignedIn >= 0, "it needs a sign-in of the last %s, and that was %s ago", seconds(m.need.MaxAuthAge), seconds(v.who.SignedIn))
 	return strings.Join(all, ", ")
 }
+
+// seconds writes a time that is counted in seconds.
+func seconds(n int64) string { return unit.FormatSeconds(n) }
 
 func (v *verdict) missing(m *rule) []string {
 	var all []string

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"cel.dev/cel-go/common/operators"
+	"cel.dev/cel-go/common/overloads"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/common/types/traits"
@@ -15,6 +16,9 @@ func strict(i interpreter.InterpretableV2) (interpreter.InterpretableV2, error) 
 	call, ok := i.(interpreter.InterpretableCall)
 	if !ok || len(call.Args()) != 2 {
 		return i, nil
+	}
+	if call.Function() == overloads.Matches {
+		return &matching{call, &short{call.Args()[0]}}, nil
 	}
 	judge, ok := comparisons[call.Function()]
 	if !ok {
@@ -78,6 +82,38 @@ func (c *comparison) Exec(frame *interpreter.ExecutionFrame) ref.Val {
 	return answer
 }
 
+// matching is a call of matches whose text is short. CEL plans it anew by its
+// arguments, as the pattern is a literal.
+type matching struct {
+	interpreter.InterpretableCall
+	text interpreter.InterpretableV2
+}
+
+// Args implements interpreter.InterpretableCall.
+func (m *matching) Args() []interpreter.InterpretableV2 {
+	return []interpreter.InterpretableV2{m.text, m.InterpretableCall.Args()[1]}
+}
+
+// short is a text, or an error if it is long: the limit of costs is looked at
+// when the work is done.
+type short struct{ interpreter.InterpretableV2 }
+
+const maxMatched = 64 << 10 // bytes of a text that a pattern is held against
+
+// Eval implements interpreter.Interpretable.
+func (s *short) Eval(vars interpreter.Activation) ref.Val {
+	return interpreter.EvalActivation(vars, s.Exec)
+}
+
+// Exec implements interpreter.InterpretableV2.
+func (s *short) Exec(frame *interpreter.ExecutionFrame) ref.Val {
+	v := s.InterpretableV2.Exec(frame)
+	if text, ok := v.(types.String); ok && len(text) > maxMatched {
+		return types.NewErr("a text of more than %d bytes is matched", maxMatched)
+	}
+	return v
+}
+
 func not(v ref.Val) ref.Val {
 	if b, ok := v.(types.Bool); ok {
 		return !b
@@ -115,6 +151,9 @@ func equals(l, r ref.Val) ref.Val {
 	if err := like(l, r); err != nil {
 		return err
 	}
+	if lm, ok := l.(traits.Mapper); ok {
+		return equalMaps(lm, r)
+	}
 	ll, ok := l.(traits.Lister)
 	rl, both := r.(traits.Lister)
 	if !ok || !both {
@@ -129,6 +168,34 @@ func equals(l, r ref.Val) ref.Val {
 		}
 	}
 	return types.True
+}
+
+// equalMaps compares objects member by member. Two values that cannot be compared
+// count before any that differ: which of them is met first is chance.
+func equalMaps(l traits.Mapper, right ref.Val) ref.Val {
+	r, ok := right.(traits.Mapper)
+	if !ok {
+		return types.Equal(l, right)
+	}
+	answer := ref.Val(types.Bool(l.Size() == r.Size()))
+	for it := l.Iterator(); it.HasNext() == types.True; {
+		name := it.Next()
+		mine, _ := l.Find(name)
+		other, there := r.Find(name)
+		switch {
+		case other != nil && types.IsError(other):
+			return other
+		case !there:
+			answer = types.False
+			continue
+		}
+		if same := equals(mine, other); types.IsError(same) {
+			return same
+		} else if same != types.True {
+			answer = types.False
+		}
+	}
+	return answer
 }
 
 // within says whether something is in a list, or a key of a map. If it is not,

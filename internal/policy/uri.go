@@ -97,8 +97,35 @@ func authority(scheme, host string) error {
 		return errors.New("it names a user before the host")
 	case strings.ToLower(host) != host:
 		return errors.New("its host is not in lower case")
-	case strings.HasSuffix(host, ":") || scheme == "http" && strings.HasSuffix(host, ":80") || scheme == "https" && strings.HasSuffix(host, ":443"):
-		return errors.New("it names the port that goes without saying")
+	case strings.HasSuffix(host, ":"):
+		return errPort
+	}
+	if standard, web := ports[scheme]; web {
+		return webAuthority(host, standard)
+	}
+	return nil
+}
+
+// ports are those that go without saying. RFC 9110 §4.2, RFC 6455 §3
+var ports = map[string]string{"http": "80", "https": "443", "ws": "80", "wss": "443"}
+
+var errPort = errors.New("it names the port that goes without saying")
+
+// webAuthority refuses what else leads to the same host and port. RFC 3986 §6.2.3
+func webAuthority(host, standard string) error {
+	name, port := host, ""
+	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
+		name, port = host[:i], host[i+1:]
+	}
+	switch {
+	case port == standard:
+		return errPort
+	case strings.HasPrefix(port, "0") || strings.Trim(port, "0123456789*") != "":
+		return errors.New("its port is not a plain number")
+	case strings.HasSuffix(name, "."):
+		return errors.New("its host ends with a dot")
+	case strings.Contains(name, ":") && !strings.HasPrefix(name, "["):
+		return errors.New("its host has a colon in it")
 	}
 	return nil
 }

@@ -116,14 +116,28 @@ func unquoted(raw []byte) ([]byte, error) {
 	return jsontext.AppendUnquote(nil, raw)
 }
 
-// member returns the value of a member, or nil.
+// member returns the value of a member, or nil. It is an error if there is one
+// whose name differs in upper and lower case: the server behind us may take it
+// for this one, as Go's encoding/json does, and then we would judge another value
+// than it acts on.
 func (o *object) member(name string) ref.Val {
+	var found *member
 	for i := range o.members {
-		if string(o.members[i].name) == name {
-			return o.read(&o.members[i])
+		switch m := &o.members[i]; {
+		case string(m.name) == name:
+			found = m
+		case strings.EqualFold(string(m.name), name):
+			return lookalike(name)
 		}
 	}
-	return nil
+	if found == nil {
+		return nil
+	}
+	return o.read(found)
+}
+
+func lookalike(name string) ref.Val {
+	return types.NewErr("there is a member that differs from %q in upper and lower case only", name)
 }
 
 func (o *object) read(m *member) ref.Val {
@@ -252,11 +266,20 @@ func (o *object) Get(key ref.Val) ref.Val {
 
 // Contains implements traits.Container.
 func (o *object) Contains(key ref.Val) ref.Val {
-	v, ok := o.Find(key)
-	if !ok && v != nil {
-		return v
+	name, ok := key.(types.String)
+	if !ok {
+		return types.NewErr("%s cannot be a key", key.Type().TypeName())
 	}
-	return types.Bool(ok)
+	there := false
+	for i := range o.members {
+		switch given := string(o.members[i].name); {
+		case given == string(name):
+			there = true
+		case strings.EqualFold(given, string(name)):
+			return lookalike(string(name))
+		}
+	}
+	return types.Bool(there)
 }
 
 // Size implements traits.Sizer.

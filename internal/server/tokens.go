@@ -66,8 +66,9 @@ func succeedTokens(before, next *current) {
 
 // issuerProblems are issuers whose keys cannot be renewed, in words for operators.
 func (r *Running) issuerProblems() (problems []string) {
-	for i := range r.current.Load().config.Auth.Issuers {
-		u := &r.current.Load().config.Auth.Issuers[i]
+	issuers := r.current.Load().config.Auth.Issuers // once: a reload may have fewer
+	for i := range issuers {
+		u := &issuers[i]
 		s, ok := r.keys.status(u)
 		if !ok || s.Err == nil {
 			continue

@@ -175,6 +175,22 @@ func TestWhenATokenWasSeenIsKept(t *testing.T) {
 	h.out(t, ahead, "GH-1130")
 }
 
+// Nor because it was presented in another way.
+func TestWhenATokenWasSeenIsKeptWithAProof(t *testing.T) {
+	h := newHouse(t)
+	ahead := jwt(t, claims{Iat: h.clock().Unix() + 30, Exp: h.clock().Unix() + 3600})
+	h.in(t, ahead)
+	h.pass(time.Second)
+	h.revoke(t, mark(token.KindSubject, acmeIDP, "ada", time.Time{}))
+	h.out(t, ahead, "GH-1130")
+	h.pass(time.Second)
+	for _, scheme := range []string{"Bearer", "DPoP"} {
+		_, err := h.v.Verify(t.Context(), &gatehouse.Credential{Scheme: scheme, Text: ahead, Proofs: []string{"p"}})
+		wantCode(t, err, "GH-1130")
+	}
+	h.out(t, ahead, "GH-1130")
+}
+
 // A database that was restored says less than what is in memory: all is read anew.
 func TestARestoredDatabase(t *testing.T) {
 	m := newMemory()

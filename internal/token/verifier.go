@@ -182,7 +182,7 @@ func (v *Verifier) judge(ctx context.Context, c *gatehouse.Credential, k key, ea
 	}
 	id, issuer, err := v.ask(ctx, c)
 	if err != nil {
-		if earlier != nil && final(err) {
+		if earlier != nil && final(err) && !ofSender(err) {
 			v.end(earlier, asRefusal(err)) // its issuer says no: what is open ends too
 		}
 		return nil, err
@@ -199,6 +199,8 @@ func (v *Verifier) judge(ctx context.Context, c *gatehouse.Credential, k key, ea
 			earlier.checked.Store(now.UnixNano())
 			e = earlier
 		}
+	} else if known, ok := v.known.Get(k); ok { // it was presented in another way then
+		e.facts.seen = known.facts.seen
 	}
 	if why := e.judge(ctx, now); why != nil {
 		return nil, why
@@ -267,6 +269,14 @@ func changed() *gatehouse.Error {
 func final(err error) bool {
 	e, ok := errors.AsType[*gatehouse.Error](err)
 	return ok && e.Status < 500
+}
+
+// ofSender says whether an error is about how a token was sent, not about the
+// token: whoever has no more than a copy of a bound one gets such, and so does
+// its owner who is to use another nonce. RFC 9449 §7.1, §9
+func ofSender(err error) bool {
+	e, ok := errors.AsType[*gatehouse.Error](err)
+	return ok && (e.Code == "GH-1114" || e.Code == "GH-1115" || e.Code == "GH-1116")
 }
 
 func asRefusal(err error) *gatehouse.Error {

@@ -122,6 +122,35 @@ func TestA048BoundTokensNeedTheirProofEachTime(t *testing.T) {
 	}
 }
 
+// Whoever only has the text of a bound token cannot use it, and cannot end what
+// its owner has open either. Nor does the owner who is told to use a new nonce.
+func TestAProofThatIsRefusedEndsNothing(t *testing.T) {
+	for _, code := range []string{"GH-1114", "GH-1115", "GH-1116"} {
+		h := newHouse(t)
+		h.v = h.verifier(t, func(v *token.Verifier) {
+			v.Issuers[0].Bound = func(context.Context, *gatehouse.Credential, *gatehouse.Identity) error { return nil }
+		})
+		proved := &gatehouse.Credential{Scheme: "DPoP", Text: jwt(t, claims{Cnf: "x", Exp: h.clock().Unix() + 3600}), Proofs: []string{"p"}}
+		a, err := h.v.Verify(t.Context(), proved)
+		must(t, err)
+		watched, stop := h.v.Watch(t.Context(), a)
+		defer stop(nil)
+		h.pass(11 * time.Minute) // its issuer's word is too old
+		h.acme.set(func() { h.acme.err = gatehouse.Refuse(code, "not by this sender", nil) })
+		_, err = h.v.Verify(t.Context(), &gatehouse.Credential{Scheme: "Bearer", Text: proved.Text})
+		wantCode(t, err, code)
+		if watched.Err() != nil {
+			t.Errorf("%s ended what is open: %v", code, context.Cause(watched))
+		}
+		h.acme.set(func() { h.acme.err = gatehouse.Refuse("GH-1102", "the key was withdrawn", nil) })
+		_, err = h.v.Verify(t.Context(), proved)
+		wantCode(t, err, "GH-1102")
+		if watched.Err() == nil {
+			t.Error("its issuer says no, and what is open goes on")
+		}
+	}
+}
+
 // A048: claims that nobody can see may bind a token to its sender.
 func TestA048ATokenWithoutClaimsIsNotRemembered(t *testing.T) {
 	h := newHouse(t)

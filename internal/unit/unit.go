@@ -113,7 +113,8 @@ func duration(text string) (time.Duration, error) {
 	return time.ParseDuration(text)
 }
 
-// FormatSeconds writes a number of seconds as FormatDuration does.
+// FormatSeconds writes a number of seconds as [FormatDuration] does, for those who
+// have no clock.
 func FormatSeconds(n int64) string { return FormatDuration(time.Duration(n) * time.Second) }
 
 // FormatDuration is what ParseDuration reads, as short as it is exact.
