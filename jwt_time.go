@@ -59,7 +59,7 @@ func (t *times) judge(now time.Time, leeway, maxLife time.Duration) error {
 	}
 	if t.exp-from > maxLife.Seconds() {
 		return refuse("GH-1109", "The token is valid for too long.", "the token lives for %s, and at most %s is accepted (MaxLife)",
-			span(t.exp-from), maxLife)
+			span(t.exp-from), span(maxLife.Seconds()))
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -199,7 +198,7 @@ func (a *app) showExplanation(out *explainedCall, who *policy.Asker) {
 		a.print("  Client  is asked for the scopes %s\n", strings.Join(out.Scopes, " "))
 	}
 	if out.MaxAge > 0 {
-		a.print("  Client  is asked for a sign-in of the last %s\n", unit.FormatDuration(time.Duration(out.MaxAge)*time.Second))
+		a.print("  Client  is asked for a sign-in of the last %s\n", unit.FormatSeconds(out.MaxAge))
 	}
 	a.print("  Listed  %s\n", map[bool]string{true: "yes", false: "no: the caller does not see it"}[out.Listed])
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gatehouse-mcp/gatehouse"
+	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/internal/idp"
 	"github.com/gatehouse-mcp/gatehouse/internal/jws"
@@ -65,6 +66,7 @@ const maxTokenText = 64 << 10
 // explained is what token explain says, for scripts.
 type explained struct {
 	Accepted bool            `json:"accepted"` // as far as it could be looked at
+	Verified bool            `json:"verified"` // its signature was, with the issuer's keys
 	Code     string          `json:"code,omitempty"`
 	Issuer   string          `json:"issuer,omitempty"` // that it was judged by
 	Resource string          `json:"resource,omitempty"`
@@ -121,6 +123,7 @@ func (a *app) explainToken(ctx context.Context, q *explaining, arg string) error
 			return usage("%v", err)
 		}
 		out.add(findings, p, q.resource)
+		out.Verified = slices.ContainsFunc(out.Checks, func(c checked) bool { return c.Check == "signature" && c.Result == "ok" })
 		if who != nil {
 			out.Identity = &unproven{who.Subject, string(who.Kind), who.Client, who.Tenant, who.Scopes, who.Permissions, who.Roles, who.Groups, who.GroupsOmitted}
 		}
@@ -136,6 +139,16 @@ func (a *app) explainToken(ctx context.Context, q *explaining, arg string) error
 		return &fault{exit: exitFailure} // all was said
 	}
 	return nil
+}
+
+// noToken says that an API key was given where a token belongs. To refuse it as
+// an opaque token would change nothing, and look as if it had.
+func noToken(key string) error {
+	id, err := apikey.Parse(key)
+	if err != nil {
+		id = "ID"
+	}
+	return usage("that is an API key of Gatehouse, not a token. See: gatehouse key show %s; refuse it: gatehouse key revoke %[1]s", id)
 }
 
 // tokenText reads the token.
@@ -158,6 +171,9 @@ func (a *app) tokenText(arg string) (string, error) {
 		if len(text) > len(scheme) && strings.EqualFold(text[:len(scheme)], scheme) {
 			text = strings.TrimSpace(text[len(scheme):])
 		}
+	}
+	if apikey.Is(text) {
+		return "", noToken(text)
 	}
 	if text == "" {
 		return "", usage("there is no token. Give it on standard input: gatehouse token explain - < token.txt")

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
+	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
 	"github.com/gatehouse-mcp/gatehouse/internal/token"
 )
 
@@ -144,6 +145,9 @@ func (f *revokeFlags) pasted(a *app, in *adminapi.NewRevocation, text string) er
 				text = strings.TrimSpace(text[len(scheme):])
 			}
 		}
+	}
+	if apikey.Is(text) {
+		return noToken(text)
 	}
 	p, err := token.Read(text)
 	if err != nil {

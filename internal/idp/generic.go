@@ -14,7 +14,7 @@ func oidc() *Preset {
 		},
 		Hints: map[string]string{
 			"GH-1104": "The client has to ask for a token with resource={resource} (RFC 8707), and the provider to put it into aud.",
-			"GH-1107": `Only typ "at+jwt" is accepted (RFC 9068). For a provider that writes JWT, say token_types: [at+jwt, JWT].`,
+			"GH-1107": `Access tokens have typ "at+jwt" (RFC 9068). If those of this provider have typ JWT, say token_types: [at+jwt, JWT].`,
 		},
 		Setup: []string{"`issuer` is the iss of its tokens, exactly; keys are found by its metadata."},
 		Gotchas: []string{
