@@ -36,12 +36,12 @@ func floors() []floor {
 		{"units", []string{"internal/idp", "internal/keytext", "internal/recent", "internal/unit"}, nil}, // what words are made of
 		{"words", []string{
 			"internal/adminapi", "internal/config", "internal/credential", "internal/discovery", "internal/jwks", "internal/jws",
-			"internal/mcp",
+			"internal/mcp", "internal/oauth",
 			"internal/safehttp", "internal/seal",
 		}, []string{"units"}},
 		{"library", []string{".", "mcpsdk", "tenantfs", "tenantsql"}, []string{"units", "words", "library"}},
 		{"nouns", []string{
-			"internal/apikey", "internal/audit", "internal/fresh", "internal/pin", "internal/policy", "internal/process",
+			"internal/apikey", "internal/audit", "internal/client", "internal/federation", "internal/fresh", "internal/grant", "internal/login", "internal/pin", "internal/policy", "internal/process",
 			"internal/ratelimit", "internal/right", "internal/signing", "internal/tenant", "internal/token", "internal/upstream",
 		}, []string{"units", "words", "library", "nouns"}},
 		{"guard", []string{"internal/access"}, []string{"units", "words", "library", "nouns"}}, // the topmost noun

@@ -198,11 +198,12 @@ const (
 	AuditStream     = "stream"      // an event stream was opened, closed or cut
 
 	AuditToolChanged = "tool_changed" // a server describes a tool in another way than was approved
+	AuditSignIn      = "sign_in"      // a step of a login at our own authorization server
 )
 
 // AuditKinds are all of them.
 func AuditKinds() []string {
-	return []string{AuditAuthFailed, AuditAdmin, AuditDenied, AuditToolCall, AuditCall, AuditStream, AuditToolChanged}
+	return []string{AuditAuthFailed, AuditAdmin, AuditDenied, AuditToolCall, AuditCall, AuditStream, AuditToolChanged, AuditSignIn}
 }
 
 // Arguments has the arguments of tools written down too.

@@ -123,7 +123,7 @@ var auditSettings = slices.Concat([]setting{
 	{key: "stdout", field: "Stdout", def: "false", doc: "The trail is written to standard output instead."},
 	{key: "max_size", field: "MaxSize", def: "100MiB", least: "64KiB", doc: "Size of a file before the next is begun."},
 	{key: "keep", field: "Keep", def: "10", least: "1", doc: "Full files that are kept."},
-	{key: "include", field: "Include", one: AuditKinds(), def: "[auth_failed, admin, denied, tool_call, call, stream, tool_changed]", doc: "Kinds of events. `auth_failed` and `admin` cannot be left out."},
+	{key: "include", field: "Include", one: AuditKinds(), def: "[auth_failed, admin, denied, tool_call, call, stream, tool_changed, sign_in]", doc: "Kinds of events. `auth_failed` and `admin` cannot be left out."},
 	{key: "arguments", field: "Arguments", doc: "The arguments of tools are written down too.", within: []setting{
 		{key: "tools", field: "Tools", check: CheckPattern, need: true, doc: "Patterns of tools."},
 		{key: "redact", field: "Redact", check: CheckPattern, doc: "Patterns of names of members, at any depth, whose values are hidden. Names that look secret always are."},

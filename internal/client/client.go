@@ -1,0 +1,85 @@
+// Package client knows the OAuth clients: those that an administrator made,
+// those that registered themselves (RFC 7591), and those whose id is the URL of
+// a document about them (Client ID Metadata Document).
+package client
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
+)
+
+// Kind is how a client came to be known.
+type Kind string
+
+// The kinds of clients.
+const (
+	Static   Kind = "static"   // by an administrator
+	Dynamic  Kind = "dynamic"  // by itself. RFC 7591
+	Document Kind = "document" // by its URL. draft-ietf-oauth-client-id-metadata-document
+)
+
+// State is what an administrator thinks of a client.
+type State string
+
+// The states. Clients of somebody else's making need no row to be Known.
+const (
+	Known    State = "known"    // it may ask people; nobody vouches for it
+	Approved State = "approved" // an administrator, or the list of trusted domains, vouches for it
+	Pending  State = "pending"  // it may not ask people before an administrator approves of it
+	Blocked  State = "blocked"  // it may not do anything
+)
+
+// Client is an OAuth client, as it is at this moment.
+type Client struct {
+	ID    string
+	Kind  Kind
+	State State
+
+	Name         string   // what it calls itself: a claim, never to be shown without Domain or a redirect's host
+	Domain       string   // host of the URL that is its id; empty: nothing vouches for its name
+	RedirectURIs []string // as registered. Compare by oauth.MatchRedirect
+	Grants       []string // grant types that it may use, of those that we offer
+	AuthMethods  []string // ways in which it may prove who it is; AuthNone alone: a public client
+	Scopes       []string // the most that it may be given; nil: whatever the user may
+	Native       bool     // it runs on its user's machine
+
+	Tenant  tenant.ID // whose it is; empty: everybody's. Callers by client credentials belong to it
+	Version string    // changes whenever what people were shown about it does: consent is asked for again
+
+	Created  time.Time
+	LastUsed time.Time // when it was last given a token, to the hour; zero: never
+	Expires  time.Time // when its registration ends; zero: never
+
+	Credentials Credentials
+}
+
+// Public says whether the client cannot prove who it is.
+func (c *Client) Public() bool { return len(c.AuthMethods) == 1 && c.AuthMethods[0] == "none" }
+
+// Credentials are what a client is recognized by.
+type Credentials struct {
+	SecretHashes [][32]byte // SHA-256 of secrets that are honoured: two during a rotation
+	JWKS         []byte     // a JWK Set; nil: JWKSURI
+	JWKSURI      string     // fetched as a stranger's URL
+	Subject      string     // of its certificate, RFC 4514; with tls_client_auth. RFC 8705 §2.1.2
+	Thumbprints  [][32]byte // of its certificates; with self_signed_tls_client_auth
+}
+
+// Facts that callers branch on.
+var (
+	ErrUnknown = errors.New("no such client") // or its registration has ended
+	ErrBlocked = errors.New("the client is blocked")
+	ErrPending = errors.New("the client waits for approval")
+	ErrFetch   = errors.New("the client's document cannot be had") // what it wraps says why; another time it may be
+	ErrInvalid = errors.New("the client's document is not valid")  // for good, as far as we know
+)
+
+// Finder is what the doors need of the registry.
+type Finder interface {
+	// Find returns the client of an id that a stranger sent, Known or Approved;
+	// else one of the errors above. It may fetch a document for it.
+	Find(ctx context.Context, id string) (*Client, error)
+}

@@ -1,0 +1,75 @@
+// Package login knows the people: their accounts, how they prove who they are
+// here, and the browsers in which they did.
+package login
+
+import (
+	"errors"
+	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
+)
+
+// User is a person. The id is what tokens call them, whichever way they sign in.
+type User struct {
+	ID       string // usr_…, for good
+	Tenant   tenant.ID
+	Name     string // for people
+	Email    string // empty unless it is verified
+	Username string // of a local account; empty: they sign in by a provider only
+	Groups   []string
+	Roles    []string
+	State    State
+	Links    []Link // by which providers know them
+
+	Created  time.Time
+	LastSeen time.Time // zero: never
+}
+
+// State is whether a user may sign in.
+type State string
+
+// The states.
+const (
+	Active   State = "active"
+	Disabled State = "disabled" // no sign-in, no session, no grant and no token
+	Invited  State = "invited"  // has never signed in
+)
+
+// Link is how a provider knows a user. Issuer and Subject are the only key to an
+// account: nobody is known by an address.
+type Link struct {
+	Provider string // name in the configuration
+	Issuer   string
+	Subject  string
+	Email    string // for people
+	Created  time.Time
+}
+
+// Session is a browser in which a person signed in.
+type Session struct {
+	ID       string // shown in lists; not what the cookie holds
+	User     string
+	Provider string   // by which they signed in; empty: a local account
+	Methods  []string // RFC 8176: "pwd", "otp", "hwk"; of a provider: what it says
+	SignedIn time.Time
+	LastSeen time.Time
+	Expires  time.Time
+	Address  string
+	Agent    string // what the browser calls itself
+}
+
+// Person is somebody who has just proved who they are, or did earlier in this browser.
+type Person struct {
+	User
+	Session  Session
+	Identity Link // by which they signed in; empty: a local account
+}
+
+// Facts that callers branch on.
+var (
+	ErrNotFound = errors.New("no such user or session")
+	ErrExists   = errors.New("a user of this name exists")
+	ErrWrong    = errors.New("not accepted") // a password, code or passkey; never says which
+	ErrDisabled = errors.New("the account is disabled")
+	ErrLinked   = errors.New("this identity is another user's")
+)

@@ -1,0 +1,27 @@
+package authserver
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/audit"
+	"github.com/gatehouse-mcp/gatehouse/internal/config"
+)
+
+// tell writes down a step of a login, durably if it was refused or changed
+// something. An error means that nothing may be answered but a 503: what cannot
+// be written down does not happen.
+func (s *Server) tell(r *http.Request, e *audit.Event) error {
+	e.Kind, e.Time = config.AuditSignIn, s.now()
+	e.Address, _ = s.Address(r)
+	ctx := context.WithoutCancel(r.Context()) // who asked may have left
+	return s.Trail.Durable(ctx, e)
+}
+
+func (s *Server) now() time.Time {
+	if s.Now == nil {
+		return time.Now()
+	}
+	return s.Now()
+}
