@@ -39,26 +39,22 @@ func parseList(text string) []string {
 }
 
 // CheckRedirect says why a stranger may not register a redirect URI; nil: they
-// may. Those are https with any host, http with a loopback host, and the
-// private-use URIs of our list, byte for byte. The error repeats nothing of the
-// URI. RFC 8252 §7, OAuth 2.1 §2.3.1
-func CheckRedirect(uri string) error {
+// may. Those are https with any host, http with a loopback host, and private-use
+// URIs of our list or of the operator's (also), byte for byte. The error repeats
+// nothing of the URI. RFC 8252 §7, OAuth 2.1 §2.3.1
+func CheckRedirect(uri string, also ...string) error {
 	kind, err := KindOfRedirect(uri)
-	if err == nil && kind == RedirectPrivate && !slices.Contains(privateRedirects, uri) {
+	if err == nil && kind == RedirectPrivate && !slices.Contains(privateRedirects, uri) && !slices.Contains(also, uri) {
 		return errors.New("its scheme is neither https nor http, and it is not on the list of known private-use URIs")
 	}
 	return err
 }
 
-// KindOfRedirect tells where a redirect URI leads, or why nobody may register it.
-// Beyond what [CheckRedirect] accepts, an administrator may vouch for a URI whose
-// scheme is a domain name turned around. RFC 8252 §7.1
+// KindOfRedirect tells where a redirect URI leads, or why not even an operator may
+// have it registered: browsers or machines act upon what it says.
 func KindOfRedirect(uri string) (RedirectKind, error) {
 	if err := plainURI(uri); err != nil {
 		return "", err
-	}
-	if slices.Contains(privateRedirects, uri) {
-		return RedirectPrivate, nil
 	}
 	u, err := url.Parse(uri)
 	if err != nil {
@@ -77,10 +73,26 @@ func KindOfRedirect(uri string) (RedirectKind, error) {
 	case u.Scheme == "":
 		return "", errors.New("it is not an absolute URI")
 	}
-	if strings.Contains(u.Scheme, ".") && strings.HasPrefix(uri, u.Scheme+":/") {
-		return RedirectPrivate, checkPath(u)
+	return RedirectPrivate, checkPrivate(uri, u)
+}
+
+// handlers are schemes that have a meaning of their own somewhere. They are here
+// for those who put one on a list by mistake: no list of ours has them.
+var handlers = []string{
+	"about", "blob", "cid", "chrome", "content", "data", "feed", "file", "filesystem", "ftp", "gopher", "intent", "jar", "javascript", "ldap",
+	"livescript", "mailto", "mid", "mk", "news", "nntp", "resource", "rtsp", "search", "search-ms", "sftp", "shell", "sms", "smb", "ssh", "steam",
+	"tel", "telnet", "urn", "vbscript", "view-source", "vnc", "wais", "ws", "wss",
+}
+
+func checkPrivate(uri string, u *url.URL) error {
+	after, ok := strings.CutPrefix(uri, u.Scheme+":/") // the scheme is in lower case: url.Parse made it so
+	if !ok || strings.Trim(after, "/") == "" {
+		return errors.New("a private-use URI has its scheme in lower case, a slash after it, and something behind that")
 	}
-	return "", errors.New("its scheme is neither https nor http, nor a domain name turned around")
+	if slices.Contains(handlers, u.Scheme) || strings.HasPrefix(u.Scheme, "ms-") {
+		return errors.New("its scheme has a meaning of its own")
+	}
+	return checkPath(u)
 }
 
 // plainURI refuses what no URI has, and what two readers may read differently.

@@ -88,8 +88,14 @@ func TestA013Schemes(t *testing.T) {
 			t.Errorf("%s: got %q, %v, want %q", uri, got, err, want)
 		}
 	}
-	if kind, err := oauth.KindOfRedirect("com.acme.app:/cb"); kind != oauth.RedirectPrivate || err != nil {
-		t.Errorf("an administrator's private URI: got %q, %v", kind, err)
+	const own = "myapp://oauth/callback"
+	if kind, err := oauth.KindOfRedirect(own); kind != oauth.RedirectPrivate || err != nil || oauth.CheckRedirect(own, own) != nil {
+		t.Errorf("a private URI that the operator listed: got %q, %v", kind, err)
+	}
+	for _, uri := range []string{"javascript://x/%0aalert(1)", "file:///x", "ms-settings:/x", "intent://x", "myapp:", "myapp://", "MYAPP://x/y", "myapp:cb"} {
+		if oauth.CheckRedirect(uri, uri) == nil || oauth.MatchRedirect([]string{uri}, uri) {
+			t.Errorf("%q is accepted because the operator listed it", uri)
+		}
 	}
 }
 
