@@ -5,7 +5,8 @@ import "net/http"
 // Handler answers everything under the issuer but the well-known documents.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
-	return mux
+	mux.HandleFunc("GET /auth/{asset}", s.asset)
+	return s.outside(mux)
 }
 
 // Paths are what Handler answers: exact paths, and prefixes that end with a slash.
