@@ -13,6 +13,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/client"
 	"github.com/gatehouse-mcp/gatehouse/internal/federation"
+	"github.com/gatehouse-mcp/gatehouse/internal/login"
 	"github.com/gatehouse-mcp/gatehouse/internal/seal"
 )
 
@@ -24,6 +25,7 @@ type Server struct {
 	Resources []Resource // at least one
 
 	Clients   client.Finder
+	Sessions  Sessions
 	Providers []federation.Provider // by which people can sign in; in the order of the pages
 	Seal      *seal.Key             // of requests under way: purpose "flow" and "upstream"
 
@@ -92,4 +94,10 @@ type Trail interface {
 	Durable(ctx context.Context, e *audit.Event) error
 	// Write takes the event, and waits only when there are too many.
 	Write(ctx context.Context, e *audit.Event) error
+}
+
+// Sessions are the browsers in which people signed in: login.Service.
+type Sessions interface {
+	// Session returns who a cookie belongs to; login.ErrNotFound: nobody.
+	Session(ctx context.Context, cookie string) (*login.Person, error)
 }

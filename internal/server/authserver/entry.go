@@ -20,16 +20,6 @@ const (
 	writeTime = 60 * time.Second
 )
 
-type contextKey int
-
-const keyRequest contextKey = iota
-
-// requestID is the id of a request, which its caller, the log and the trail have.
-func requestID(r *http.Request) string {
-	id, _ := r.Context().Value(keyRequest).(string)
-	return id
-}
-
 // entry is what every request passes before an endpoint has it: a time, an id,
 // the bans, and one line in the log.
 type entry struct {
@@ -40,7 +30,7 @@ type entry struct {
 // ServeHTTP answers one request.
 func (e entry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
-	id := rand.Text()[:16]
+	id := rand.Text()
 	c := http.NewResponseController(w)
 	_ = c.SetReadDeadline(began.Add(readTime)) // a connection that has none is a test's
 	_ = c.SetWriteDeadline(began.Add(writeTime))
@@ -48,7 +38,7 @@ func (e entry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.Header().Set("X-Request-Id", id)
 	a.Header().Set("X-Content-Type-Options", "nosniff")
 	a.Header().Set("Cache-Control", "no-store") // an endpoint whose answer may be kept says so
-	r = r.WithContext(context.WithValue(r.Context(), keyRequest, id))
+	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, &id))
 	defer e.leave(a, r, began)
 	switch retry, banned := e.knock(r); {
 	case banned:

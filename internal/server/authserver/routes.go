@@ -9,7 +9,8 @@ import (
 // Handler answers everything under the issuer but the well-known documents.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
-	return entry{s, mux}
+	mux.HandleFunc("GET /auth/{asset}", s.asset)
+	return entry{s, s.outside(mux)}
 }
 
 // Paths are what Handler answers: exact paths, and prefixes that end with a slash.
