@@ -198,11 +198,15 @@ func (r *Running) build(ctx context.Context, c *config.Config) (_ *current, err 
 			return nil, fmt.Errorf("server %s: %w", u.Name, err)
 		}
 	}
-	public, err := r.newPublic(c, next.served)
+	own, err := r.newEmbedded(ctx, c, next.served)
 	if err != nil {
 		return nil, err
 	}
-	next.front.Public = public.find
+	public, err := r.newPublic(c, next.served, own)
+	if err != nil {
+		return nil, err
+	}
+	next.front.Public, next.front.AuthServer = public.find, public.authServer
 	return next, nil
 }
 
