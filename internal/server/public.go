@@ -77,8 +77,8 @@ func (p *public) find(host, path string) http.Handler {
 // out tokens for it.
 func newResource(c *config.Config, u *config.Upstream, address string) gatehouse.Resource {
 	r := gatehouse.Resource{URL: strings.TrimSuffix(Resource(c, u, address), "/"), Name: u.Name}
-	for i := range c.Auth.Issuers {
-		if s := &c.Auth.Issuers[i]; s.Advertise && admits(u, s) {
+	for _, s := range issuersOf(c) {
+		if s.Advertise && admits(u, &s) {
 			r.AuthorizationServers = append(r.AuthorizationServers, s.Issuer)
 		}
 	}

@@ -240,7 +240,7 @@ func (r *Running) put(next *current) {
 	before := r.current.Swap(next)
 	r.counters.Bans.Set(next.config.Limits.FailedAuth.PerAddress, next.config.Limits.FailedAuth.Ban)
 	r.SetAPIKeys(next.config.Auth.APIKeys)
-	r.SetIssuers(next.config.Auth.Issuers)
+	r.SetIssuers(next.config)
 	r.Trail.Change(next.config.Audit)
 	r.keys.keep(next.config.Auth.Issuers)
 	if before != nil {
