@@ -88,6 +88,7 @@ type claims struct {
 	Org    string `json:"org,omitempty"`
 	Scope  string `json:"scope,omitempty"`
 	Cnf    string `json:"cnf,omitempty"`
+	Grant  string `json:"grant,omitempty"`
 	Pad    string `json:"pad,omitempty"`
 	Exp    int64  `json:"exp,omitempty"`
 	Iat    int64  `json:"iat,omitempty"`

@@ -232,7 +232,8 @@ func (v *Verifier) newEntry(c *gatehouse.Credential, k key, id *gatehouse.Identi
 		e.again = &gatehouse.Credential{Scheme: c.Scheme, Text: c.Text, Certificate: c.Certificate}
 	}
 	// A bound token comes with a proof each time. Claims that nobody can see may bind it.
-	e.boundSender = c.Scheme == schemeDPoP || len(c.Proofs) > 0 || bound(id.Claims)
+	toKey, grant := aside(id.Claims)
+	e.boundSender = c.Scheme == schemeDPoP || len(c.Proofs) > 0 || toKey
 	e.remembered = !e.boundSender || i.Bound != nil
 	if !id.Expires.IsZero() {
 		e.ends = id.Expires.Add(i.leeway())
@@ -243,7 +244,7 @@ func (v *Verifier) newEntry(c *gatehouse.Credential, k key, id *gatehouse.Identi
 		return nil, refused(why, id)
 	}
 	e.active.Tenant, e.active.TenantName = string(one.ID), one.Name
-	e.facts = facts{issuers: i.Values, Identity: &e.active.Identity, tenant: string(one.ID), fingerprint: Fingerprint(c.Text), seen: now}
+	e.facts = facts{issuers: i.Values, Identity: &e.active.Identity, tenant: string(one.ID), grant: grant, fingerprint: Fingerprint(c.Text), seen: now}
 	e.active.entry = e
 	e.home.Store(&home{v, i})
 	e.placed.Store(placed)
