@@ -41,6 +41,10 @@ type DPoP struct {
 type Replays interface {
 	// Once reports whether an id was not seen before, and remembers it until a
 	// time. Of all that ask at once, one is told true. An error refuses the proof.
+	//
+	// The first 16 bytes of an id are those of its key: a memory that is bounded
+	// has to be so for each key, or whoever has one token could fill it for all.
+	// The last 16 bytes alone tell proofs apart.
 	Once(ctx context.Context, id [32]byte, until time.Time) (bool, error)
 }
 
@@ -165,7 +169,8 @@ func (p *proofs) fits(proof *jws.Proof, c *Credential, token [sha256.Size]byte, 
 // first reports a proof that was seen before. Only one that is good in every
 // other way is remembered: nobody else can fill the memory. RFC 9449 §11.1
 func (p *proofs) first(ctx context.Context, proof *jws.Proof, now time.Time) error {
-	id := sha256.Sum256([]byte(proof.Thumbprint + "." + proof.ID))
+	id, one := sha256.Sum256([]byte(proof.Thumbprint)), sha256.Sum256([]byte(proof.Thumbprint+"."+proof.ID))
+	copy(id[16:], one[:16])
 	fresh, err := p.replays.Once(ctx, id, instant(proof.Issued).Add(p.window+time.Second))
 	if err != nil {
 		return &Error{

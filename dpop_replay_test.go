@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -72,9 +73,7 @@ func TestA054TheMemoryOfProofsIsBounded(t *testing.T) {
 	at := noon
 	r := gatehouse.MemoryOfProofs(func() time.Time { return at })
 	once := func(i int) (bool, error) {
-		var id [32]byte
-		binary.LittleEndian.PutUint64(id[:], uint64(i))
-		return r.Once(t.Context(), id, at.Add(2*time.Minute))
+		return r.Once(t.Context(), idOf(i, i), at.Add(2*time.Minute))
 	}
 	full := 0
 	for ; full <= 2*gatehouse.MaxSeen; full++ {
@@ -102,6 +101,81 @@ func TestA054TheMemoryOfProofsIsBounded(t *testing.T) {
 			t.Errorf("after their end: got %v, %v, want room again", fresh, err)
 		}
 	}
+}
+
+// idOf is what a memory is asked about: a proof of a key.
+func idOf(key, proof int) (id [32]byte) {
+	binary.LittleEndian.PutUint64(id[:], uint64(key))
+	binary.LittleEndian.PutUint64(id[16:], uint64(key))
+	binary.LittleEndian.PutUint64(id[24:], uint64(proof))
+	return id
+}
+
+func TestA054OneKeyDoesNotFillTheMemoryForOthers(t *testing.T) {
+	at := noon
+	r := gatehouse.MemoryOfProofs(func() time.Time { return at })
+	fill := func(key int) (n int) {
+		for ; n <= 2*gatehouse.MaxSeen; n++ {
+			fresh, err := r.Once(t.Context(), idOf(key, n), at.Add(2*time.Minute))
+			if err != nil {
+				return n
+			}
+			if !fresh {
+				t.Fatalf("proof %d of key %d was taken for a replay", n, key)
+			}
+		}
+		return n
+	}
+	const half = gatehouse.MaxSeen / 2
+	if n := fill(1); n < half || n > half+1 {
+		t.Errorf("one key has %d proofs remembered, want %d", n, half)
+	}
+	for key := 2; key < 10; key++ { // each has what the others left, and leaves as much
+		if n, least := fill(key), gatehouse.MaxSeen>>key; n < least {
+			t.Errorf("key %d has %d proofs remembered beside the others, want %d", key, n, least)
+		}
+	}
+	if _, err := r.Once(t.Context(), idOf(1, -1), at.Add(time.Minute)); err == nil {
+		t.Error("a key that has its share gets more")
+	}
+	if fresh, err := r.Once(t.Context(), idOf(1, 0), at.Add(time.Minute)); fresh || err != nil {
+		t.Errorf("a replay of a key that has its share: got %v, %v, want false and no error", fresh, err)
+	}
+	if fresh, err := r.Once(t.Context(), idOf(1000, 0), at.Add(time.Minute)); !fresh || err != nil {
+		t.Errorf("somebody else: got %v, %v, want room", fresh, err)
+	}
+	at = at.Add(2*time.Minute + time.Second)
+	if n := fill(1); n < half || n > half+1 {
+		t.Errorf("after its time one key has %d proofs remembered, want %d", n, half)
+	}
+}
+
+// What the verifier asks about tells whose a proof is.
+func TestA054TheMemoryIsToldWhoseAProofIs(t *testing.T) {
+	var asked keeper
+	v := jwtVerifier(func(v *gatehouse.JWTVerifier) { v.DPoP = &gatehouse.DPoP{Replays: &asked} })
+	for _, name := range []string{"ec", "ec", "ed"} {
+		tok := bound(signers()[name])
+		alg := map[string]string{"ec": "ES256", "ed": "EdDSA"}[name]
+		jti := strconv.Itoa(len(asked))
+		if _, err := v.Verify(t.Context(), withProof(tok, prove(signers()[name], alg, tok, obj{"jti": jti}, nil))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a, b, c := asked[0], asked[1], asked[2]
+	if [16]byte(a[:16]) != [16]byte(b[:16]) || [16]byte(a[:16]) == [16]byte(c[:16]) {
+		t.Errorf("got keys %x, %x and %x, want two alike and another", a[:16], b[:16], c[:16])
+	}
+	if [16]byte(a[16:]) == [16]byte(b[16:]) {
+		t.Error("two proofs of a key are not told apart")
+	}
+}
+
+type keeper [][32]byte
+
+func (k *keeper) Once(_ context.Context, id [32]byte, _ time.Time) (bool, error) {
+	*k = append(*k, id)
+	return true, nil
 }
 
 func TestA054NoncesOfTheServer(t *testing.T) {

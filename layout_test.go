@@ -160,7 +160,7 @@ func (h *house) report(format string, args ...any) {
 
 // folder notes a directory under internal, and skips what holds no code of ours.
 func (h *house) folder(p, name string) error {
-	if p != "." && (strings.HasPrefix(name, ".") || slices.Contains([]string{"testdata", "migrations", "npm", "node_modules", "bin", "dist"}, name)) {
+	if p != "." && (strings.HasPrefix(name, ".") || slices.Contains([]string{"testdata", "migrations", "templates", "assets", "npm", "node_modules", "bin", "dist"}, name)) {
 		return fs.SkipDir
 	}
 	if strings.HasPrefix(p, "internal/") {

@@ -102,7 +102,7 @@ func (a *app) openHere(ctx context.Context, state server.State) (*server.Install
 	i, err := state.Open(ctx, o)
 	if err == nil && c != nil {
 		i.SetAPIKeys(c.Auth.APIKeys)
-		i.SetIssuers(c.Auth.Issuers)
+		i.SetIssuers(c)
 	}
 	return i, err
 }

@@ -17,7 +17,7 @@ func (a *app) token() *cobra.Command {
 // kinds of revocations, for completion and help.
 func kinds() []string {
 	return []string{
-		string(token.KindID), string(token.KindToken), string(token.KindSubject), string(token.KindClient), string(token.KindTenant), string(token.KindIssuer),
+		string(token.KindID), string(token.KindToken), string(token.KindSubject), string(token.KindClient), string(token.KindTenant), string(token.KindIssuer), string(token.KindGrant),
 	}
 }
 

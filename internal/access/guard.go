@@ -22,8 +22,9 @@ import (
 // Tokens judges access tokens.
 type Tokens interface {
 	// Verify returns what a token stands for at this moment, as it was presented;
-	// gatehouse.ErrNotMine when the text can be no token, and an error of
-	// *gatehouse.Error when it is refused.
+	// gatehouse.ErrNotMine when the text can be no token, and an error with a
+	// *gatehouse.Error in it when it is refused: a *token.Refused if its issuer
+	// accepted it.
 	Verify(ctx context.Context, c *gatehouse.Credential) (*token.Active, error)
 	// Watch is as that of Keys.
 	Watch(ctx context.Context, a *token.Active) (watched context.Context, end func(cause error))
@@ -76,8 +77,9 @@ func (c *Caller) Right() any {
 	return c.Key
 }
 
-// Admit says who a credential stands for. Every refusal is a *gatehouse.Error;
-// a refusal returns no caller.
+// Admit says who a credential stands for. Every refusal has a *gatehouse.Error in
+// it, and is a *token.Refused where it is known whose token it was; a refusal
+// returns no caller.
 func (g *Guard) Admit(ctx context.Context, p *gatehouse.Credential) (*Caller, error) {
 	if g.Keys == nil && g.Tokens == nil {
 		return nil, notAccepted("neither keys nor tokens are accepted here")
@@ -89,8 +91,11 @@ func (g *Guard) Admit(ctx context.Context, p *gatehouse.Credential) (*Caller, er
 	if err != nil {
 		return nil, g.Limits.failed(p, err)
 	}
-	if err := g.Welcome(c); err != nil {
-		return nil, err
+	if why := g.Welcome(c); why != nil {
+		if c.Token != nil {
+			return nil, c.Token.Refused(why)
+		}
+		return nil, why
 	}
 	return c, nil
 }
@@ -127,8 +132,8 @@ func (g *Guard) identify(ctx context.Context, p *gatehouse.Credential) (*Caller,
 	case err != nil:
 		return nil, err
 	case !sound(&t.Identity):
-		return nil, gatehouse.Refuse("GH-1117", "The token does not say who it is for in a way that is understood here.",
-			fmt.Errorf("issuer, subject or client of a token have control characters, or %q is not a subject", t.Subject))
+		return nil, t.Refused(gatehouse.Refuse("GH-1117", "The token does not say who it is for in a way that is understood here.",
+			fmt.Errorf("issuer, subject or client of a token have control characters, or %q is not a subject", t.Subject)))
 	default:
 		return &Caller{Identity: &t.Identity, TenantName: t.TenantName, Tools: anyTool, From: p.From, ID: t.ID, Token: t}, nil
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
 	"github.com/gatehouse-mcp/gatehouse/internal/policy"
+	"github.com/gatehouse-mcp/gatehouse/internal/token"
 )
 
 // Trail is where it is written down what was allowed and what was refused.
@@ -37,6 +38,14 @@ func (g *Guard) Refused(ctx context.Context, e *audit.Event) error {
 		return nil
 	}
 	return unwritten(g.Audit.Trail.Durable(ctx, e))
+}
+
+// Whose adds to an event whose token it was that was refused, if its issuer
+// accepted it. Of all others nobody has said so.
+func Whose(e *audit.Event, refusal error) {
+	if t, ok := errors.AsType[*token.Refused](refusal); ok {
+		e.Issuer, e.Subject, e.ClientID, e.TokenID = t.Issuer, t.Subject, t.Client, t.TokenID
+	}
 }
 
 // Admitted says whether what was admitted may go on: it can be written down

@@ -11,7 +11,7 @@ import (
 // Revocation says which access tokens are refused, though their issuer vouches for them.
 type Revocation struct {
 	ID         string     `json:"id"`
-	Kind       string     `json:"kind"`                  // jti, token, subject, client, tenant or issuer
+	Kind       string     `json:"kind"`                  // jti, token, subject, client, tenant, issuer or grant
 	Value      string     `json:"value,omitempty"`       // as kind says; for a tenant its id; absent for an issuer
 	Tenant     string     `json:"tenant,omitempty"`      // the tenant's name
 	Issuer     string     `json:"issuer,omitempty"`      // iss; absent: whoever issued it

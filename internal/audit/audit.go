@@ -47,7 +47,7 @@ type Event struct {
 	Server   string // the MCP server that was meant
 	Tenant   string // the tenant's name
 	TenantID string
-	Subject  string // who it was; of auth_failed: who they claim to be
+	Subject  string // who it was; of auth_failed: whose the token was that its issuer accepted, and we did not
 	KeyID    string // of the key they came with; of auth_failed: the key they claim to have
 	KeyName  string // what that key is called
 	Client   string // what the client calls itself; written as client_supplied

@@ -10,8 +10,8 @@ import (
 
 // checkAuth asks whether anybody can come in, and whether who does is judged.
 func (c *checker) checkAuth() {
-	if c.Auth.APIKeys == nil && len(c.Auth.Issuers) == 0 {
-		c.wrongf("auth", `lets nobody in. Say "auth: {api_keys: {}}", or list the issuers of access tokens`)
+	if c.Auth.APIKeys == nil && len(c.Auth.Issuers) == 0 && c.Auth.Embedded == nil {
+		c.wrongf("auth", `lets nobody in. Say "auth: {api_keys: {}}", list the issuers of access tokens, or have "embedded: {}" issue them`)
 	}
 	if k := c.Auth.APIKeys; k != nil {
 		if k.Pepper != "" {
@@ -24,6 +24,7 @@ func (c *checker) checkAuth() {
 	for i := range c.Auth.Issuers {
 		c.checkIssuer(fmt.Sprintf("auth.issuers[%d]", i), i)
 	}
+	c.checkEmbedded()
 	c.checkTenants()
 	c.checkScopes()
 }

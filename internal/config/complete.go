@@ -32,6 +32,7 @@ func (c *Config) fileDefaults() {
 			c.Auth.Issuers[i].Advertise = true
 		}
 	}
+	c.fileEmbedded(said)
 	for i := range c.Policy.Rules {
 		allowUnlessSaid(&c.Policy.Rules[i])
 	}
@@ -87,6 +88,7 @@ func (c *Config) Complete() {
 		setDefault(&k.RotationOverlap, DefaultOverlap)
 	}
 	c.completeIssuers()
+	c.completeEmbedded()
 	setDefault(&c.Policy.Pinning.OnChange, PinOff)
 	setDefault(&c.Policy.Pinning.OnNew, PinApprove)
 	setDefault(&c.Audit.MaxSize, AuditMaxSize)

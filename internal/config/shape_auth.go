@@ -10,6 +10,8 @@ import (
 type Auth struct {
 	APIKeys *APIKeys // nil: keys are not accepted
 	Issuers []Issuer // whose access tokens are accepted
+
+	Embedded *Embedded // our own authorization server; nil: there is none
 }
 
 // Issuer is an identity provider whose access tokens are accepted. After

@@ -17,7 +17,8 @@ var authSettings = slices.Concat([]setting{
 		{key: "max_per_tenant", field: "MaxPerTenant", def: "0", doc: "Keys of one tenant that are honoured at once. 0: no limit."},
 	}, later("last_used"))},
 	{key: "issuers", field: "Issuers", within: issuerSettings, doc: "Identity providers whose access tokens are accepted. A preset fills in what is left out; `gatehouse config expand` shows what comes of it. See [identity providers](../how-to/identity-providers.md)."},
-}, later("embedded", "local"))
+	{key: "embedded", field: "Embedded", within: embeddedSettings, doc: "Our own authorization server: clients log in here, people with the provider that they have. `{}` takes the defaults. See [authorization server](../how-to/authorization-server.md)."},
+}, later("local"))
 
 var issuerSettings = slices.Concat([]setting{
 	{key: "name", field: "Name", check: checkServerName, doc: "For people, logs and rules. Left out: that of the preset."},

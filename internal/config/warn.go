@@ -17,6 +17,7 @@ func (c *Config) Warnings() Mistakes {
 	for i := range c.Auth.Issuers {
 		k.warnIssuer(fmt.Sprintf("auth.issuers[%d]", i), &c.Auth.Issuers[i])
 	}
+	k.warnEmbedded()
 	k.warnPolicy("policy", &c.Policy)
 	k.found.sort()
 	return k.found

@@ -132,6 +132,12 @@ func TestTenantsOfTwoIssuers(t *testing.T) {
 	if canaries.MatchString(refused.body) {
 		t.Errorf("got %s, want nothing of other tenants in it", refused.body)
 	}
+	// Whose token it was is the operator's to know.
+	trail := e.trail()
+	last := trail[len(trail)-1]
+	if last["kind"] != "auth_failed" || last["code"] != "GH-1206" || last["issuer"] != e.shared.issuer || last["subject"] != "nobody" || last["client_id"] != "client" {
+		t.Errorf("got %v in the trail, want whose token was refused", last)
+	}
 }
 
 // TestA113SessionsOfAnotherTenant tries the session of one tenant with the

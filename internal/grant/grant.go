@@ -21,6 +21,7 @@ type Grant struct {
 	Offline  bool // a refresh token goes with it
 
 	Redirect string    // the redirect URI, byte for byte; empty: a device
+	Key      string    // thumbprint of the key that its refresh tokens are bound to; empty: none. RFC 9449 §5
 	Flow     string    // id of the authorization request, for the trail
 	AuthTime time.Time // when the person last proved who they are
 	Identity Identity  // by which the person signed in
@@ -31,6 +32,34 @@ type Grant struct {
 	Idle     time.Time // unless it is used before
 	Revoked  time.Time // zero: it is not
 	Reason   string    // why it was
+	By       string    // who revoked it
+
+	Generation int64     // of its refresh token: how often one was given out; 0: the code was not redeemed yet
+	Rotated    time.Time // when it last became another
+}
+
+// State is how a grant stands.
+type State string
+
+// The states of a grant.
+const (
+	Waiting State = "waiting" // for its code to be redeemed
+	Active  State = "active"
+	Ended   State = "ended" // by age, or because it was not used
+	Revoked State = "revoked"
+)
+
+// State returns how the grant stands at a moment.
+func (g *Grant) State(now time.Time) State {
+	switch {
+	case !g.Revoked.IsZero():
+		return Revoked
+	case !now.Before(g.Expires), !g.Idle.IsZero() && !now.Before(g.Idle):
+		return Ended
+	case g.Generation == 0:
+		return Waiting
+	}
+	return Active
 }
 
 // Identity is how a person's provider knows them.
@@ -44,6 +73,7 @@ type Identity struct {
 type Authorization struct {
 	Grant
 	Challenge string // PKCE, S256. RFC 7636 §4.2
+	Bound     string // thumbprint of the key that the code is for (dpop_jkt); empty: any. RFC 9449 §10
 }
 
 // Facts that callers branch on.
@@ -54,5 +84,12 @@ var (
 	ErrMismatch = errors.New("the code or token is not for this request") // nothing was spent
 	ErrExpired  = errors.New("the code or token has expired")
 	ErrRevoked  = errors.New("the grant was revoked")
-	ErrReplay   = errors.New("seen before") // of what may be seen once
+	ErrReplay   = errors.New("seen before")                        // of what may be seen once
+	ErrTarget   = errors.New("the grant is for another resource")  // nothing was spent. RFC 8707 §2.2
+	ErrScope    = errors.New("more is asked for than was granted") // nothing was spent
+	ErrRaced    = errors.New("the grant was changed by somebody else meanwhile")
+
+	ErrPending  = errors.New("nobody has decided yet")      // RFC 8628 §3.5
+	ErrSlowDown = errors.New("the device asks too often")   // RFC 8628 §3.5
+	ErrDenied   = errors.New("the person did not allow it") // RFC 8628 §3.5
 )

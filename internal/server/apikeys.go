@@ -24,9 +24,10 @@ func (i *Installation) keyDefaults() admin.Defaults {
 	return admin.Defaults{}
 }
 
-// SetIssuers has changes name issuers as they are configured. It may be called
-// again while the installation is used.
-func (i *Installation) SetIssuers(all []config.Issuer) {
+// SetIssuers has changes name issuers as they are configured, our own among
+// them. It may be called again while the installation is used.
+func (i *Installation) SetIssuers(c *config.Config) {
+	all := issuersOf(c)
 	known := make([]admin.Issuer, len(all))
 	for n := range all {
 		one := &all[n]

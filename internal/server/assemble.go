@@ -73,7 +73,7 @@ func (r *Running) newOwn(ctx context.Context, c *config.Config, main *served, ea
 // newServed makes the gateway in front of a server, and what judges its callers.
 func (r *Running) newServed(ctx context.Context, c *config.Config, u *config.Upstream, earlier *served) (*served, error) {
 	v := &served{config: *u, resource: newResource(c, u, r.Address)}
-	tokens, err := r.newTokens(c, u, v.resource.URL)
+	tokens, err := r.newTokens(ctx, c, u, v.resource.URL)
 	if err != nil {
 		return nil, err
 	}

@@ -198,11 +198,15 @@ func (r *Running) build(ctx context.Context, c *config.Config) (_ *current, err 
 			return nil, fmt.Errorf("server %s: %w", u.Name, err)
 		}
 	}
-	public, err := r.newPublic(c, next.served)
+	own, err := r.newEmbedded(ctx, c, next.served)
 	if err != nil {
 		return nil, err
 	}
-	next.front.Public = public.find
+	public, err := r.newPublic(c, next.served, own)
+	if err != nil {
+		return nil, err
+	}
+	next.front.Public, next.front.AuthServer = public.find, public.authServer
 	return next, nil
 }
 
@@ -240,7 +244,7 @@ func (r *Running) put(next *current) {
 	before := r.current.Swap(next)
 	r.counters.Bans.Set(next.config.Limits.FailedAuth.PerAddress, next.config.Limits.FailedAuth.Ban)
 	r.SetAPIKeys(next.config.Auth.APIKeys)
-	r.SetIssuers(next.config.Auth.Issuers)
+	r.SetIssuers(next.config)
 	r.Trail.Change(next.config.Audit)
 	r.keys.keep(next.config.Auth.Issuers)
 	if before != nil {

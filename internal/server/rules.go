@@ -44,8 +44,7 @@ func RulesSpec(c *config.Config, p *config.Policy, server string) (spec policy.S
 			spec.Scopes[s.Name] = s.Includes
 		}
 	}
-	for i := range c.Auth.Issuers {
-		issuer := &c.Auth.Issuers[i]
+	for _, issuer := range issuersOf(c) {
 		spec.Issuers[issuer.Name] = append([]string{issuer.Issuer}, issuer.AlsoIssuer...)
 	}
 	for i := range p.Rules {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -11,18 +12,15 @@ import (
 
 // newTokens makes what judges the access tokens that are presented to a server;
 // nil: none is accepted there.
-func (r *Running) newTokens(c *config.Config, u *config.Upstream, resource string) (*token.Verifier, error) {
+func (r *Running) newTokens(ctx context.Context, c *config.Config, u *config.Upstream, resource string) (*token.Verifier, error) {
 	of, tenancy := tenancyOf(&c.Tenants, u)
 	v := &token.Verifier{Rights: r.Rights, Tenancy: tenancy}
 	var admitted []config.Issuer
-	for _, s := range c.Auth.Issuers {
+	for _, s := range issuersOf(c) {
 		if !admits(u, &s) {
 			continue
 		}
-		if of != "" {
-			s.Claims.Tenant = []string{of}
-		}
-		i, err := (&issuers{Keys: r.keys, DPoP: r.dpop}).of(&s, resource)
+		i, err := r.newIssuer(ctx, c, s, of, resource)
 		if err != nil {
 			return nil, err
 		}
@@ -36,6 +34,19 @@ func (r *Running) newTokens(c *config.Config, u *config.Upstream, resource strin
 		return nil, fmt.Errorf("issuers of server %s: %w", u.Name, err)
 	}
 	return v, nil
+}
+
+// newIssuer makes what judges the tokens of one issuer. claim is the path of the
+// tenant that holds for all issuers; empty: each has its own. What we wrote
+// ourselves is where we wrote it.
+func (r *Running) newIssuer(ctx context.Context, c *config.Config, s config.Issuer, claim, resource string) (token.Issuer, error) {
+	if isOwn(c, &s) {
+		return r.newOwnTokens(ctx, &s, resource)
+	}
+	if claim != "" {
+		s.Claims.Tenant = []string{claim}
+	}
+	return (&issuers{Keys: r.keys, DPoP: r.dpop}).of(&s, resource)
 }
 
 // tenancyOf says where the tenant of a server's callers with tokens is told. claim

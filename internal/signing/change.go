@@ -62,7 +62,7 @@ func (k *Keys) change(ctx context.Context, dry bool, decide func(t timeline, now
 			return c, err
 		}
 		if c.Add != nil {
-			if c.Add, err = fresh(k.alg(), k.Seal, t.after(c.Add.Created), c.Add.Signs); err != nil {
+			if c.Add, err = fresh(k.alg(), k.bits(), k.Seal, t.after(c.Add.Created), c.Add.Signs); err != nil {
 				return nil, err
 			}
 		}

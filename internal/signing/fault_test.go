@@ -96,6 +96,8 @@ func TestRefusesASchedule(t *testing.T) {
 		"that never comes to sign":    func(k *signing.Keys) { k.RotateEvery = time.Hour },
 		"of another algorithm":        func(k *signing.Keys) { k.Alg = "HS256" },
 		"of no algorithm":             func(k *signing.Keys) { k.Alg = "none" },
+		"of short RSA keys":           func(k *signing.Keys) { k.Alg, k.Bits = signing.RS256, 1024 },
+		"that forgets what lives on":  func(k *signing.Keys) { k.MaxLife, k.KeepOld = 10*time.Minute, 10*time.Minute },
 		"without a key to seal under": func(k *signing.Keys) { k.Seal = nil },
 	} {
 		i := install(t)
@@ -182,7 +184,7 @@ func BenchmarkSign(b *testing.B) {
 		"iss": "https://mcp.example.com", "aud": "http://127.0.0.1:3000/mcp", "sub": "key:7Qm2Vx9KtB4c", "tenant": "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
 		"tenant_name": "acme", "key_id": "7Qm2Vx9KtB4c", "server": "files", "method": "tools/call", "tool": "read_file", "jti": "ABCDEFGHIJKLMNOP", "iat": 1, "nbf": 1, "exp": 61,
 	}
-	for _, alg := range []string{signing.ES256, signing.EdDSA} {
+	for _, alg := range []string{signing.ES256, signing.EdDSA, signing.RS256} {
 		b.Run(alg, func(b *testing.B) {
 			k := install(b).replica()
 			k.Alg, k.Now = alg, nil

@@ -1,6 +1,7 @@
 package signing
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -22,7 +23,7 @@ import (
 // What verifiers may count on.
 const (
 	CacheTime = 5 * time.Minute // how long a published set may be kept
-	MaxLife   = time.Minute     // of a token that [Keys.Sign] signs
+	MaxLife   = time.Minute     // of a token that [Keys.Sign] signs, unless Keys.MaxLife says otherwise
 )
 
 const (
@@ -42,10 +43,12 @@ const (
 type Keys struct {
 	Store       Store            // required
 	Seal        *seal.Key        // required, but for List
-	Alg         string           // of new keys: ES256 (also when empty) or EdDSA
+	Alg         string           // of new keys: ES256 (also when empty), EdDSA or RS256
+	Bits        int              // of new keys for RS256: 2048 (also when zero) or 3072
+	MaxLife     time.Duration    // of what Sign signs; zero: the constant MaxLife
 	RotateEvery time.Duration    // how long a key signs; zero: 30 days
 	PublishNext time.Duration    // how long a key is published before it signs; zero: 24 h. At least CacheTime
-	KeepOld     time.Duration    // how long it is published afterwards; zero: 48 h. At least MaxLife and CacheTime
+	KeepOld     time.Duration    // how long it is published afterwards; zero: 48 h. At least MaxLife and CacheTime together
 	Now         func() time.Time // nil: time.Now
 	Log         *slog.Logger     // nil: slog.Default
 
@@ -73,12 +76,16 @@ func (k *Keys) Open(ctx context.Context) error {
 	switch {
 	case k.Store == nil || k.Seal == nil:
 		return errors.New("signing keys: a store and a key to seal under are required")
-	case k.alg() != ES256 && k.alg() != EdDSA:
-		return fmt.Errorf("signing keys have no algorithm %q: %s or %s", k.Alg, ES256, EdDSA)
+	case k.alg() != ES256 && k.alg() != EdDSA && k.alg() != RS256:
+		return fmt.Errorf("signing keys have no algorithm %q: %s, %s or %s", k.Alg, ES256, EdDSA, RS256)
+	case k.bits() != 2048 && k.bits() != 3072:
+		return fmt.Errorf("signing keys for %s have 2048 or 3072 bits, not %d", RS256, k.Bits)
+	case k.MaxLife < 0:
+		return errors.New("signing keys: MaxLife is negative")
 	case s.publishNext < CacheTime:
 		return fmt.Errorf("a signing key is published %s before it signs; verifiers may keep what they know for %s", s.publishNext, CacheTime)
-	case s.keepOld < MaxLife+CacheTime:
-		return fmt.Errorf("a signing key is published for %s after it signed; tokens live for %s, and verifiers keep what they know for %s", s.keepOld, MaxLife, CacheTime)
+	case s.keepOld < k.maxLife()+CacheTime:
+		return fmt.Errorf("a signing key is published for %s after it signed; tokens live for %s, and verifiers keep what they know for %s", s.keepOld, k.maxLife(), CacheTime)
 	case s.rotateEvery <= s.publishNext:
 		return fmt.Errorf("signing keys change every %s, but each is published for %s first", s.rotateEvery, s.publishNext)
 	}
@@ -94,6 +101,10 @@ func (k *Keys) alg() string {
 	}
 	return k.Alg
 }
+
+func (k *Keys) bits() int { return cmp.Or(k.Bits, 2048) }
+
+func (k *Keys) maxLife() time.Duration { return cmp.Or(k.MaxLife, MaxLife) }
 
 func (k *Keys) schedule() *schedule {
 	s := &schedule{k.RotateEvery, k.PublishNext, k.KeepOld}
@@ -231,7 +242,7 @@ func (k *Keys) ready(ctx context.Context, now time.Time, atMost time.Duration) (
 }
 
 // Sign returns a JWT of a type with these claims, signed by the current key.
-// Its life must not be longer than [MaxLife]. RFC 7519 §3
+// Its life must not be longer than k.MaxLife. RFC 7519 §3
 func (k *Keys) Sign(ctx context.Context, typ string, claims any) (string, error) {
 	now := k.now()
 	s, err := k.ready(ctx, now, maxStale)

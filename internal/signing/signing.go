@@ -24,6 +24,7 @@ const (
 const (
 	ES256 = "ES256"
 	EdDSA = "EdDSA"
+	RS256 = "RS256" // for verifiers that know nothing else: signing takes ten times as long and more
 )
 
 // Facts that callers branch on.

@@ -114,7 +114,7 @@ func published(t testing.TB, k *signing.Keys) jose.JSONWebKeySet {
 // accepts says whether a verifier that knows these keys accepts a token. It
 // looks nothing up again: that would hide what was published too late.
 func accepts(set jose.JSONWebKeySet, token string) error {
-	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.ES256, jose.EdDSA})
+	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.ES256, jose.EdDSA, jose.RS256})
 	if err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func accepts(set jose.JSONWebKeySet, token string) error {
 
 func kid(t testing.TB, token string) string {
 	t.Helper()
-	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.ES256, jose.EdDSA})
+	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.ES256, jose.EdDSA, jose.RS256})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +145,7 @@ func list(t testing.TB, k *signing.Keys) map[signing.State][]signing.Key {
 }
 
 func TestSignsWhatVerifiersExpect(t *testing.T) {
-	for _, alg := range []string{signing.ES256, signing.EdDSA} {
+	for _, alg := range []string{signing.ES256, signing.EdDSA, signing.RS256} {
 		i := install(t)
 		k := i.replica()
 		k.Alg = alg

@@ -35,30 +35,34 @@ func scanRevocation(s scanner) (*token.Revocation, error) {
 	return &r, nil
 }
 
-// Revoke is one statement, so that of two at once none is lost: the later marks
-// win column by column. Null is the latest of all, whichever side has it.
 func (d revocations) Revoke(ctx context.Context, r *token.Revocation) (now *token.Revocation, err error) {
 	err = d.changes(ctx, func(t tx, revision int64) (err error) {
-		if err := d.room(t); err != nil {
-			return err
-		}
-		now, err = scanRevocation(t.QueryRowContext(ctx, `INSERT INTO token_revocation AS old
-			(`+revocationColumns+`, revision) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL, $10)
-			ON CONFLICT (kind, issuer, value) DO UPDATE SET
-				issued_before = CASE WHEN old.removed IS NOT NULL OR excluded.issued_before IS NULL OR excluded.issued_before > old.issued_before
-					THEN excluded.issued_before ELSE old.issued_before END,
-				expires = CASE WHEN old.removed IS NOT NULL OR excluded.expires IS NULL OR excluded.expires > old.expires
-					THEN excluded.expires ELSE old.expires END,
-				created = excluded.created, revoked_by = excluded.revoked_by, reason = excluded.reason,
-				removed = NULL, revision = excluded.revision
-			RETURNING `+revocationColumns,
-			r.ID, string(r.Kind), r.Issuer, r.Value, micros(r.Before), micros(r.Expires), micros(r.Created), r.By, r.Reason, revision))
+		now, err = d.revoke(t, revision, r)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return now, nil
+}
+
+// revoke is one statement, so that of two at once none is lost: the later marks
+// win column by column. Null is the latest of all, whichever side has it.
+func (d revocations) revoke(t tx, revision int64, r *token.Revocation) (*token.Revocation, error) {
+	if err := d.room(t); err != nil {
+		return nil, err
+	}
+	return scanRevocation(t.QueryRowContext(t.ctx, `INSERT INTO token_revocation AS old
+		(`+revocationColumns+`, revision) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL, $10)
+		ON CONFLICT (kind, issuer, value) DO UPDATE SET
+			issued_before = CASE WHEN old.removed IS NOT NULL OR excluded.issued_before IS NULL OR excluded.issued_before > old.issued_before
+				THEN excluded.issued_before ELSE old.issued_before END,
+			expires = CASE WHEN old.removed IS NOT NULL OR excluded.expires IS NULL OR excluded.expires > old.expires
+				THEN excluded.expires ELSE old.expires END,
+			created = excluded.created, revoked_by = excluded.revoked_by, reason = excluded.reason,
+			removed = NULL, revision = excluded.revision
+		RETURNING `+revocationColumns,
+		r.ID, string(r.Kind), r.Issuer, r.Value, micros(r.Before), micros(r.Expires), micros(r.Created), r.By, r.Reason, revision))
 }
 
 // room says whether there is room for another revocation. Counting a million

@@ -44,6 +44,8 @@ type DB struct {
 
 	mostKeys atomic.Int64 // see BoundKeys
 	revoked  atomic.Int64 // tokens that were revoked here; see revocations.room
+
+	batches together // of SQLite
 }
 
 // Open connects, brings the schema up to date, and makes the default tenant.

@@ -88,6 +88,7 @@ type claims struct {
 	Org    string `json:"org,omitempty"`
 	Scope  string `json:"scope,omitempty"`
 	Cnf    string `json:"cnf,omitempty"`
+	Grant  string `json:"grant,omitempty"`
 	Pad    string `json:"pad,omitempty"`
 	Exp    int64  `json:"exp,omitempty"`
 	Iat    int64  `json:"iat,omitempty"`
@@ -216,6 +217,18 @@ func wantCode(t testing.TB, err error, code string) *gatehouse.Error {
 		t.Fatalf("got %v (%v), want %s", err, errors.Unwrap(err), code)
 	}
 	return e
+}
+
+// wantWhose wants a refusal to tell operators that it was ada's token, and nobody else.
+func wantWhose(t testing.TB, err error, iss string) {
+	t.Helper()
+	r, ok := errors.AsType[*token.Refused](err)
+	if !ok || r.Issuer != iss || r.Subject != "ada" {
+		t.Fatalf("got %+v, want whose it was", err)
+	}
+	if told := err.Error() + r.Refusal.Description; strings.Contains(told, "ada") || strings.Contains(told, iss) {
+		t.Errorf("the caller is told %q", told)
+	}
 }
 
 func b64(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }

@@ -29,6 +29,7 @@ type Issuer struct {
 	Leeway      time.Duration // how long after exp Verifier accepts a token; zero: 60 s; negative: not at all
 	BindTenant  string        // name of the one tenant of its callers; empty: none is told by the issuer
 	TenantNames bool          // its claim of a tenant carries names of tenants; else only links count
+	TellsTenant bool          // its claim counts whatever Tenancy says of claims: it is we who wrote it
 
 	// Bound says whether a token that is bound to its sender was presented by
 	// them, without judging the token itself; nil: such tokens are judged as a

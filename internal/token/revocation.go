@@ -21,13 +21,14 @@ const (
 	KindClient  Kind = "client"  // every token that was issued to a client
 	KindTenant  Kind = "tenant"  // every token of a tenant, by its id
 	KindIssuer  Kind = "issuer"  // every token of an issuer
+	KindGrant   Kind = "grant"   // every token that came of one grant of our own, by its claim "grant"
 )
 
 // Target is what a revocation is about. Two revocations of one target are one:
 // the later one says more, never less.
 type Target struct {
 	Kind   Kind
-	Issuer string // iss; empty: of every issuer, which a subject and an issuer cannot be
+	Issuer string // iss; empty: of every issuer, which a subject, a grant and an issuer cannot be
 	Value  string // as Kind says; empty for an issuer
 }
 
@@ -78,14 +79,15 @@ const (
 	MaxRevocations = 2_000_000
 )
 
-// single says whether a target is one token, which is not issued again.
-func (t Target) single() bool { return t.Kind == KindID || t.Kind == KindToken }
+// single says whether a target is not issued anew: one token, or a grant, which
+// is never allowed again.
+func (t Target) single() bool { return t.Kind == KindID || t.Kind == KindToken || t.Kind == KindGrant }
 
 // Validate returns what is wrong with a target, wrapped in [ErrInvalid].
 func (t Target) Validate() error {
 	switch t.Kind {
 	case KindID, KindToken, KindClient, KindTenant:
-	case KindSubject, KindIssuer:
+	case KindSubject, KindIssuer, KindGrant:
 		if t.Issuer == "" {
 			return fmt.Errorf("%w: a %s needs its issuer: what one issuer calls it says nothing of another's", ErrInvalid, t.Kind)
 		}
@@ -112,7 +114,7 @@ func (s Spec) revocation(now time.Time) (*Revocation, error) {
 		return nil, err
 	}
 	if s.single() && !s.Before.IsZero() {
-		return nil, fmt.Errorf("%w: a single token has no time before which it was issued", ErrInvalid)
+		return nil, fmt.Errorf("%w: a single token, or a grant, has no time before which it was issued", ErrInvalid)
 	}
 	if s.Before.IsZero() && !s.single() {
 		s.Before = now

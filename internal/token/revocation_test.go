@@ -22,11 +22,11 @@ func mark(kind token.Kind, issuer, value string, before time.Time) token.Spec {
 // crowd is some tokens, by what is special about them.
 func crowd(now int64) map[string]claims {
 	return map[string]claims{
-		"ada":        {Jti: "1", Client: "cli", Iat: now - 100},
-		"ada's next": {Jti: "2", Client: "web", Iat: now - 99},
+		"ada":        {Jti: "1", Client: "cli", Iat: now - 100, Grant: "g1"},
+		"ada's next": {Jti: "2", Client: "web", Iat: now - 99, Grant: "g2"},
 		"undated":    {Jti: "3", Client: "cli"},
-		"bob":        {Sub: "bob", Jti: "4", Client: "cli", Iat: now - 100},
-		"other ada":  {Iss: boltIDP, Jti: "1", Client: "cli", Iat: now - 100},
+		"bob":        {Sub: "bob", Jti: "4", Client: "cli", Iat: now - 100, Grant: "g1"},
+		"other ada":  {Iss: boltIDP, Jti: "1", Client: "cli", Iat: now - 100, Grant: "g1"},
 		"old iss":    {Iss: "https://acme-old.idp.example/", Jti: "5", Client: "web", Iat: now - 100},
 		"nameless":   {Sub: "eve", Iat: now - 100},
 	}
@@ -54,6 +54,8 @@ func TestWhatARevocationMeans(t *testing.T) {
 		{"a tenant", mark(token.KindTenant, "", "default", past), []string{"ada", "undated", "bob", "other ada", "old iss", "nameless"}},
 		{"a tenant's callers of one issuer", mark(token.KindTenant, boltIDP, "default", past), []string{"other ada"}},
 		{"an issuer", mark(token.KindIssuer, acmeIDP, "", past), []string{"ada", "undated", "bob", "old iss", "nameless"}},
+		{"a grant", mark(token.KindGrant, acmeIDP, "g1", time.Time{}), []string{"ada", "bob"}},
+		{"a grant of another issuer", mark(token.KindGrant, "https://other.example", "g1", time.Time{}), nil},
 		{"somebody else's jti", mark(token.KindID, acmeIDP, "9", time.Time{}), nil},
 		{"a subject of another issuer", mark(token.KindSubject, "https://other.example", "ada", time.Time{}), nil},
 	} {
@@ -302,6 +304,8 @@ func TestSpecs(t *testing.T) {
 		"an unknown kind":           mark("colour", "", "red", now),
 		"no value":                  mark(token.KindClient, "", "", now),
 		"a subject without issuer":  mark(token.KindSubject, "", "ada", now),
+		"a grant without iss":       mark(token.KindGrant, "", "g1", time.Time{}),
+		"a grant before a moment":   mark(token.KindGrant, acmeIDP, "g1", now),
 		"an issuer without iss":     mark(token.KindIssuer, "", "", now),
 		"an issuer with a value":    mark(token.KindIssuer, acmeIDP, "x", now),
 		"a single token with mark":  mark(token.KindID, acmeIDP, "1", now),

@@ -192,6 +192,7 @@ type facts struct {
 	issuers []string // every iss of its issuer: they are one
 	*gatehouse.Identity
 	tenant      string
+	grant       string // its claim "grant"; empty: it has none
 	fingerprint [sha256.Size]byte
 	seen        time.Time // when it was first accepted here
 }
@@ -229,7 +230,7 @@ func (r *Revocations) revoked(f *facts, now time.Time) error {
 		anybodys bool // the issuer may be left open
 	}{
 		{KindID, f.TokenID, true}, {KindSubject, f.Subject, false}, {KindClient, f.Client, true},
-		{KindTenant, f.tenant, true}, {KindIssuer, "", false},
+		{KindTenant, f.tenant, true}, {KindIssuer, "", false}, {KindGrant, f.grant, false},
 	} {
 		if err := look(l.kind, l.value, l.anybodys); err != nil {
 			return err

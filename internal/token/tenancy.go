@@ -37,7 +37,7 @@ type said struct {
 func (t *Tenancy) resolve(d *tenant.Directory, i *Issuer, claim string) (*tenant.Tenant, *gatehouse.Error) {
 	var room [3]said
 	all := room[:0]
-	if t.Claim && claim != "" {
+	if (t.Claim || i.TellsTenant) && claim != "" {
 		found, err := claimed(d, i, claim)
 		if err != nil {
 			return nil, err

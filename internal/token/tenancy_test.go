@@ -60,6 +60,7 @@ func TestTheTenantOfAToken(t *testing.T) {
 			switch {
 			case tt.want[:2] == "GH":
 				wantCode(t, err, tt.want)
+				wantWhose(t, err, tt.iss)
 			case err != nil:
 				t.Errorf("got %v (%v), want %s", err, errors.Unwrap(err), tt.want)
 			case a.TenantName != tt.want:

@@ -134,6 +134,9 @@ func membersOf(raw []byte) (map[string]json.RawMessage, error) {
 			}
 			members[known] = value
 		}
+		if name == claimGrant { // others may have it too, and in any spelling: it means something in tokens of ours only
+			members[name] = value
+		}
 	}
 	if _, err := d.Token(); err != nil {
 		return nil, errors.New("the payload is not JSON")
@@ -144,15 +147,23 @@ func membersOf(raw []byte) (map[string]json.RawMessage, error) {
 	return members, nil
 }
 
-// bound says whether claims bind a token to its sender. What cannot be read
-// counts as bound. RFC 7800 §3.1
-func bound(claims []byte) bool {
+// claimGrant is the claim by which tokens of ours say of which grant they came.
+// What another issuer means by it harms nobody: a grant is revoked under its issuer.
+const claimGrant = "grant"
+
+// aside returns what claims say that an identity does not: whether they bind
+// the token to its sender, and of which grant it came. What cannot be read counts
+// as bound. RFC 7800 §3.1
+func aside(claims []byte) (bound bool, grant string) {
 	members, err := membersOf(claims)
 	if err != nil {
-		return true
+		return true, ""
 	}
-	_, ok := members["cnf"]
-	return ok
+	_, bound = members["cnf"]
+	if err := json.Unmarshal(members[claimGrant], &grant); err != nil {
+		return bound, ""
+	}
+	return bound, grant
 }
 
 // Pasted is what a token's text says of itself, unverified: enough to revoke it.

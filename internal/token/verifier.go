@@ -114,11 +114,12 @@ func (v *Verifier) Open() error {
 	return nil
 }
 
-// Verify judges a token. Every refusal is a *gatehouse.Error: those of the
+// Verify judges a token. Every refusal is, or has in it, a *gatehouse.Error: those of the
 // issuers' verifiers, and GH-1101 (unreadable), GH-1103 (no issuer of ours),
 // GH-1106 (opaque, and nobody can be asked), GH-1109 (over), GH-1117 (of nobody),
 // GH-1130 (revoked), GH-1013, GH-1206 and GH-1207 (its tenant), and 503 GH-1902
-// when nobody knows what was revoked.
+// when nobody knows what was revoked. Where the issuer did accept the token it is a
+// [*Refused].
 func (v *Verifier) Verify(ctx context.Context, c *gatehouse.Credential) (*Active, error) {
 	if !v.opened {
 		return nil, errors.New("the verifier of tokens was not opened")
@@ -134,7 +135,7 @@ func (v *Verifier) Verify(ctx context.Context, c *gatehouse.Credential) (*Active
 	}
 	switch why := e.judge(ctx, now); {
 	case why != nil && (why.Code == codeRevoked || why.Code == codeAway):
-		return nil, why
+		return nil, refused(why, &e.active.Identity)
 	case why != nil: // it may be good for something else now: another tenant, or the leeway
 		v.end(e, why)
 	case e.boundSender && !e.over.Load() && !e.due(now):
@@ -203,7 +204,7 @@ func (v *Verifier) judge(ctx context.Context, c *gatehouse.Credential, k key, ea
 		e.facts.seen = known.facts.seen
 	}
 	if why := e.judge(ctx, now); why != nil {
-		return nil, why
+		return nil, refused(why, &e.active.Identity)
 	}
 	if e != earlier && e.remembered {
 		limit := v.Capacity
@@ -231,7 +232,8 @@ func (v *Verifier) newEntry(c *gatehouse.Credential, k key, id *gatehouse.Identi
 		e.again = &gatehouse.Credential{Scheme: c.Scheme, Text: c.Text, Certificate: c.Certificate}
 	}
 	// A bound token comes with a proof each time. Claims that nobody can see may bind it.
-	e.boundSender = c.Scheme == schemeDPoP || len(c.Proofs) > 0 || bound(id.Claims)
+	toKey, grant := aside(id.Claims)
+	e.boundSender = c.Scheme == schemeDPoP || len(c.Proofs) > 0 || toKey
 	e.remembered = !e.boundSender || i.Bound != nil
 	if !id.Expires.IsZero() {
 		e.ends = id.Expires.Add(i.leeway())
@@ -239,10 +241,10 @@ func (v *Verifier) newEntry(c *gatehouse.Credential, k key, id *gatehouse.Identi
 	placed := v.Rights.Tenants.Version()
 	one, why := v.Tenancy.resolve(v.Rights.Tenants, i, e.claim)
 	if why != nil {
-		return nil, why
+		return nil, refused(why, id)
 	}
 	e.active.Tenant, e.active.TenantName = string(one.ID), one.Name
-	e.facts = facts{issuers: i.Values, Identity: &e.active.Identity, tenant: string(one.ID), fingerprint: Fingerprint(c.Text), seen: now}
+	e.facts = facts{issuers: i.Values, Identity: &e.active.Identity, tenant: string(one.ID), grant: grant, fingerprint: Fingerprint(c.Text), seen: now}
 	e.active.entry = e
 	e.home.Store(&home{v, i})
 	e.placed.Store(placed)

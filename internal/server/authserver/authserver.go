@@ -13,6 +13,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/client"
 	"github.com/gatehouse-mcp/gatehouse/internal/federation"
+	"github.com/gatehouse-mcp/gatehouse/internal/login"
 	"github.com/gatehouse-mcp/gatehouse/internal/seal"
 )
 
@@ -24,14 +25,21 @@ type Server struct {
 	Resources []Resource // at least one
 
 	Clients   client.Finder
+	Sessions  Sessions
 	Providers []federation.Provider // by which people can sign in; in the order of the pages
 	Seal      *seal.Key             // of requests under way: purpose "flow" and "upstream"
 
 	Settings Settings
-	Trail    Trail                                              // required
-	Address  func(*http.Request) (from netip.Addr, shared bool) // required: where a request came from
-	Log      *slog.Logger                                       // required
-	Now      func() time.Time                                   // nil: time.Now
+
+	Knock  func(*http.Request) (retry time.Duration, refused bool) // whether an address may ask at all; nil: any may
+	Failed func(*http.Request, string)                             // counts an attempt that was refused with a code; nil: nobody counts
+	Count  func(endpoint string, status int, took time.Duration)   // nil: nobody counts
+
+	Trail   Trail                                              // required
+	Address func(*http.Request) (from netip.Addr, shared bool) // required: where a request came from
+	Quiet   bool                                               // what was answered as asked gets no line in the log unless it is verbose
+	Log     *slog.Logger                                       // required
+	Now     func() time.Time                                   // nil: time.Now
 }
 
 // Resource is an MCP server that tokens are given out for.
@@ -76,6 +84,7 @@ type Settings struct {
 	LocalAccounts   bool   // people can sign in with a passkey or a password of ours
 	Registration    bool   // RFC 7591
 	Documents       bool   // client ids that are URLs
+	Assertions      bool   // identity assertions of enterprises are taken for a grant
 	Support         string // whom people are told to ask; empty: nobody
 }
 
@@ -85,4 +94,10 @@ type Trail interface {
 	Durable(ctx context.Context, e *audit.Event) error
 	// Write takes the event, and waits only when there are too many.
 	Write(ctx context.Context, e *audit.Event) error
+}
+
+// Sessions are the browsers in which people signed in: login.Service.
+type Sessions interface {
+	// Session returns who a cookie belongs to; login.ErrNotFound: nobody.
+	Session(ctx context.Context, cookie string) (*login.Person, error)
 }

@@ -1,6 +1,16 @@
 package authserver
 
-import "time"
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/oauth"
+)
 
 // flow is an authorization request that was judged and now waits for a person.
 // It is not stored: it goes along sealed, in a form's hidden field. Whoever has
@@ -21,4 +31,73 @@ type flow struct {
 	Device   string    `json:"d,omitzero"` // user code of a device. RFC 8628 §3.3
 	Consent  []string  `json:"a,omitzero"` // scopes that were allowed on the page; nil: it was not shown yet
 	Browser  string    `json:"w,omitzero"` // SHA-256 of the cookie that was set when it was allowed; empty: not yet
+	Session  string    `json:"e,omitzero"` // id of the session that the page was shown to; empty: to nobody known
+	Next     string    `json:"n,omitzero"` // a path of ours to go on to, instead of a client: "/account"
+}
+
+const (
+	flowTime   = 10 * time.Minute
+	flowField  = "flow"  // of a form or a query
+	maxSealed  = 8 << 10 // bytes of a sealed flow: it has to fit a request line of common proxies
+	flowSealed = "flow"  // purpose
+)
+
+// sealFlow returns the flow as it travels.
+func (s *Server) sealFlow(f *flow) (string, error) {
+	text, err := json.Marshal(f)
+	if err != nil {
+		return "", fmt.Errorf("write a flow: %w", err)
+	}
+	return s.Seal.Seal(flowSealed, s.Issuer, text)
+}
+
+// openFlow returns a flow that was sealed here less than ten minutes ago. It
+// says nothing of who brought it.
+func (s *Server) openFlow(sealed string) (*flow, error) {
+	gone := &oauth.Error{Code: oauth.InvalidRequest, Ref: "GH-1420", Description: "this sign-in took longer than ten minutes, or its page is incomplete"}
+	if sealed == "" || len(sealed) > maxSealed {
+		return nil, gone
+	}
+	text, err := s.Seal.Open(flowSealed, s.Issuer, sealed)
+	if err != nil {
+		gone.Cause = err
+		return nil, gone
+	}
+	f := &flow{}
+	if err := json.Unmarshal(text, f); err != nil {
+		gone.Cause = err
+		return nil, gone
+	}
+	if age := s.now().Sub(f.Began); age >= flowTime || age < -time.Minute { // replicas' clocks differ a little
+		return nil, gone
+	}
+	return f, nil
+}
+
+// flowOf returns the flow that a request goes on with, from its form or query,
+// if it comes from the browser in which the page was allowed.
+func (s *Server) flowOf(r *http.Request) (*flow, error) {
+	return s.flowFrom(r, r.FormValue(flowField))
+}
+
+// flowFrom is flowOf for a sealed flow that was kept elsewhere.
+func (s *Server) flowFrom(r *http.Request, sealed string) (*flow, error) {
+	f, err := s.openFlow(sealed)
+	if err != nil {
+		return nil, err
+	}
+	mark(r, f.ID)
+	c, err := r.Cookie(s.cookieName(browserCookie))
+	if err != nil || f.Browser == "" || subtle.ConstantTimeCompare([]byte(browserHash(c.Value)), []byte(f.Browser)) != 1 {
+		return nil, &oauth.Error{
+			Code: oauth.InvalidRequest, Ref: "GH-1421", Status: http.StatusForbidden,
+			Description: "this sign-in was begun in another browser",
+		}
+	}
+	return f, nil
+}
+
+func browserHash(cookie string) string {
+	sum := sha256.Sum256([]byte("gatehouse browser " + cookie))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
 }

@@ -1,11 +1,16 @@
 package authserver
 
-import "net/http"
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
 
 // Handler answers everything under the issuer but the well-known documents.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
-	return mux
+	mux.HandleFunc("GET /auth/{asset}", s.asset)
+	return entry{s, s.outside(mux)}
 }
 
 // Paths are what Handler answers: exact paths, and prefixes that end with a slash.
@@ -14,4 +19,11 @@ func Paths() []string {
 		"/authorize", "/token", "/register", "/register/", "/revoke", "/introspect", "/par",
 		"/device_authorization", "/device", "/account", "/account/", "/auth/",
 	}
+}
+
+// Answers says whether a path is ours.
+func Answers(path string) bool {
+	return slices.ContainsFunc(Paths(), func(own string) bool {
+		return path == own || strings.HasSuffix(own, "/") && strings.HasPrefix(path, own)
+	})
 }

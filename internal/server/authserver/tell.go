@@ -14,6 +14,9 @@ import (
 // be written down does not happen.
 func (s *Server) tell(r *http.Request, e *audit.Event) error {
 	e.Kind, e.Time = config.AuditSignIn, s.now()
+	if e.Request == "" {
+		e.Request = requestID(r)
+	}
 	e.Address, _ = s.Address(r)
 	ctx := context.WithoutCancel(r.Context()) // who asked may have left
 	return s.Trail.Durable(ctx, e)

@@ -14,6 +14,10 @@ type Front struct {
 	// Public finds what anybody may fetch under a name of ours and a path, such as
 	// /.well-known/jwks.json; nil: nothing is there.
 	Public func(host, path string) http.Handler
+
+	// AuthServer finds our own authorization server under a name of ours and a
+	// path; nil: there is none there.
+	AuthServer func(host, path string) http.Handler
 }
 
 // ServeHTTP hands a request on.
@@ -22,6 +26,12 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	host := hostname(r.Host)
 	if f.Public != nil && strings.HasPrefix(path, "/.well-known/") {
 		if h := f.Public(host, path); h != nil {
+			h.ServeHTTP(w, r)
+			return
+		}
+	}
+	if f.AuthServer != nil {
+		if h := f.AuthServer(host, path); h != nil {
 			h.ServeHTTP(w, r)
 			return
 		}

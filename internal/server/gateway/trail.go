@@ -165,6 +165,7 @@ func (g *Gateway) refused(a *answer, r *http.Request, v *visit) {
 	if v.caller == nil {
 		event.Kind = config.AuditAuthFailed
 		event.KeyID = claimed(r)
+		access.Whose(&event, v.err)
 	}
 	event.Status, event.Code, event.Reason = told(v.err)
 	ctx, stop := context.WithTimeout(context.WithoutCancel(r.Context()), auditWait)

@@ -23,7 +23,7 @@ func revocation(kind token.Kind, n int, before, expires time.Time) *token.Revoca
 func revocationRoundTrip(t *testing.T, d *store.DB) {
 	s, ctx := d.Revocations(), t.Context()
 	var want []token.Revocation
-	for i, kind := range []token.Kind{token.KindID, token.KindToken, token.KindSubject, token.KindClient, token.KindTenant, token.KindIssuer} {
+	for i, kind := range []token.Kind{token.KindID, token.KindToken, token.KindSubject, token.KindClient, token.KindTenant, token.KindIssuer, token.KindGrant} {
 		r := revocation(kind, i, at(i), at(100+i))
 		if i == 0 {
 			r.Before, r.Expires = time.Time{}, time.Time{}
