@@ -199,11 +199,13 @@ func (o *OIDC) read(claims []jws.Member, signed []byte) (*Profile, error) {
 	}
 	o.addressed(who, id.Email)
 	if l.Domain != nil {
+		who.Domain = ""
 		only := gatehouse.ClaimMap{Tenant: l.Domain}
 		if id, err := only.Identity(signed); err == nil {
 			who.Domain = lower(id.Tenant)
-		} else {
-			who.Domain = ""
+		}
+		if _, domain, ok := address(who.Email); ok && domain == who.Domain { // an account of that domain's own
+			who.Vouched = true
 		}
 	}
 	who.Methods = methods(claims)
@@ -217,7 +219,7 @@ func (b *base) addressed(who *Profile, email string) {
 		return
 	}
 	who.Email, who.Domain = email, domain
-	who.Vouched = slices.Contains(b.settings.Authoritative, domain)
+	who.Vouched = slices.Contains(b.settings.Authoritative, domain) || slices.Contains(b.login.Authority, domain)
 }
 
 // required says that somebody is not who is required.

@@ -19,7 +19,7 @@ type Profile struct {
 	Name     string
 	Username string // for people: it can change and be taken by somebody else; empty: there is none
 	Email    string // ASCII with one "@"; empty unless the provider says that it is verified
-	Vouched  bool   // the operator says that the provider is authoritative for the domain of Email
+	Vouched  bool   // the provider is authoritative for the domain of Email: it gives those addresses out, or the operator says so
 	Domain   string // to which the provider says they belong, such as Google's hd; else that of Email
 	Groups   []string
 	Roles    []string

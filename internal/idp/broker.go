@@ -21,8 +21,8 @@ func google() *Preset {
 			// Whoever has a Gmail address can type any address in; only a verified one is theirs.
 			Require: []ClaimTest{{"email_verified", "true"}, {"hd", "{hosted_domain}"}},
 			// An address of acme.com need not be an account of acme.com's Workspace; hd is one.
-			Domain: []string{"hd"},
-			Send:   map[string]string{"hd": "{hosted_domain}"},
+			Domain: []string{"hd"}, Authority: []string{"gmail.com", "googlemail.com"},
+			Send: map[string]string{"hd": "{hosted_domain}"},
 			// Without consent it gives no second refresh token.
 			OfflineScopes: []string{}, OfflineSend: map[string]string{"access_type": "offline", "prompt": "consent"},
 			Reprove: "select_account", Public: "anyone with a Google account", Lists: []string{ListDomains, ListUsers},

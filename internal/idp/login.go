@@ -28,6 +28,8 @@ type Login struct {
 	Verified []ClaimTest // one that is true says that the address is verified, beside email_verified
 	Domain   []string    // claims that say which domain people belong to; nil: that of a verified address
 
+	Authority []string // domains whose addresses it gives out itself
+
 	Scopes        []string          // what is asked for
 	GroupScopes   []string          // and where the allow-list asks for more than who somebody is
 	OfflineScopes []string          // and where a refresh token is wanted
