@@ -103,7 +103,9 @@ func (r *Running) newAuthResource(c *config.Config, v *served) authserver.Resour
 				}, Tenant: who.Tenant, SignedIn: 0,
 			}, scopes)
 		},
-		Admits: func(tenant string) bool { return len(v.config.Tenants) == 0 || slices.Contains(v.config.Tenants, tenant) },
+		Admits: func(tenant string) bool {
+			return len(v.config.Tenants) == 0 || slices.Contains(v.config.Tenants, tenant)
+		},
 	}
 	if c.Auth.Embedded.Consent.ShowTools && rules != nil {
 		a.Tools = func(ctx context.Context, scope string) []string {
