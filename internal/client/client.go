@@ -46,6 +46,10 @@ type Client struct {
 	Scopes       []string // the most that it may be given; nil: whatever the user may
 	Native       bool     // it runs on its user's machine
 
+	// Of a Static one that is a server itself. RFC 7662, RFC 8693
+	Resources []string // that it is: it may look at tokens for them, and exchange those
+	Targets   []string // resources that it may exchange tokens for, beside the token's own
+
 	Tenant  tenant.ID // whose it is; empty: everybody's. Callers by client credentials belong to it
 	Version string    // changes whenever what people were shown about it does: consent is asked for again
 

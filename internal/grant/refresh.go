@@ -123,6 +123,9 @@ func (s *Service) turn(ctx context.Context, q *RefreshRequest, g *Grant, generat
 		}
 		return nil, err
 	}
+	if err := s.marked(ctx, g, g.Rotated, now); err != nil {
+		return nil, err
+	}
 	switch {
 	case !used && g.Generation >= maxGeneration:
 		return nil, ErrExpired

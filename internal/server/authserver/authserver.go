@@ -31,6 +31,8 @@ type Server struct {
 
 	Settings Settings
 
+	Door // of clients: what the token endpoint and those around it need
+
 	Knock  func(*http.Request) (retry time.Duration, refused bool) // whether an address may ask at all; nil: any may
 	Failed func(*http.Request, string)                             // counts an attempt that was refused with a code; nil: nobody counts
 	Count  func(endpoint string, status int, took time.Duration)   // nil: nobody counts

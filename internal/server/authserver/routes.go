@@ -10,6 +10,13 @@ import (
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /auth/{asset}", s.asset)
+	for path, endpoint := range map[string]http.HandlerFunc{
+		"/token": s.token, "/revoke": s.revoke, "/par": s.push, "/device_authorization": s.deviceAuthorization,
+	} {
+		mux.HandleFunc("POST "+path, s.browser(endpoint))
+		mux.HandleFunc("OPTIONS "+path, s.preflight)
+	}
+	mux.HandleFunc("POST /introspect", s.introspect)
 	return entry{s, s.outside(mux)}
 }
 
