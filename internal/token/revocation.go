@@ -66,6 +66,7 @@ var (
 	ErrNotFound = errors.New("no such revocation")
 	ErrInvalid  = errors.New("invalid revocation")
 	ErrFull     = errors.New("as many tokens are revoked as may be")
+	ErrRevoked  = errors.New("revoked")
 )
 
 // Bounds.
