@@ -68,6 +68,10 @@ func Run(t *testing.T, open func(*testing.T) *store.DB) {
 		{"sign-ins under way are bounded, and those that ended make room", loginBound},
 		{"a provider's tokens are kept, renewed by whoever has the lease, and forgotten", tokenLife},
 		{"one of many gets the lease of tokens", tokenRace},
+		{"a client comes back as it went in", clientRoundTrip},
+		{"a decision upon a client, its use and its change keep out of each other's way", clientLife},
+		{"a deleted client stays so", clientDelete},
+		{"rows that strangers cause are bounded and swept", clientBound},
 	} {
 		t.Run(s.name, func(t *testing.T) { s.test(t, open(t)) })
 	}
