@@ -28,7 +28,7 @@ var issuerSettings = slices.Concat([]setting{
 	{key: "keys", field: "Keys", doc: "Where its keys come from.", within: []setting{
 		{key: "from", field: "From", one: []string{KeysDiscovery, KeysURL, KeysFile}, def: KeysDiscovery, doc: "`discovery`: its metadata says where (RFC 8414, OpenID Connect Discovery)."},
 		{key: "url", field: "URL", doc: "URL of a JWK Set."},
-		{key: "file", field: "File", form: formPath, doc: "File of a JWK Set. It is read again when it changes."},
+		{key: "file", field: "File", form: formPath, doc: "File of a JWK Set. It has to be there when the configuration is read, and is read again when it changes."},
 		{key: "refresh", field: "Refresh", def: "10m", least: "1s", doc: "How often they are fetched again. A key that is not known yet has them fetched at once, twice a minute at most."},
 		{key: "max_stale", field: "MaxStale", def: "1d", least: "1s", doc: "How long they hold when they cannot be fetched."},
 	}},
