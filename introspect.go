@@ -54,7 +54,9 @@ type IntrospectionVerifier struct {
 	Leeway  time.Duration // how far clocks may differ; 0: 60 s, which is also the most; negative: not at all
 	MaxLife time.Duration // from a token's iat (now, if it has none) to its exp; 0: 366 days
 
-	RequireDPoP bool  // as in JWTVerifier, like the next two
+	RequireIssued bool // as in JWTVerifier, like the next three
+
+	RequireDPoP bool  //
 	RequireMTLS bool  //
 	DPoP        *DPoP //
 

@@ -42,6 +42,10 @@ type JWTVerifier struct {
 	Leeway  time.Duration // how far clocks may differ; 0: 60 s, which is also the most; negative: not at all
 	MaxLife time.Duration // from a token's iat (now, if it has none) to its exp; 0: 366 days
 
+	// RequireIssued refuses a token without iat. Nobody can tell how long it has
+	// lived: it passes MaxLife once it has no more than that to live.
+	RequireIssued bool
+
 	RequireDPoP bool  // a token that is not bound to a key is refused. RFC 9449
 	RequireMTLS bool  // a token that is not bound to a client certificate is refused. RFC 8705 §3
 	DPoP        *DPoP // how proofs are judged, best shared by all verifiers; nil: the zero value's way

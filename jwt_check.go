@@ -241,6 +241,9 @@ func (r *jwtRules) checkIdentity(_ context.Context, t *jwtToken) error {
 }
 
 func (r *jwtRules) checkTime(_ context.Context, t *jwtToken) error {
+	if r.dated && math.IsNaN(t.times.iat) {
+		return refuse("GH-1109", "The token does not say when it was issued.", `the token has no "iat", so how long it lives cannot be told (RequireIssued)`)
+	}
 	return t.times.judge(t.now, r.leeway, r.maxLife)
 }
 

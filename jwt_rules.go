@@ -34,6 +34,7 @@ type jwtRules struct {
 	require    []ClaimRule
 	leeway     time.Duration
 	maxLife    time.Duration
+	dated      bool // iat is required
 	maxToken   int
 	senders    *senders
 	cache      *jwtCache
@@ -59,7 +60,7 @@ func (v *JWTVerifier) compile() (*jwtRules, error) {
 	r := &jwtRules{
 		issuers: append([]string{v.Issuer}, v.AlsoIssuers...), keys: v.Keys,
 		algorithms: v.Algorithms, claims: &v.Claims, reject: v.Reject, require: v.Require,
-		maxLife: cmp.Or(v.MaxLife, defaultMaxLife), maxToken: cmp.Or(v.MaxToken, defaultMaxToken), now: v.Now,
+		maxLife: cmp.Or(v.MaxLife, defaultMaxLife), dated: v.RequireIssued, maxToken: cmp.Or(v.MaxToken, defaultMaxToken), now: v.Now,
 	}
 	if r.now == nil {
 		r.now = time.Now
