@@ -93,15 +93,22 @@ func (r *jwtRules) verify(ctx context.Context, c *Credential) (*Identity, error)
 	if len(c.Text) > r.maxToken {
 		return nil, r.tooLong(c.Text)
 	}
-	t := &jwtToken{credential: c, now: r.now(), hash: sha256.Sum256([]byte(c.Text))}
-	if facts := r.cache.get(t.hash, t.now); facts != nil {
+	t := &jwtToken{credential: c, now: r.now()}
+	var hash [sha256.Size]byte
+	if r.cache != nil {
+		hash = sha256.Sum256([]byte(c.Text))
+	}
+	if facts := r.cache.get(hash, t.now); facts != nil {
 		t.jwtFacts = facts
 		// A key that its issuer has withdrawn takes its tokens along.
 		if err := r.keyStands(ctx, t); err != nil {
 			return nil, err
 		}
-	} else if err := r.read(ctx, t); err != nil {
-		return nil, err
+	} else {
+		if err := r.read(ctx, t); err != nil {
+			return nil, err
+		}
+		r.cache.put(hash, t.jwtFacts, t.now)
 	}
 	for _, check := range r.each {
 		if err := check.judge(ctx, t); err != nil {
@@ -111,7 +118,7 @@ func (r *jwtRules) verify(ctx context.Context, c *Credential) (*Identity, error)
 	return t.who, nil
 }
 
-// read judges a token that was not seen before, and keeps what was found out.
+// read judges a token that was not seen before, and finds out what is kept of it.
 func (r *jwtRules) read(ctx context.Context, t *jwtToken) error {
 	if err := t.parse(); err != nil {
 		return err
@@ -121,7 +128,6 @@ func (r *jwtRules) read(ctx context.Context, t *jwtToken) error {
 			return err
 		}
 	}
-	r.cache.put(t.hash, t.jwtFacts, t.now)
 	return nil
 }
 

@@ -267,7 +267,7 @@ func (r *jwtRules) checkClient(_ context.Context, t *jwtToken) error {
 }
 
 func (r *jwtRules) checkBinding(ctx context.Context, t *jwtToken) error {
-	return r.senders.judge(ctx, t.credential, t.cnf, t.hash, t.now)
+	return r.senders.judge(ctx, t.credential, t.cnf, t.now)
 }
 
 // textClaim returns a claim that is a text.

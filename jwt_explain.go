@@ -3,7 +3,6 @@ package gatehouse
 import (
 	"context"
 	"crypto"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -39,7 +38,7 @@ func (v *JWTVerifier) Explain(ctx context.Context, c *Credential) ([]Finding, *I
 	if err != nil {
 		return nil, nil, err
 	}
-	e := explanation{rules: r, token: &jwtToken{credential: c, now: r.now(), hash: sha256.Sum256([]byte(c.Text))}}
+	e := explanation{rules: r, token: &jwtToken{credential: c, now: r.now()}}
 	e.run(ctx)
 	if e.token.jwtFacts == nil {
 		return e.found, nil, nil

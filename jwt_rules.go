@@ -3,7 +3,6 @@ package gatehouse
 import (
 	"cmp"
 	"crypto"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -48,7 +47,6 @@ type jwtRules struct {
 type jwtToken struct {
 	credential *Credential
 	now        time.Time
-	hash       [sha256.Size]byte  // of the whole text
 	signed     *jws.Token         // nil: it was verified before
 	claims     *jws.Object        // nil: it was verified before
 	keys       []crypto.PublicKey // that may have signed it
