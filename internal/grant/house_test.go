@@ -120,7 +120,9 @@ func (h *house) granted(s *grant.Service) (*grant.Grant, string) {
 	return g, s.RefreshTokenOf(g)
 }
 
-func refresh(text string) grant.RefreshRequest { return grant.RefreshRequest{Token: text, Client: "cli"} }
+func refresh(text string) grant.RefreshRequest {
+	return grant.RefreshRequest{Token: text, Client: "cli"}
+}
 
 // refreshed wants a refresh token to be good, and returns its successor.
 func (h *house) refreshed(s *grant.Service, text string) string {

@@ -31,7 +31,7 @@ func (s *Server) deviceAuthorization(w http.ResponseWriter, r *http.Request) {
 	out, err := s.beginDevice(w, r, e)
 	if err != nil {
 		s.count(r, err)
-		if told := s.tellRefused(r, e, err); told != nil {
+		if told := s.noteRefused(r, e, err); told != nil {
 			err = told
 		}
 		s.refuse(w, r, err)
@@ -74,7 +74,7 @@ func (s *Server) beginDevice(w http.ResponseWriter, r *http.Request, e *audit.Ev
 		resource = only
 	}
 	d := &grant.Device{
-		Client: c.ID, Resource: resource, Scopes: s.resourceOf(resource).wanted(scopes, c.Scopes),
+		Client: c.ID, Resource: resource, Scopes: s.resourceAt(resource).wanted(scopes, c.Scopes),
 		Offline: offline || slices.Contains(c.Grants, oauth.RefreshToken), Flow: requestID(r),
 	}
 	started, err := s.Devices.Begin(r.Context(), d)

@@ -29,6 +29,7 @@ type flow struct {
 	MaxAge   int64     `json:"m,omitzero"` // seconds since the person signed in; 0: any. -1: they have to now (prompt=login)
 	Hint     string    `json:"h,omitzero"` // login_hint
 	Device   string    `json:"d,omitzero"` // user code of a device. RFC 8628 §3.3
+	DeviceID string    `json:"f,omitzero"` // of the device
 	Consent  []string  `json:"a,omitzero"` // scopes that were allowed on the page; nil: it was not shown yet
 	Browser  string    `json:"w,omitzero"` // SHA-256 of the cookie that was set when it was allowed; empty: not yet
 	Session  string    `json:"e,omitzero"` // id of the session that the page was shown to; empty: to nobody known

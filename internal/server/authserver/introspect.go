@@ -18,7 +18,7 @@ type about struct {
 	Active bool `json:"active"`
 
 	*claims
-	Type    string `json:"token_type,omitempty"`
+	Type string `json:"token_type,omitempty"`
 }
 
 // aboutRefresh is what is said of a refresh token.
@@ -43,7 +43,7 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request) {
 	out, err := s.tellAbout(r)
 	if err != nil {
 		s.count(r, err)
-		if told := s.tellRefused(r, &audit.Event{Action: "introspect"}, err); told != nil {
+		if told := s.noteRefused(r, &audit.Event{Action: "introspect"}, err); told != nil {
 			err = told
 		}
 		s.refuse(w, r, err)

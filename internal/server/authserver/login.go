@@ -4,31 +4,94 @@ import (
 	"crypto/rand"
 	"net/http"
 	"net/url"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 )
 
-// loginPage offers the ways to sign in. wrong is why the last one did not work;
-// empty: there was none.
+// choosing is what the page "login" shows.
+type choosing struct {
+	Flow, Wrong string
+	Opens       string // what is signed in to, for people; empty: the account
+	For         string // the client; empty: none
+	Providers   []way
+	Local       bool
+	Switch      bool // another account is wanted
+}
+
+type way struct {
+	Name, Title string
+	First       bool
+}
+
+// login answers GET /auth/login: in how many ways somebody can sign in. If there
+// is but one, and it is a provider's, the browser goes there by itself, once: who
+// wants another account, or comes back with an error, sees the page.
+func (s *Server) login(w http.ResponseWriter, r *http.Request) {
+	f, err := s.flowOf(r)
+	if err != nil {
+		s.refused(w, r, "login", err)
+		return
+	}
+	only := len(s.Providers) == 1 && !s.Settings.LocalAccounts
+	if only && r.FormValue("switch") == "" {
+		s.sendTo(w, r, s.Issuer+"/auth/login/"+url.PathEscape(s.Providers[0].Name())+"?"+url.Values{flowField: {r.FormValue(flowField)}}.Encode(), s.Providers[0].Title())
+		return
+	}
+	s.choose(w, r, f, http.StatusOK, "")
+}
+
+// loginPage offers the ways to sign in again. wrong is why the last one did not
+// work; empty: there was none.
 func (s *Server) loginPage(w http.ResponseWriter, r *http.Request, f *flow, wrong string) {
-	_, _ = f, wrong
-	s.notFound(w, r, http.StatusNotFound)
+	status := http.StatusOK
+	if wrong != "" {
+		status = http.StatusUnauthorized
+	}
+	s.choose(w, r, f, status, wrong)
+}
+
+func (s *Server) choose(w http.ResponseWriter, r *http.Request, f *flow, status int, wrong string) {
+	sealed, err := s.sealFlow(f)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	page := choosing{Flow: sealed, Wrong: wrong, Local: s.Settings.LocalAccounts, Switch: f.MaxAge < 0 || r.FormValue("switch") != ""}
+	for _, p := range s.Providers {
+		page.Providers = append(page.Providers, way{Name: p.Name(), Title: p.Title(), First: len(page.Providers) == 0})
+	}
+	if res := s.resource(f.Resource); res != nil && f.Next == "" {
+		page.Opens = res.Name
+	}
+	if c, err := s.Clients.Find(r.Context(), f.Client); f.Client != "" && err == nil {
+		page.For = c.Name
+	}
+	s.page(w, r, status, "login", page)
+}
+
+// loginURL is where somebody goes on to sign in. What is in the URL is of no use
+// without the browser's cookie.
+func (s *Server) loginURL(sealed string, another bool) string {
+	v := url.Values{flowField: {sealed}}
+	if another {
+		v.Set("switch", "1")
+	}
+	return "/auth/login?" + v.Encode()
 }
 
 // beginAt has somebody sign in who came without a client, and go on to next, a
 // path of ours.
 func (s *Server) beginAt(w http.ResponseWriter, r *http.Request, next string) {
 	f := &flow{ID: rand.Text(), Began: s.now(), Next: next}
+	mark(r, f.ID)
 	s.bind(w, r, f)
 	sealed, err := s.sealFlow(f)
+	if err == nil {
+		err = s.tell(r, &audit.Event{Action: "login", Request: f.ID, Outcome: audit.OK, Detail: map[string]string{"next": next}})
+	}
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	s.seeOther(w, r, "/auth/login?"+url.Values{flowField: {sealed}}.Encode())
-}
-
-// sendTo answers a form with a page that goes on to another place. No redirect
-// does: in Chromium form-action 'self' holds for where a form is redirected to.
-func (s *Server) sendTo(w http.ResponseWriter, r *http.Request, to, who string) {
-	_, _ = to, who
-	s.notFound(w, r, http.StatusNotFound)
+	s.seeOther(w, r, s.loginURL(sealed, false))
 }

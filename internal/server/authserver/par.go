@@ -30,7 +30,7 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request) {
 	out, err := s.keepRequest(w, r, e)
 	if err != nil {
 		s.count(r, err)
-		if told := s.tellRefused(r, e, err); told != nil {
+		if told := s.noteRefused(r, e, err); told != nil {
 			err = told
 		}
 		s.refuse(w, r, err)

@@ -20,7 +20,7 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) {
 	e := &audit.Event{Action: "revoke", Detail: map[string]string{}}
 	if err := s.giveUp(r, e); err != nil {
 		s.count(r, err)
-		if told := s.tellRefused(r, e, err); told != nil {
+		if told := s.noteRefused(r, e, err); told != nil {
 			err = told
 		}
 		s.refuse(w, r, err)

@@ -10,6 +10,16 @@ import (
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /auth/{asset}", s.asset)
+	mux.HandleFunc("GET /authorize", s.authorize)
+	mux.HandleFunc("POST /authorize", s.authorize)
+	mux.HandleFunc("POST /auth/consent", s.consent)
+	mux.HandleFunc("GET /auth/login", s.login)
+	mux.HandleFunc("GET /device", s.device)
+	mux.HandleFunc("POST /device", s.deviceCode)
+	mux.HandleFunc("GET /account", s.account)
+	mux.HandleFunc("POST /account/revoke", s.accountRevoke)
+	mux.HandleFunc("POST /account/sessions", s.accountSessions)
+	mux.HandleFunc("POST /account/sign-out", s.accountSignOut)
 	for path, endpoint := range map[string]http.HandlerFunc{
 		"/token": s.token, "/revoke": s.revoke, "/par": s.push, "/device_authorization": s.deviceAuthorization,
 	} {

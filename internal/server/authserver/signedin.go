@@ -1,19 +1,170 @@
 package authserver
 
 import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
 	"net/http"
 
+	"github.com/gatehouse-mcp/gatehouse/internal/audit"
+	"github.com/gatehouse-mcp/gatehouse/internal/client"
+	"github.com/gatehouse-mcp/gatehouse/internal/grant"
 	"github.com/gatehouse-mcp/gatehouse/internal/login"
+	"github.com/gatehouse-mcp/gatehouse/internal/oauth"
+	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 )
 
 // signedIn goes on with a flow once a person has proved who they are: with what
 // they allowed, or to the page that they wanted. Every way of signing in ends
 // here, after the session was set. f is what flowOf or flowFrom returned.
 func (s *Server) signedIn(w http.ResponseWriter, r *http.Request, f *flow, who *login.Person) {
-	_ = who
 	if f.Next != "" {
-		s.seeOther(w, r, f.Next)
+		s.sendOn(w, r, f.Next)
 		return
 	}
-	s.notFound(w, r, http.StatusNotFound)
+	c, err := s.Clients.Find(r.Context(), f.Client)
+	if err != nil {
+		s.refused(w, r, "login", err)
+		return
+	}
+	switch {
+	case f.Redirect != "" && !oauth.MatchRedirect(c.RedirectURIs, f.Redirect):
+		s.refused(w, r, "login", &oauth.Error{Code: oauth.InvalidRequest, Ref: "GH-1402", Description: "redirect_uri is not registered any more"})
+	case f.Consent == nil || c.Version != f.Version: // what was allowed was allowed to something else
+		f.Consent, f.Version = nil, c.Version
+		s.consentPage(w, r, f, c, who, "")
+	default:
+		s.issue(w, r, f, c, who, byPage)
+	}
+}
+
+// sendOn goes on to a page of ours, from wherever the browser comes: a redirect
+// would be part of a navigation that began elsewhere, and SameSite cookies of it
+// are not what they will be.
+func (s *Server) sendOn(w http.ResponseWriter, r *http.Request, path string) {
+	s.seeOther(w, r, path)
+}
+
+// issue ends a flow with a code for its client, or has its device go on. What was
+// allowed shrinks to what this person can be given. One flow ends once.
+func (s *Server) issue(w http.ResponseWriter, r *http.Request, f *flow, c *client.Client, who *login.Person, how delivery) {
+	a, err := s.authorization(r.Context(), f, c, who)
+	if err == nil {
+		err = s.end(r.Context(), f)
+	}
+	if err == nil {
+		err = s.tell(r, &audit.Event{
+			Action: "code", Request: f.ID, ClientID: f.Client, Client: c.Name, Subject: who.ID, TenantID: string(who.Tenant), Outcome: audit.OK,
+			Rights: &audit.Rights{Scopes: a.Scopes},
+		})
+	}
+	if err == nil {
+		err = s.Consents.Remember(r.Context(), &grant.Consent{ConsentKey: consentKey(f, who), Scopes: f.Consent})
+	}
+	if err != nil {
+		s.tellRefused(w, r, &audit.Event{Action: "code", ClientID: f.Client, Client: c.Name, Subject: who.ID, TenantID: string(who.Tenant)}, err, func() { s.cannotIssue(w, r, f, err) })
+		return
+	}
+	if f.Device != "" {
+		if err := s.decideDevice(r.Context(), f, a); err != nil {
+			s.refused(w, r, "device", err)
+			return
+		}
+		s.page(w, r, http.StatusOK, "done", notice{"Done", "“" + shown(c.Name) + "” can go on. You can close this page and return to your device."})
+		return
+	}
+	code, err := s.Grants.Authorize(r.Context(), a)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	s.deliver(w, r, s.answerURL(f, "code", code), c, how, leaving{
+		Title: "Done", Text: "“" + shown(c.Name) + "” has been allowed. You can close this page once the app has taken over.",
+	})
+}
+
+// cannotIssue answers somebody whose account cannot be given what they allowed:
+// another one may.
+func (s *Server) cannotIssue(w http.ResponseWriter, r *http.Request, f *flow, err error) {
+	e, ok := errors.AsType[*oauth.Error](err)
+	if !ok || e.Ref != "GH-1425" {
+		s.fail(w, r, err)
+		return
+	}
+	again := *f
+	again.MaxAge, again.Session = -1, ""
+	s.bind(w, r, &again)
+	page := explain(e)
+	if sealed, err := s.sealFlow(&again); err == nil {
+		page.Retry, page.RetryText = s.loginURL(sealed, true), "Use another account"
+	}
+	s.page(w, r, badStatus(e), "refused", page)
+}
+
+// authorization is what a person allows by a flow.
+func (s *Server) authorization(ctx context.Context, f *flow, c *client.Client, who *login.Person) (*grant.Authorization, error) {
+	res := s.resource(f.Resource)
+	if res == nil {
+		return nil, &oauth.Error{Code: oauth.InvalidTarget, Ref: "GH-1404", Description: "this server is not served here any more"}
+	}
+	if who.State != login.Active {
+		return nil, nothingFor(who)
+	}
+	may := *f
+	may.Scopes = offeredOnly(res, c, f.Consent)
+	scopes, err := s.grantable(ctx, &may, res, who)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(scopes) == 0 && len(res.Scopes) > 0:
+		return nil, nothingFor(who)
+	}
+	return &grant.Authorization{
+		Grant: grant.Grant{
+			Tenant: who.Tenant, Client: f.Client, Subject: who.ID, Resource: f.Resource, Scopes: scopes, Offline: f.Offline,
+			Redirect: f.Redirect, Flow: f.ID, AuthTime: who.Session.SignedIn,
+			Identity: grant.Identity{Issuer: who.Identity.Issuer, Subject: who.Identity.Subject},
+		},
+		Challenge: f.PKCE,
+	}, nil
+}
+
+// grantable returns those of the flow's scopes that this person could ever use.
+// Whose tenant may not come in at all gets GH-1425.
+func (s *Server) grantable(ctx context.Context, f *flow, res *Resource, who *login.Person) ([]string, error) {
+	t, err := s.Tenants.Get(ctx, who.Tenant)
+	switch {
+	case errors.Is(err, tenant.ErrNotFound):
+		return nil, nothingFor(who)
+	case err != nil:
+		return nil, err
+	case t.State != tenant.Active, res.Admits != nil && !res.Admits(t.Name):
+		return nil, nothingFor(who)
+	}
+	if res.Grantable == nil {
+		return f.Scopes, nil
+	}
+	return res.Grantable(ctx, Who{Subject: who.ID, Tenant: t.Name, Client: f.Client, Groups: who.Groups, Roles: who.Roles}, f.Scopes), nil
+}
+
+func nothingFor(who *login.Person) *oauth.Error {
+	return &oauth.Error{
+		Code: oauth.AccessDenied, Ref: "GH-1425", Status: http.StatusForbidden,
+		Description: "You are signed in as " + shown(nameOf(&who.User)) + ", and this account may do nothing here that was asked for",
+	}
+}
+
+// end marks a flow as decided. It can be decided once, however many pages, tabs
+// and clicks there are.
+func (s *Server) end(ctx context.Context, f *flow) error {
+	key := sha256.Sum256([]byte("authorization flow\x00" + f.ID))
+	err := s.Once.Once(ctx, key, f.Began.Add(flowTime))
+	if errors.Is(err, grant.ErrReplay) {
+		return &oauth.Error{Code: oauth.InvalidRequest, Ref: "GH-1422", Description: "this was decided a moment ago", Cause: err}
+	}
+	if err != nil {
+		return fmt.Errorf("end a flow: %w", err)
+	}
+	return nil
 }

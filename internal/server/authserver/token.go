@@ -136,15 +136,15 @@ func (s *Server) proof(r *http.Request) (string, error) {
 func (s *Server) refuseToken(w http.ResponseWriter, q *tokenRequest, err error) {
 	s.count(q.Request, err)
 	if !q.quiet {
-		if told := s.tellRefused(q.Request, q.event, err); told != nil {
+		if told := s.noteRefused(q.Request, q.event, err); told != nil {
 			err = told
 		}
 	}
 	s.refuse(w, q.Request, err)
 }
 
-// tellRefused writes a refusal down.
-func (s *Server) tellRefused(r *http.Request, e *audit.Event, err error) error {
+// noteRefused writes a refusal down.
+func (s *Server) noteRefused(r *http.Request, e *audit.Event, err error) error {
 	why := refusalOf(err)
 	e.Outcome, e.Code, e.Status = audit.Refused, why.Ref, why.Status
 	if e.Status == 0 {
@@ -227,8 +227,8 @@ func (s *Server) served() []string {
 	return out
 }
 
-// resourceOf finds a resource by its canonical URL; nil: it is not served any more.
-func (s *Server) resourceOf(url string) *Resource {
+// served finds a resource by its canonical URL; nil: it is not served any more.
+func (s *Server) resourceAt(url string) *Resource {
 	for i := range s.Resources {
 		if s.Resources[i].URL == url {
 			return &s.Resources[i]

@@ -103,7 +103,7 @@ func (s *Server) asserted(q *tokenRequest, a *assertion) (resource string, scope
 	case to != "" && to != resource:
 		return "", nil, &oauth.Error{Code: oauth.InvalidTarget, Ref: "GH-1404", Description: "the assertion is for another resource"}
 	}
-	res := s.resourceOf(resource)
+	res := s.resourceAt(resource)
 	switch {
 	case a.scopes != nil && asked != nil:
 		scopes = grant.Scopes(asked, a.scopes)

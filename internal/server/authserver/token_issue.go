@@ -108,7 +108,7 @@ func notAdmitted(description string, cause error) *oauth.Error {
 // answerOf makes the token, of what may still be given at this moment.
 func (s *Server) answerOf(q *tokenRequest, i *issue) (*tokenAnswer, error) {
 	ctx := q.Context()
-	res := s.resourceOf(i.resource)
+	res := s.resourceAt(i.resource)
 	if res == nil {
 		return nil, notServed(i.resource, s.served())
 	}
