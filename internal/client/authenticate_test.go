@@ -143,30 +143,45 @@ func TestA069Secrets(t *testing.T) {
 	wantCode(t, "a blocked one", err, oauth.InvalidClient, "GH-1406")
 }
 
-// TestA069Assertions takes a JWT of the client's own key that is for us, in time,
-// and new.
+// assertions is a client that signs, and what tries its assertions.
+type assertions struct {
+	*house
+	id         string
+	key, other *signer // its own, and another's by the same name
+	serial     int
+}
+
+func newAssertions(t *testing.T) *assertions {
+	t.Helper()
+	a := &assertions{house: newHouse(t), key: newSigner(t, jose.ES256, "k1"), other: newSigner(t, jose.ES256, "k1")}
+	a.id = a.register(t, `{"redirect_uris":["https://a.test/cb"],"token_endpoint_auth_method":"private_key_jwt","jwks":`+a.key.set(t)+`}`).ID
+	return a
+}
+
+// claims are good ones, changed; nil takes one away.
+func (a *assertions) claims(change map[string]any) map[string]any {
+	a.serial++
+	now := a.clock.now()
+	out := map[string]any{"iss": a.id, "sub": a.id, "aud": issuer, "exp": now.Add(time.Minute).Unix(), "iat": now.Unix(), "jti": fmt.Sprint(a.serial), "n": a.serial}
+	maps.Copy(out, change)
+	maps.DeleteFunc(out, func(_ string, v any) bool { return v == nil })
+	return out
+}
+
+func (a *assertions) try(t *testing.T, text string) error {
+	_, err := a.Authenticate(t.Context(), attempt(t, assertionForm(text)))
+	return err
+}
+
+// TestA069Assertions takes a JWT of the client's own key that is for us and in time.
 func TestA069Assertions(t *testing.T) {
-	h, ctx := newHouse(t), t.Context()
-	key, other := newSigner(t, jose.ES256, "k1"), newSigner(t, jose.ES256, "k1")
-	c := h.register(t, `{"redirect_uris":["https://a.test/cb"],"token_endpoint_auth_method":"private_key_jwt","jwks":`+key.set(t)+`}`)
-	now := h.clock.now()
-	serial := 0
-	claims := func(change map[string]any) map[string]any {
-		serial++
-		out := map[string]any{"iss": c.ID, "sub": c.ID, "aud": issuer, "exp": now.Add(time.Minute).Unix(), "iat": now.Unix(), "jti": fmt.Sprint(serial), "n": serial}
-		maps.Copy(out, change)
-		maps.DeleteFunc(out, func(_ string, v any) bool { return v == nil })
-		return out
-	}
-	try := func(text string) error {
-		_, err := h.Authenticate(ctx, attempt(t, assertionForm(text)))
-		return err
-	}
+	a := newAssertions(t)
+	key, now := a.key, a.clock.now()
 	for what, change := range map[string]map[string]any{
 		"the issuer": {}, "the endpoint": {"aud": tokenURL}, "a list of it": {"aud": []string{issuer}}, "both of ours": {"aud": []string{issuer, tokenURL}},
 		"no jti": {"jti": nil}, "no iat": {"iat": nil}, "a little late": {"exp": now.Add(-30 * time.Second).Unix()}, "a clock that is ahead": {"iat": now.Add(30 * time.Second).Unix()},
 	} {
-		if err := try(key.sign(t, "JWT", claims(change))); err != nil {
+		if err := a.try(t, key.sign(t, "JWT", a.claims(change))); err != nil {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
@@ -176,41 +191,41 @@ func TestA069Assertions(t *testing.T) {
 		"not yet": {"nbf": now.Add(10 * time.Minute).Unix()}, "from the future": {"iat": now.Add(10 * time.Minute).Unix()}, "iat that is none": {"iat": "x"},
 		"another iss": {"iss": "x"}, "another sub": {"sub": "x"}, "no sub": {"sub": nil}, "no iss": {"iss": nil},
 	} {
-		wantCode(t, what, try(key.sign(t, "JWT", claims(change))), oauth.InvalidClient, "GH-1409")
+		wantCode(t, what, a.try(t, key.sign(t, "JWT", a.claims(change))), oauth.InvalidClient, "GH-1409")
 	}
 	for what, text := range map[string]string{
-		"another key": other.sign(t, "JWT", claims(nil)), "an access token": key.sign(t, "at+jwt", claims(nil)), "a proof": key.sign(t, "dpop+jwt", claims(nil)),
-		"no signature": strings.TrimRight(key.sign(t, "JWT", claims(nil)), "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"), "nonsense": "x.y.z", "too long": strings.Repeat("a", 20<<10),
-		"alg none": base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) + "." + base64.RawURLEncoding.EncodeToString([]byte(marshal(t, claims(nil)))) + ".",
+		"another key": a.other.sign(t, "JWT", a.claims(nil)), "an access token": key.sign(t, "at+jwt", a.claims(nil)), "a proof": key.sign(t, "dpop+jwt", a.claims(nil)),
+		"no signature": key.sign(t, "JWT", a.claims(nil)) + ".", "nonsense": "x.y.z", "too long": strings.Repeat("a", 20<<10),
+		"alg none": base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) + "." + base64.RawURLEncoding.EncodeToString([]byte(marshal(t, a.claims(nil)))) + ".",
 	} {
-		wantCode(t, what, try(text), oauth.InvalidClient, "GH-1409")
+		wantCode(t, what, a.try(t, text), oauth.InvalidClient, "GH-1409")
 	}
-	once := key.sign(t, "client-authentication+jwt", claims(nil))
-	if err := try(once); err != nil {
-		t.Fatal(err)
-	}
-	wantCode(t, "used before", try(once), oauth.InvalidClient, "GH-1409")
-	bare := claims(map[string]any{"jti": nil})
-	if err := try(key.sign(t, "JWT", bare)); err != nil {
-		t.Fatal(err)
-	}
-	wantCode(t, "the same claims without a jti", try(key.sign(t, "JWT", bare)), oauth.InvalidClient, "GH-1409")
-	h.once.err = errors.New("the store is away")
-	if err := try(key.sign(t, "JWT", claims(nil))); !errors.Is(err, h.once.err) {
-		t.Errorf("when nobody can tell: got %v", err)
-	}
-	h.once.err = nil
-
-	text := key.sign(t, "JWT", claims(nil))
+	text := key.sign(t, "JWT", a.claims(nil))
 	for what, body := range map[string]string{
-		"no type": url.Values{"client_assertion": {text}}.Encode(), "a type alone": "client_id=" + c.ID + "&client_assertion_type=x", "SAML": url.Values{"client_assertion": {text}, "client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:saml2-bearer"}}.Encode(),
-		"without one": "client_id=" + c.ID, "a secret": "client_secret=x&client_id=" + c.ID,
+		"no type": url.Values{"client_assertion": {text}}.Encode(), "a type alone": "client_id=" + a.id + "&client_assertion_type=x", "SAML": url.Values{"client_assertion": {text}, "client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:saml2-bearer"}}.Encode(),
+		"without one": "client_id=" + a.id, "a secret": "client_secret=x&client_id=" + a.id,
 	} {
-		_, err := h.Authenticate(ctx, attempt(t, body))
+		_, err := a.Authenticate(t.Context(), attempt(t, body))
 		wantCode(t, what, err, oauth.InvalidClient, "GH-1409")
 	}
-	_, err := h.Authenticate(ctx, attempt(t, assertionForm(text)+"&client_id=other"))
+	_, err := a.Authenticate(t.Context(), attempt(t, assertionForm(text)+"&client_id=other"))
 	wantCode(t, "about another", err, oauth.InvalidRequest, "GH-1409")
+}
+
+// TestA069AssertionsCountOnce takes each once, and none when nobody can tell.
+func TestA069AssertionsCountOnce(t *testing.T) {
+	a := newAssertions(t)
+	for what, change := range map[string]map[string]any{"with a jti": nil, "without": {"jti": nil}} {
+		claims := a.claims(change)
+		if err := a.try(t, a.key.sign(t, "client-authentication+jwt", claims)); err != nil {
+			t.Fatal(err)
+		}
+		wantCode(t, what, a.try(t, a.key.sign(t, "JWT", claims)), oauth.InvalidClient, "GH-1409") // another signature
+	}
+	a.once.err = errors.New("the store is away")
+	if err := a.try(t, a.key.sign(t, "JWT", a.claims(nil))); !errors.Is(err, a.once.err) {
+		t.Errorf("when nobody can tell: got %v", err)
+	}
 }
 
 // Keys that a client publishes are fetched when it uses them, and again when it has others.
