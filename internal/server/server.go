@@ -55,6 +55,7 @@ type Running struct {
 	server     *Server
 	edge       *edge.Edge
 	counters   *access.Counters
+	strangers  ratelimit.Limiter // of what clients have our authorization server do before they are known
 	metrics    *ops.Metrics
 	sessionKey []byte
 	keys       *keySets          // of issuers
