@@ -73,7 +73,7 @@ func (s *Server) account(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) apps(ctx context.Context, who *login.Person) ([]app, error) {
-	list, err := s.Grants.List(ctx, grant.Filter{Tenant: who.Tenant, Subject: who.ID, Limit: maxApps})
+	list, err := s.Grants.List(ctx, grant.Filter{Tenant: who.Tenant, Subject: who.ID, Active: s.now(), Limit: maxApps})
 	if err != nil {
 		return nil, err
 	}

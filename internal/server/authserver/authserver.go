@@ -13,8 +13,9 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/client"
 	"github.com/gatehouse-mcp/gatehouse/internal/federation"
-	"github.com/gatehouse-mcp/gatehouse/internal/login"
+	"github.com/gatehouse-mcp/gatehouse/internal/grant"
 	"github.com/gatehouse-mcp/gatehouse/internal/seal"
+	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 )
 
 // Server answers under one issuer. It is made anew with every configuration;
@@ -25,7 +26,13 @@ type Server struct {
 	Resources []Resource // at least one
 
 	Clients   client.Finder
-	Sessions  Sessions
+	People    People
+	Tenants   Tenants
+	Grants    *grant.Service
+	Consents  *grant.Consents
+	Devices   *grant.Devices
+	Requests  *grant.Requests
+	Once      *grant.Once
 	Providers []federation.Provider // by which people can sign in; in the order of the pages
 	Seal      *seal.Key             // of requests under way: purpose "flow" and "upstream"
 
@@ -96,8 +103,8 @@ type Trail interface {
 	Write(ctx context.Context, e *audit.Event) error
 }
 
-// Sessions are the browsers in which people signed in: login.Service.
-type Sessions interface {
-	// Session returns who a cookie belongs to; login.ErrNotFound: nobody.
-	Session(ctx context.Context, cookie string) (*login.Person, error)
+// Tenants are looked up by id.
+type Tenants interface {
+	// Get returns a tenant, also a deleted one, or tenant.ErrNotFound.
+	Get(ctx context.Context, id tenant.ID) (*tenant.Tenant, error)
 }

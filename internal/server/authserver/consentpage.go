@@ -116,7 +116,7 @@ func (s *Server) narrow(ctx context.Context, f *flow, res *Resource, c *client.C
 // what it asks for by name. What it asks for only because it asks for everything,
 // as many do, is left to the person, if there is a default that makes it work.
 func (s *Server) choices(ctx context.Context, p *asking, f *flow, res *Resource, before []string) {
-	everything := len(f.Scopes) == len(res.Scopes) && slices.ContainsFunc(f.Scopes, res.required)
+	everything := f.All && slices.ContainsFunc(f.Scopes, res.required)
 	for i, one := range res.Scopes {
 		if !slices.Contains(f.Scopes, one.Name) {
 			continue

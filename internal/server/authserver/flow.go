@@ -32,6 +32,8 @@ type flow struct {
 	DeviceID string    `json:"f,omitzero"` // of the device
 	Consent  []string  `json:"a,omitzero"` // scopes that were allowed on the page; nil: it was not shown yet
 	Browser  string    `json:"w,omitzero"` // SHA-256 of the cookie that was set when it was allowed; empty: not yet
+	Since    time.Time `json:"q,omitzero"` // with MaxAge -1: sign-ins until then do not count
+	All      bool      `json:"l,omitzero"` // it asks for every scope that there is
 	Session  string    `json:"e,omitzero"` // id of the session that the page was shown to; empty: to nobody known
 	Next     string    `json:"n,omitzero"` // a path of ours to go on to, instead of a client: "/account"
 }

@@ -147,7 +147,9 @@ func (s *Server) scopeOf(c *client.Client, p *oauth.Params, q *request) *oauth.E
 	if e != nil {
 		return e
 	}
-	q.Scopes = offered(s.resource(q.Resource), c, asked)
+	res := s.resource(q.Resource)
+	q.Scopes = offered(res, c, asked)
+	q.All = len(asked) > 0 && len(q.Scopes) == len(res.Scopes)
 	q.Offline = slices.Contains(c.Grants, oauth.RefreshToken)
 	return nil
 }
@@ -189,7 +191,7 @@ func promptOf(_ *client.Client, p *oauth.Params, q *request) *oauth.Error {
 		case "consent":
 			q.consent = true
 		case "login", "select_account":
-			q.MaxAge, q.consent = -1, true // the page says who is about to allow what
+			q.MaxAge, q.Since, q.consent = -1, q.Began, true // the page says who is about to allow what
 		}
 	}
 	if q.none && len(words) > 1 {
@@ -204,7 +206,7 @@ func promptOf(_ *client.Client, p *oauth.Params, q *request) *oauth.Error {
 			q.MaxAge = int64(age)
 		}
 		if age == 0 {
-			q.MaxAge = -1
+			q.MaxAge, q.Since = -1, q.Began
 		}
 	}
 	return nil
@@ -221,7 +223,7 @@ func hintOf(_ *client.Client, p *oauth.Params, q *request) *oauth.Error {
 func (s *Server) recent(f *flow, signedIn time.Time) bool {
 	switch {
 	case f.MaxAge < 0:
-		return !signedIn.Before(f.Began.Truncate(time.Microsecond))
+		return signedIn.After(f.Since)
 	case f.MaxAge > 0:
 		return s.now().Sub(signedIn) <= time.Duration(f.MaxAge)*time.Second
 	}

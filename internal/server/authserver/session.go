@@ -1,10 +1,12 @@
 package authserver
 
 import (
+	"context"
 	"errors"
 	"net/http"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/login"
+	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 )
 
 // person returns who signed in in this browser before; nil: nobody did, or it is
@@ -14,7 +16,7 @@ func (s *Server) person(r *http.Request) (*login.Person, error) {
 	if err != nil || c.Value == "" {
 		return nil, nil //nolint:nilnil // nobody is signed in
 	}
-	who, err := s.Sessions.Session(r.Context(), c.Value)
+	who, err := s.People.Session(r.Context(), c.Value)
 	switch {
 	case errors.Is(err, login.ErrNotFound), errors.Is(err, login.ErrDisabled):
 		return nil, nil //nolint:nilnil // their session is over
@@ -24,4 +26,12 @@ func (s *Server) person(r *http.Request) (*login.Person, error) {
 		return nil, nil //nolint:nilnil // they may not be
 	}
 	return who, nil
+}
+
+// People are those who sign in: login.Service.
+type People interface {
+	Session(ctx context.Context, cookie string) (*login.Person, error)
+	Sessions(ctx context.Context, t tenant.ID, user string) ([]login.Session, error)
+	End(ctx context.Context, t tenant.ID, user, id string) (*login.Session, error)
+	EndAll(ctx context.Context, t tenant.ID, user string) (int, error)
 }

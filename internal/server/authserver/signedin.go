@@ -79,7 +79,7 @@ func (s *Server) issue(w http.ResponseWriter, r *http.Request, f *flow, c *clien
 		s.fail(w, r, err)
 		return
 	}
-	s.deliver(w, r, s.answerURL(f, "code", code), c, how, leaving{
+	s.deliver(w, r, f, s.answerURL(f, "code", code), c, how, leaving{
 		Title: "Done", Text: "“" + shown(c.Name) + "” has been allowed. You can close this page once the app has taken over.",
 	})
 }
@@ -93,7 +93,7 @@ func (s *Server) cannotIssue(w http.ResponseWriter, r *http.Request, f *flow, er
 		return
 	}
 	again := *f
-	again.MaxAge, again.Session = -1, ""
+	again.MaxAge, again.Since, again.Session = -1, s.now(), ""
 	s.bind(w, r, &again)
 	page := explain(e)
 	if sealed, err := s.sealFlow(&again); err == nil {
