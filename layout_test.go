@@ -85,7 +85,9 @@ func bans() []ban {
 		{"github.com/pressly/", may("internal/store/..."), false, "only the store knows a database"},
 		{"github.com/caddyserver/", []string{"internal/server/edge"}, false, "only the edge gets certificates"},
 		{"github.com/pires/", []string{"internal/server/edge"}, false, "only the edge learns who a proxy speaks for"},
-		{"github.com/coreos/", []string{"internal/server/edge", "internal/server/notify"}, false, "only they know the service manager"},
+		{"github.com/coreos/go-systemd/", []string{"internal/server/edge", "internal/server/notify"}, false, "only they know the service manager"},
+		{"github.com/coreos/go-oidc/", []string{"internal/federation"}, false, "only federation is a client of OpenID providers"},
+		{"golang.org/x/oauth2", []string{"internal/federation"}, false, "only federation is a client of OAuth servers"},
 		{"github.com/spf13/", []string{"cmd/gatehouse"}, false, "only the command line knows the command line"},
 		{"github.com/modelcontextprotocol/", may("internal/demo", "mcpsdk", "examples/..."), false, "the SDK re-encodes messages; the data path forwards bytes"},
 	}

@@ -187,6 +187,9 @@ func (a *app) options(c *config.Config, log *slog.Logger) (server.Options, error
 	pepper, from := a.getenv(pepperVar), pepperVar
 	if c != nil {
 		o.Audit, o.EncryptionKey = c.Audit, c.Store.EncryptionKey
+		if e := c.Auth.Embedded; e != nil {
+			o.Signing = e.Signing
+		}
 		if k := c.Auth.APIKeys; k != nil && k.Pepper != "" {
 			pepper, from = k.Pepper.Reveal(), "auth.api_keys.pepper"
 		}

@@ -1,11 +1,16 @@
 // Package client knows the OAuth clients: those that an administrator made,
 // those that registered themselves (RFC 7591), and those whose id is the URL of
 // a document about them (Client ID Metadata Document).
+//
+// A stranger costs no disk. What registered itself is in its id, and what has a
+// document is fetched; a row is what an administrator decided, or what a
+// person's consent made worth keeping.
 package client
 
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
@@ -46,10 +51,14 @@ type Client struct {
 	Scopes       []string // the most that it may be given; nil: whatever the user may
 	Native       bool     // it runs on its user's machine
 
+	// Of Static clients.
+	Resources []string // it is the server of these: it may introspect and exchange tokens that are for them
+	Targets   []string // resources that it may exchange tokens for
+
 	Tenant  tenant.ID // whose it is; empty: everybody's. Callers by client credentials belong to it
 	Version string    // changes whenever what people were shown about it does: consent is asked for again
 
-	Created  time.Time
+	Created  time.Time // of Document: when it was first used; zero: it never was
 	LastUsed time.Time // when it was last given a token, to the hour; zero: never
 	Expires  time.Time // when its registration ends; zero: never
 
@@ -59,13 +68,16 @@ type Client struct {
 // Public says whether the client cannot prove who it is.
 func (c *Client) Public() bool { return len(c.AuthMethods) == 1 && c.AuthMethods[0] == "none" }
 
+// May says whether the client may use a grant type.
+func (c *Client) May(grant string) bool { return slices.Contains(c.Grants, grant) }
+
 // Credentials are what a client is recognized by.
 type Credentials struct {
 	SecretHashes [][32]byte // SHA-256 of secrets that are honoured: two during a rotation
 	JWKS         []byte     // a JWK Set; nil: JWKSURI
 	JWKSURI      string     // fetched as a stranger's URL
 	Subject      string     // of its certificate, RFC 4514; with tls_client_auth. RFC 8705 §2.1.2
-	Thumbprints  [][32]byte // of its certificates; with self_signed_tls_client_auth
+	Thumbprints  [][32]byte // SHA-256 of its certificates; with self_signed_tls_client_auth
 }
 
 // Facts that callers branch on.
@@ -75,6 +87,9 @@ var (
 	ErrPending = errors.New("the client waits for approval")
 	ErrFetch   = errors.New("the client's document cannot be had") // what it wraps says why; another time it may be
 	ErrInvalid = errors.New("the client's document is not valid")  // for good, as far as we know
+	ErrExists  = errors.New("there is a client with this id")
+	ErrFull    = errors.New("too many clients that nobody uses have been changed; later there is room again")
+	ErrWrong   = errors.New("a client cannot be like that") // of what an administrator asks for; the text says why
 )
 
 // Finder is what the doors need of the registry.

@@ -93,6 +93,21 @@ func Fetch(ctx context.Context, f Fetcher, issuer string) (*Metadata, error) {
 	return nil, &Error{Issuer: issuer, Tried: tried}
 }
 
+// FetchOpenID gets the metadata of an OpenID provider from the one place where it
+// has it. OpenID Connect Discovery §4.1
+func FetchOpenID(ctx context.Context, f Fetcher, issuer string) (*Metadata, error) {
+	if _, err := URLs(issuer); err != nil {
+		return nil, err
+	}
+	u := strings.TrimSuffix(issuer, "/") + "/.well-known/openid-configuration"
+	m, err := fetch(ctx, f, u, issuer)
+	if err != nil {
+		return nil, &Error{Issuer: issuer, Tried: []Attempt{{u, err}}}
+	}
+	m.URL = u
+	return m, nil
+}
+
 func fetch(ctx context.Context, f Fetcher, u, issuer string) (*Metadata, error) {
 	raw, err := f.Get(ctx, u)
 	if err != nil {

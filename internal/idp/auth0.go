@@ -26,6 +26,25 @@ func auth0() *Preset {
 			// Who has a user's password can have such a token without the user.
 			RejectIf: []ClaimTest{{"gty", "password"}},
 		},
+		Login: &Login{
+			Params: []Param{
+				{Name: "connection", Example: "acme-saml", Doc: "The connection that people are sent to."},
+				{Name: "organization", Example: "org_9ybsU1dN2dKfDkBi", Doc: "Id of the organization that people have to belong to."},
+				{Name: "audience", Form: URL, Example: "https://api.acme.com", Doc: "With tokens that are kept: the API that they are for."},
+			},
+			Claims:  Claims{Subject: []string{"sub"}, Tenant: []string{"org_id"}, Name: name, Email: email, Groups: []string{"groups"}, Roles: []string{"roles"}},
+			Require: []ClaimTest{{"org_id", "{organization}"}},
+			Send:    map[string]string{"connection": "{connection}", "organization": "{organization}", "audience": "{audience}"},
+			Public:  "anyone who signs up in the tenant",
+			Setup: []string{
+				"Applications: a *Regular Web Application*.",
+				"*Allowed Callback URLs*: {callback}.",
+				"Database connections: *Disable Sign Ups*, unless anybody may come.",
+			},
+			Gotchas: []string{
+				"Roles and groups are in the ID token only by an Action, in a claim with a namespace: say `claims` there, or use `domains` and `users`.",
+			},
+		},
 		Hints: map[string]string{
 			"GH-1104": "In Auth0 the API Identifier has to be exactly {resource}: with or without the slash at its end, as it stands there.",
 			"GH-1105": "In Auth0: Applications → APIs → the API → Signing Algorithm: RS256.",

@@ -16,6 +16,16 @@ func clerk() *Preset {
 			RejectIf:   []ClaimTest{{Claim: "sid"}, {Claim: "fva"}, {Claim: "o"}},
 			Introspect: "https://{frontend_api}/oauth/token_info",
 		},
+		Login: &Login{
+			Claims:      Claims{Subject: []string{"sub"}, Tenant: []string{"org_id"}, Name: name, Email: email},
+			GroupScopes: []string{"user:org:read"}, Public: "anyone who signs up in the instance", Lists: []string{ListDomains, ListUsers},
+			Setup: []string{
+				"OAuth applications: add one, confidential, with the scopes `openid`, `profile` and `email`.",
+				"*Redirect URIs*: {callback}.",
+				"*Restrictions*: an allow-list, unless anybody may sign up.",
+			},
+			Gotchas: []string{"Groups and roles are in no token of Clerk's OAuth."},
+		},
 		Weak:   "nothing in a token of Clerk says which server it is for, so any server that one of the accepted clients calls can use it here",
 		Opaque: []string{"oat_"},
 		Hints: map[string]string{

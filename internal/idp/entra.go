@@ -8,7 +8,7 @@ func entra() *Preset {
 		Params: []Param{
 			{
 				Name: "tenant", Form: GUID, Need: true, Example: "08541b6e-646d-43de-a0eb-834e6713d6d5", Doc: "The tenant's GUID.",
-				Not: map[string]string{"common": not, "organizations": not, "consumers": not},
+				Not: map[string]string{"common": not, "organizations": not, "consumers": not, consumers: not},
 			},
 			{Name: "app_id", Form: GUID, Need: true, Example: "835f09b6-0f0f-40cc-85cb-f32c5829a149", Doc: "Application (client) id of the app registration that stands for the server."},
 			{Name: "authority", Form: Host, Else: "login.microsoftonline.com", Example: "login.microsoftonline.us", Doc: "The host of the cloud."},
@@ -25,6 +25,7 @@ func entra() *Preset {
 			},
 			Require: []ClaimTest{{"tid", "{tenant}"}},
 		},
+		Login: entraLogin(),
 		Foreign: []Foreign{
 			{"https://sts.windows.net/{tenant}/", "GH-1103", v1},
 			{"https://sts.windows.net/*", "GH-1103", "this is a v1 token of another tenant."},
@@ -48,6 +49,36 @@ func entra() *Preset {
 			"The metadata may not list `code_challenge_methods_supported`, without which MCP clients refuse; `gatehouse idp test` looks.",
 			"`sub` differs for every application; people are known by `oid`.",
 			"A person in more than 200 groups has none in the token (GH-1210).",
+		},
+	}
+}
+
+func entraLogin() *Login {
+	return &Login{
+		Params: []Param{
+			{Name: "app_id", Form: GUID, Example: "835f09b6-0f0f-40cc-85cb-f32c5829a149", Doc: "With tokens that are kept: the application whose scopes are asked for. `mcp.read` becomes `api://APP-ID/mcp.read`."},
+			{Name: "domain_hint", Form: Host, Example: "acme.com", Doc: "The domain whose sign-in page people are sent to."},
+		},
+		Claims: Claims{
+			Subject: []string{"oid"}, Tenant: []string{"tid"}, Name: name, Email: email, Roles: []string{"roles"}, Groups: []string{"groups"},
+			GroupsOmitted: []string{"_claim_names.groups", "hasgroups"},
+		},
+		// Everybody can write any address into a directory of theirs: only one whose
+		// domain the tenant has proven counts.
+		Require: []ClaimTest{{"tid", "{tenant}"}}, Verified: []ClaimTest{{"xms_edov", "true"}, {"xms_edov", "1"}},
+		Send: map[string]string{"domain_hint": "{domain_hint}"}, ScopePrefix: "api://{app_id}/", NoUserinfo: true,
+		Setup: []string{
+			"App registrations: *New registration*, accounts in this directory only, platform *Web* with the redirect URI {callback}.",
+			"*Certificates & secrets*: a client secret, or a certificate whose private key, with the certificate itself, is written as `client_secret` in PEM.",
+			"*Enterprise applications → the application → Properties → Assignment required*: yes, and assign who may come.",
+			"*Token configuration*: `groups` (those assigned to the application) for `allow.groups`; the optional claims `email` and `xms_edov` for `allow.domains` and addresses in `allow.users`.",
+		},
+		Gotchas: []string{
+			"People are known by `oid`, which is one for the tenant; `sub` is another one for every application.",
+			"Groups are GUIDs. Who is in more than 200 has none in the token, and an allow-list of groups refuses them with that reason: use app roles.",
+			"`resource` is never sent: Entra refuses it (AADSTS9010010). Scopes of one application at a time (AADSTS28000).",
+			"Guests of the directory can sign in too, unless assignment is required.",
+			"An address counts only with `xms_edov`: Entra does not say otherwise whether it is verified.",
 		},
 	}
 }

@@ -213,8 +213,8 @@ func (f filler) tests(all []ClaimTest) []ClaimTest {
 var known = func() map[string]bool {
 	all := map[string]bool{"issuer": true}
 	for _, p := range Presets() {
-		for i := range p.Params {
-			all[p.Params[i].Name] = true
+		for _, q := range append(p.LoginParams(), p.Params...) {
+			all[q.Name] = true
 		}
 	}
 	return all

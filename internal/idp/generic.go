@@ -12,6 +12,13 @@ func oidc() *Preset {
 				Permissions: []string{"permissions"}, Roles: []string{"roles"}, Groups: []string{"groups"},
 			},
 		},
+		Login: &Login{
+			Claims: Claims{Subject: []string{"sub"}, Name: name, Email: email, Roles: []string{"roles"}, Groups: []string{"groups"}},
+			Setup: []string{
+				"A confidential client for the code grant, with the redirect URI {callback}.",
+			},
+			Gotchas: []string{"If anybody can make an account there, say under `allow` who may come: Gatehouse cannot know."},
+		},
 		Hints: map[string]string{
 			"GH-1104": "The client has to ask for a token with resource={resource} (RFC 8707), and the provider to put it into aud.",
 			"GH-1107": `Access tokens have typ "at+jwt" (RFC 9068). If those of this provider have typ JWT, say token_types: [at+jwt, JWT].`,
@@ -35,6 +42,9 @@ func gatehouse() *Preset {
 				Subject: []string{"sub"}, Client: []string{"client_id"}, Tenant: []string{"tenant"}, Scopes: []string{"scope"}, Name: name, Email: email,
 				Permissions: []string{"permissions"}, Roles: []string{"roles"}, Groups: []string{"groups"},
 			},
+		},
+		Login: &Login{
+			Refusal: "gatehouse: a Gatehouse gives out no ID tokens, so nobody can sign in with one. Name the provider that people sign in with there",
 		},
 		Hints: map[string]string{
 			"GH-1104": "The client has to ask for a token with resource={resource}.",

@@ -21,6 +21,17 @@ func cognito() *Preset {
 			},
 			Require: []ClaimTest{{"token_use", "access"}},
 		},
+		Login: &Login{
+			Claims: Claims{Subject: []string{"sub"}, Tenant: []string{"custom:tenant"}, Name: []string{"name", "cognito:username", "username"}, Email: email, Groups: []string{"cognito:groups"}},
+			// It gives refresh tokens unasked, and refuses scopes that it does not know.
+			OfflineScopes: []string{}, Public: "anyone who signs up in the user pool",
+			Setup: []string{
+				"App clients: a *Traditional web application*, with a secret, the code grant and the scopes `openid`, `profile` and `email`.",
+				"*Allowed callback URLs*: {callback}.",
+				"Sign-up: *Self-registration* off, unless anybody may come.",
+			},
+			Gotchas: []string{"The endpoints are on the pool's domain, which its metadata names: give the pool a domain first."},
+		},
 		Weak: "without resource binding there is no aud: whatever an accepted client was given is accepted here",
 		Hints: map[string]string{
 			"GH-1104": "The client has to send resource={resource} to managed login; or say audience_mode: client and list the clients whose tokens are accepted.",
@@ -55,6 +66,16 @@ func workos() *Preset {
 				Permissions: []string{"permissions"}, Roles: []string{"roles", "role"},
 			},
 		},
+		Login: &Login{
+			Claims: Claims{Subject: []string{"sub"}, Tenant: []string{"org_id"}, Name: name, Email: email},
+			Public: "anyone who signs up in the environment", Lists: []string{ListDomains, ListUsers},
+			Setup: []string{
+				"Connect → OAuth applications: a confidential one.",
+				"*Redirect URI*: {callback}.",
+				"Authentication: *Allow sign up* off, unless anybody may come.",
+			},
+			Gotchas: []string{"Roles are in session tokens of AuthKit only, which are no ID tokens."},
+		},
 		Foreign: []Foreign{{"https://api.workos.com*", "GH-1107", "this is a session token of AuthKit (iss api.workos.com), not an access token for an MCP server: the client has to get one from the AuthKit domain."}},
 		Hints: map[string]string{
 			"GH-1104": "In the WorkOS dashboard: Connect → Configuration → Resource indicators, add exactly {resource}. What is not listed silently becomes the environment's client id.",
@@ -83,6 +104,15 @@ func descope() *Preset {
 				Subject: []string{"sub"}, Client: []string{"azp", "client_id"}, Tenant: []string{"dct"}, Scopes: []string{"scope"}, Name: name, Email: email,
 				Permissions: []string{"permissions", "tenants.{dct}.permissions"}, Roles: []string{"roles", "tenants.{dct}.roles"},
 			},
+		},
+		Login: &Login{
+			Claims: Claims{Subject: []string{"sub"}, Tenant: []string{"dct"}, Name: name, Email: email, Roles: []string{"roles", "tenants.{dct}.roles"}},
+			Public: "anyone who signs up in the project",
+			Setup: []string{
+				"Applications → Federated Apps: an OIDC application; its *Issuer* is what `issuer` says here.",
+				"*Approved redirect URIs*: {callback}.",
+			},
+			Gotchas: []string{"The issuer is another one than that of an MCP server there."},
 		},
 		Foreign: []Foreign{
 			{"https://api.descope.com/{project_id}", "GH-1107", "this is a session token of Descope, not an access token for an MCP server."},
@@ -115,6 +145,17 @@ func stytch() *Preset {
 				Permissions: []string{"permissions"}, Roles: []string{"https://stytch.com/session.roles", "roles"},
 			},
 		},
+		Login: &Login{
+			Claims: Claims{
+				Subject: []string{"sub"}, Tenant: []string{"https://stytch.com/organization.organization_id"}, Name: name, Email: email, Roles: []string{"https://stytch.com/session.roles"},
+			},
+			Public: "anyone who signs up in the project",
+			Setup: []string{
+				"Connected Apps: a confidential one, with the scopes `openid`, `profile` and `email`.",
+				"*Redirect URLs*: {callback}.",
+			},
+			Gotchas: []string{"Without a custom domain the issuer of the authorization answer is another one, and the sign-in is refused (GH-1443, RFC 9207)."},
+		},
 		Hints: map[string]string{
 			"GH-1103": "Stytch's issuer is the custom domain if there is one, else https://NAME.customers.stytch.com.",
 			"GH-1104": "In Stytch the client sends resource={resource}; the project's id alone does not say that a token is for this server.",
@@ -141,6 +182,17 @@ func logto() *Preset {
 				Permissions: []string{"permissions"}, Roles: []string{"roles"},
 			},
 			Introspect: "{issuer}/token/introspection",
+		},
+		Login: &Login{
+			Claims:      Claims{Subject: []string{"sub"}, Tenant: []string{"organization_id"}, Name: []string{"name", "username"}, Email: email, Roles: []string{"roles"}, Groups: []string{"organizations"}},
+			GroupScopes: []string{"roles", "urn:logto:scope:organizations"}, OfflineSend: map[string]string{"prompt": "consent"},
+			Public: "anyone who signs up in the tenant",
+			Setup: []string{
+				"Applications: a *Traditional web* application.",
+				"*Redirect URIs*: {callback}.",
+				"Sign-in experience: *Enable user registration* off, unless anybody may come.",
+			},
+			Gotchas: []string{"A refresh token is given with `prompt=consent` only, which is sent where one is wanted. `groups` are ids of organizations."},
 		},
 		Hints: map[string]string{
 			"GH-1104": "In Logto: API resources, with the identifier {resource}. urn:logto:organization:… is a token for an organization, not for this server.",
@@ -174,6 +226,16 @@ func scalekit() *Preset {
 				Permissions: []string{"permissions"}, Roles: []string{"roles"},
 			},
 		},
+		Login: &Login{
+			Issuers: []string{"{environment_url}"},
+			Claims:  Claims{Subject: []string{"sub"}, Tenant: []string{"org_id", "oid"}, Name: name, Email: email, Roles: []string{"roles"}, Groups: []string{"groups"}},
+			Public:  "anyone whom a connection of the environment lets in",
+			Setup: []string{
+				"Applications: a web application.",
+				"*Redirect URLs*: {callback}.",
+			},
+			Gotchas: []string{"The issuer is the environment's URL, not that of an MCP server there."},
+		},
 		Hints: map[string]string{
 			"GH-1104": "In Scalekit: MCP servers → the server's URL is exactly {resource}, and its id is what resource_id says here.",
 		},
@@ -203,6 +265,15 @@ func ping() *Preset {
 				Permissions: []string{"p1.permissions", "permissions"}, Roles: []string{"roles"}, Groups: []string{"groups"},
 			},
 		},
+		Login: &Login{
+			Claims: Claims{Subject: []string{"sub"}, Tenant: []string{"env"}, Name: name, Email: email, Roles: []string{"roles"}, Groups: []string{"groups", "p1.groups"}},
+			Setup: []string{
+				"Applications: an *OIDC Web App*.",
+				"*Redirect URIs*: {callback}.",
+				"*Attribute mappings*: `groups` (Group Names), for `allow.groups`. *Access*: the groups whose members may come.",
+			},
+			Gotchas: []string{"`email_verified` is there only by a mapping of its own."},
+		},
 		Hints: map[string]string{
 			"GH-1104": "In PingOne: Applications → Resources, a custom resource whose Audience is exactly {resource}.",
 		},
@@ -231,6 +302,14 @@ func pingAIC() *Preset {
 			Introspect: "{issuer}/introspect",
 		},
 		Weak: "aud may be a client's id, not this server: whatever was issued to that client is accepted here",
+		Login: &Login{
+			Claims: Claims{Subject: []string{"sub"}, Tenant: []string{"realm"}, Name: name, Email: email, Roles: []string{"roles"}, Groups: []string{"groups"}},
+			Setup: []string{
+				"Applications: a *Web* client.",
+				"*Sign-in URLs*: {callback}.",
+			},
+			Gotchas: []string{"The issuer has the port, as in https://acme.forgeblocks.com:443/am/oauth2/alpha."},
+		},
 		Hints: map[string]string{
 			"GH-1104": "In Advanced Identity Cloud aud is the client's id, unless an access token modification script sets it to {resource}.",
 			"GH-1106": "Tokens are opaque unless the OAuth2 provider issues client-based ones; or set introspection here.",

@@ -52,7 +52,7 @@ type Preset struct {
 	Foreign []Foreign         // tokens of the same vendor that are never the right ones
 	Opaque  []string          // what its opaque tokens begin with
 	Hints   map[string]string // by code: what its operator has to do about a refusal
-	Login   *Login            // when people sign in with it; nil: by Issuer.Claims
+	Login   *Login            // how people sign in with it; nil: as with any OpenID provider
 
 	Closed string // why its registration endpoint, if there is one, does not do for MCP clients; empty: it does
 
@@ -121,12 +121,6 @@ type Foreign struct {
 	Issuer string // exactly, or its beginning when it ends with '*'
 	Code   string // what they are refused with
 	Text   string // the story, for the operator
-}
-
-// Login maps what a provider says of a person who signed in.
-type Login struct {
-	Claims  Claims
-	Require []ClaimTest
 }
 
 // Presets are all of them, by name.

@@ -18,6 +18,22 @@ func okta() *Preset {
 				Subject: []string{"uid", "sub"}, Client: []string{"cid"}, Scopes: []string{"scp"}, Name: name, Email: email, Groups: []string{"groups"},
 			},
 		},
+		Login: &Login{
+			// The org's own server does for people, whose ID tokens are for us.
+			Issuers: []string{"https://{domain}/oauth2/{authorization_server}", "https://{domain}"},
+			// Of an ID token sub is the user's id; uid is of access tokens.
+			Claims:      Claims{Subject: []string{"sub"}, Name: name, Email: email, Groups: []string{"groups"}},
+			GroupScopes: []string{"groups"},
+			Setup: []string{
+				"Applications: *Create App Integration*, OIDC, *Web Application*.",
+				"*Sign-in redirect URIs*: {callback}.",
+				"*Assignments*: who may come. For groups: *Sign On → OpenID Connect ID Token → Groups claim filter*.",
+			},
+			Gotchas: []string{
+				"Without `authorization_server` it is the org's own server, which does for signing in.",
+				"A custom authorization server has to have a scope `groups`, and a claim of that name in the ID token, before `groups` can be asked for.",
+			},
+		},
 		Shared:  map[string]string{"api://default": `"api://default" is the audience of Okta's default authorization server, which every application of the org can ask: make a server of its own, with {resource} as its audience`},
 		Foreign: []Foreign{{"https://{domain}", "GH-1104", "the audience is the Okta org itself: " + org + "."}},
 		Closed:  "Okta registers clients for an administrator's API token only",

@@ -15,6 +15,23 @@ func keycloak() *Preset {
 				Drop: []string{"offline_access", "uma_authorization", "default-roles-*", "account:*"},
 			},
 		},
+		Login: &Login{
+			Claims: Claims{
+				Subject: []string{"sub"}, Tenant: []string{"organization.*", "={realm_url:last}"}, Name: name, Email: email,
+				Roles: []string{"realm_access.roles", "resource_access.*.roles"}, Groups: []string{"groups"},
+				Drop: []string{"offline_access", "uma_authorization", "default-roles-*", "account:*"},
+			},
+			Setup: []string{
+				"Clients: an OpenID Connect client with *Client authentication* on and the standard flow.",
+				"*Valid redirect URIs*: {callback}.",
+				"For `roles`: Client scopes → roles → Mappers, *Add to ID token* or *Add to userinfo*. For `groups`: a *Group Membership* mapper.",
+			},
+			Gotchas: []string{
+				"Roles are in access tokens only, unless the mapper says otherwise. Groups keep their leading slash: `/eng`.",
+				"`email_verified` is false until the person or an administrator has confirmed the address.",
+				"*User registration* of the realm decides who can make an account.",
+			},
+		},
 		Shared: map[string]string{"account": `"account" is in the tokens of every client of the realm`},
 		Hints: map[string]string{
 			"GH-1104": "In Keycloak: a client scope with an Audience mapper, Included Custom Audience {resource}; or, from 26.8, --features=resource-indicators.",
@@ -53,6 +70,17 @@ func authentik() *Preset {
 			},
 			Introspect: "{issuer:host}/application/o/introspect/",
 		},
+		Login: &Login{
+			Claims: Claims{Subject: []string{"sub"}, Name: name, Email: email, Roles: []string{"entitlements"}, Groups: []string{"groups"}},
+			Setup: []string{
+				"Applications → Providers: an OAuth2/OpenID provider, *Confidential*, with a *Signing Key* and without an *Encryption Key*.",
+				"*Redirect URIs*: Strict, {callback}.",
+				"*Bindings* of the application: who may come.",
+			},
+			Gotchas: []string{
+				"`email_verified` is false by default from 2025.10, so `domains` and addresses in `users` admit nobody: use `groups`, or a scope mapping that says true.",
+			},
+		},
 		Closed: "authentik registers clients for a bearer token only",
 		Weak:   "aud is a client of authentik, not this server: whatever was issued to that client is accepted here",
 		Hints: map[string]string{
@@ -88,6 +116,16 @@ func hydra() *Preset {
 			},
 			Introspect: "{admin_url}/admin/oauth2/introspect", IntrospectOpen: true, // who reaches the admin port may do all
 		},
+		Login: &Login{
+			Claims: Claims{
+				Subject: []string{"sub"}, Tenant: []string{"ext.tenant", "tenant"}, Name: []string{"name", "ext.name"}, Email: email,
+				Roles: []string{"roles", "ext.roles"}, Groups: []string{"groups", "ext.groups"},
+			},
+			Setup: []string{
+				"A confidential client with the grant types `authorization_code` and `refresh_token` and the redirect URI {callback}.",
+			},
+			Gotchas: []string{"What an ID token says is what your login application puts there; `email_verified` too."},
+		},
 		Opaque: []string{"ory_at_"},
 		Hints: map[string]string{
 			"GH-1104": "In Hydra the client asks with audience={resource}, which has to be in the client's audience list.",
@@ -122,6 +160,18 @@ func zitadel() *Preset {
 				Tenant: []string{roles + ".*.*", "urn:zitadel:iam:user:resourceowner:id"}, Roles: []string{roles + ".*"},
 			},
 			Introspect: "{issuer}/oauth/v2/introspect",
+		},
+		Login: &Login{
+			Params: []Param{{Name: "project_id", Example: "162840776835432345", Doc: "Id of the project whose roles count. Left out: no roles."}},
+			Claims: Claims{Subject: []string{"sub"}, Tenant: []string{"urn:zitadel:iam:user:resourceowner:id"}, Name: name, Email: email, Roles: []string{roles + ".*"}},
+			Scopes: []string{"openid", "profile", "email", "urn:zitadel:iam:user:resourceowner"}, GroupScopes: []string{"urn:zitadel:iam:org:project:roles"},
+			Public: "anyone who registers in the instance", Lists: []string{ListDomains, ListUsers, ListRoles},
+			Setup: []string{
+				"In the project: an application *Web*, authentication *Code*, with a secret.",
+				"*Redirect URIs*: {callback}.",
+				"*Token Settings*: *User roles inside ID Token*. In the project: *Check authorization on Authentication* lets in only people with a role.",
+			},
+			Gotchas: []string{"Roles count with `project_id` only: those of another project are not for us."},
 		},
 		Weak: "aud is a project of Zitadel, not this server: a token for any application of the project is accepted here",
 		Hints: map[string]string{

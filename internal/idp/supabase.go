@@ -24,6 +24,21 @@ func supabase() *Preset {
 			Require:  []ClaimTest{{Claim: "client_id"}}, // a session of the project's own pages has none
 			RejectIf: []ClaimTest{{"is_anonymous", "true"}},
 		},
+		Login: &Login{
+			Claims: Claims{
+				Subject: []string{"sub"}, Tenant: []string{"app_metadata.tenant_id"}, Name: []string{"name"}, Email: email,
+				Roles: []string{"app_metadata.roles"}, Groups: []string{"app_metadata.groups"},
+			},
+			Public: "anyone who signs up in the project",
+			Setup: []string{
+				"Authentication → OAuth Server: switch it on, host its consent page, and add a confidential client.",
+				"*Redirect URIs*: {callback}.",
+				"Authentication → Sign In: *Allow new users to sign up* off, unless anybody may come.",
+			},
+			Gotchas: []string{
+				"It signs people in only with its OAuth server switched on. If they come by a social login, that provider can be named here itself.",
+			},
+		},
 		Shared: map[string]string{"authenticated": shared},
 		Weak:   shared + ", so a token for any of them is accepted here, as long as its client is in clients",
 		Hints: map[string]string{

@@ -88,7 +88,10 @@ func (c *copied) ask(flight chan struct{}, fetch discovery.Fetcher) {
 
 // authServer returns the copy of the metadata of the issuer that a server
 // announces first; nil: it announces none whose metadata can be fetched.
-func (r *Running) authServer(c *config.Config, v *served) (http.Handler, error) {
+func (r *Running) authServer(c *config.Config, v *served, own *embedded) (http.Handler, error) {
+	if own != nil && v.resource.AuthorizationServers[0] == c.OwnIssuer() {
+		return own.oauth, nil
+	}
 	for i := range c.Auth.Issuers {
 		s := &c.Auth.Issuers[i]
 		if s.Issuer != v.resource.AuthorizationServers[0] {

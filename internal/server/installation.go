@@ -46,6 +46,7 @@ type Installation struct {
 
 	material config.Secret // what is secret in the database is sealed under it; empty: the key file
 	signing  signingKeys
+	signs    config.Signing
 }
 
 // Options are what opening an installation needs beside its place.
@@ -56,7 +57,8 @@ type Options struct {
 	Audit  config.Audit // where the trail is and what goes into it
 	Stdout io.Writer    // where the trail goes when Audit says so; nil: to the file all the same, as a command's does
 
-	EncryptionKey config.Secret // what is secret in the database is sealed under it; empty: under a key file beside it
+	EncryptionKey config.Secret  // what is secret in the database is sealed under it; empty: under a key file beside it
+	Signing       config.Signing // how tokens are signed; zero: the defaults
 }
 
 // Open opens the state, making it if there is none.
@@ -73,7 +75,7 @@ func (s State) Open(ctx context.Context, o Options) (*Installation, error) {
 	if err != nil {
 		return nil, storeError(err)
 	}
-	i := &Installation{State: s, DB: db, log: o.Log, by: o.By, material: o.EncryptionKey}
+	i := &Installation{State: s, DB: db, log: o.Log, by: o.By, material: o.EncryptionKey, signs: o.Signing}
 	i.Verifier = &apikey.Verifier{Source: db.Source(), Pepper: o.Pepper, Log: o.Log}
 	i.Trail = &Trail{Config: audit.Config{
 		Path: s.AuditPath(o.Audit), MaxSize: o.Audit.MaxSize, Keep: o.Audit.Keep, Include: o.Audit.Include, Strict: o.Audit.Strict, Log: o.Log,

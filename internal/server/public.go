@@ -9,6 +9,7 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
+	"github.com/gatehouse-mcp/gatehouse/internal/server/authserver"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/wellknown"
 )
 
@@ -17,13 +18,17 @@ import (
 type public struct {
 	keys  http.Handler // of our own signatures, under every name
 	names map[string]map[string]http.Handler
+	own   *embedded // our authorization server; nil: there is none
 }
 
 // newPublic announces the servers of a configuration.
-func (r *Running) newPublic(c *config.Config, served []*served) (*public, error) {
+func (r *Running) newPublic(c *config.Config, served []*served, own *embedded) (*public, error) {
 	p := &public{
 		keys:  &wellknown.JWKS{Keys: published{r.Installation}, Log: r.server.Options.Log},
-		names: map[string]map[string]http.Handler{},
+		names: map[string]map[string]http.Handler{}, own: own,
+	}
+	for _, name := range own.hosts() {
+		p.names[name] = map[string]http.Handler{wellknown.AuthServerPath: own.oauth, wellknown.OpenIDPath: own.openid}
 	}
 	for _, v := range served {
 		if len(v.resource.AuthorizationServers) == 0 { // nobody could tell a client where to go
@@ -36,10 +41,13 @@ func (r *Running) newPublic(c *config.Config, served []*served) (*public, error)
 		door := wellknown.NewResource(document)
 		for _, name := range r.names(c, &v.config) {
 			at := p.names[name]
-			if at == nil { // the first server of a name is its default resource
-				at = map[string]http.Handler{wellknown.ResourcePath: door}
+			if at == nil {
+				at = map[string]http.Handler{}
 				p.names[name] = at
-				h, err := r.authServer(c, v)
+			}
+			if at[wellknown.ResourcePath] == nil { // the first server of a name is its default resource
+				at[wellknown.ResourcePath] = door
+				h, err := r.authServer(c, v, own)
 				if err != nil {
 					return nil, fmt.Errorf("metadata of the issuer of server %s: %w", v.config.Name, err)
 				}
@@ -71,6 +79,19 @@ func (p *public) find(host, path string) http.Handler {
 		return p.keys
 	}
 	return p.names[host][path]
+}
+
+// authServer finds our authorization server. Under the names of MCP servers it
+// answers where clients of 2025-03-26 go without asking anybody.
+func (p *public) authServer(host, path string) http.Handler {
+	switch {
+	case p.own == nil || !authserver.Answers(path):
+	case slices.Contains(p.own.names, host):
+		return p.own.door
+	case p.names[host] != nil && slices.Contains([]string{"/authorize", "/token", "/register"}, path):
+		return p.own.door
+	}
+	return nil
 }
 
 // newResource describes a server to clients: what it is called, and who gives

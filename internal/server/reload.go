@@ -157,6 +157,7 @@ func fixed(before, after *config.Config) error {
 		{"audit.stdout", before.Audit.Stdout, after.Audit.Stdout},
 		{"auth.api_keys.pepper", pepper(before), pepper(after)},
 		{"admin", before.Admin, after.Admin},
+		{"auth.embedded.signing", signingOf(before), signingOf(after)},
 	} {
 		if !reflect.DeepEqual(f.a, f.b) {
 			all = append(all, config.Mistake{Code: "GH-2033", Text: f.name + " cannot change while the server runs. Restart it for that"})
@@ -166,6 +167,14 @@ func fixed(before, after *config.Config) error {
 		return nil
 	}
 	return all
+}
+
+// signingOf are the settings of the keys that we sign with.
+func signingOf(c *config.Config) config.Signing {
+	if c.Auth.Embedded == nil {
+		return config.Signing{}
+	}
+	return c.Auth.Embedded.Signing
 }
 
 func pepper(c *config.Config) config.Secret {
@@ -198,11 +207,15 @@ func (r *Running) build(ctx context.Context, c *config.Config) (_ *current, err 
 			return nil, fmt.Errorf("server %s: %w", u.Name, err)
 		}
 	}
-	public, err := r.newPublic(c, next.served)
+	own, err := r.newEmbedded(ctx, c, next.served)
 	if err != nil {
 		return nil, err
 	}
-	next.front.Public = public.find
+	public, err := r.newPublic(c, next.served, own)
+	if err != nil {
+		return nil, err
+	}
+	next.front.Public, next.front.AuthServer = public.find, public.authServer
 	return next, nil
 }
 

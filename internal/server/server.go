@@ -110,6 +110,7 @@ func (s *Server) Start(ctx context.Context) (_ *Running, err error) {
 	if s.Options.EncryptionKey == "" {
 		s.Options.EncryptionKey = s.Config.Store.EncryptionKey
 	}
+	s.Options.Signing = signingOf(s.Config)
 	if r.Installation, err = s.State.Open(ctx, s.Options); err != nil {
 		return nil, err
 	}

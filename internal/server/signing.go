@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
+	"github.com/gatehouse-mcp/gatehouse/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/internal/seal"
 	"github.com/gatehouse-mcp/gatehouse/internal/signing"
 )
@@ -43,7 +44,10 @@ func (i *Installation) Signing(ctx context.Context) (*signing.Keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys := &signing.Keys{Store: i.DB.Signing(), Seal: key, Log: i.log}
+	keys := &signing.Keys{
+		Store: i.DB.Signing(), Seal: key, Log: i.log, MaxLife: config.MaxAccessTTL,
+		Alg: i.signs.Alg, RotateEvery: i.signs.RotateEvery, PublishNext: i.signs.PublishNext, KeepOld: i.signs.KeepOld,
+	}
 	if err := keys.Open(ctx); err != nil {
 		if errors.Is(err, seal.ErrForeign) || errors.Is(err, seal.ErrDamaged) {
 			return nil, sealError("%v.", err)

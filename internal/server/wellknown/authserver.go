@@ -12,6 +12,9 @@ import (
 // AuthServerPath is where the metadata of an authorization server is. RFC 8414 §3
 const AuthServerPath = "/.well-known/oauth-authorization-server"
 
+// OpenIDPath is where OpenID Connect Discovery has it. §4
+const OpenIDPath = "/.well-known/openid-configuration"
+
 const authServerFresh = time.Minute // the issuer may change what it says
 
 // AuthServer serves a copy of an issuer's metadata at our root, where clients of

@@ -63,6 +63,15 @@ func Run(t *testing.T, open func(*testing.T) *store.DB) {
 		{"a tool is seen, changes and is approved", toolLife},
 		{"a tool is approved as it was seen last, or not at all", toolRefused},
 		{"one of many who see a tool first has it approved", toolRace},
+		{"a sign-in is taken once, by its provider and browser", loginLife},
+		{"one of many takes a sign-in", loginRace},
+		{"sign-ins under way are bounded, and those that ended make room", loginBound},
+		{"a provider's tokens are kept, renewed by whoever has the lease, and forgotten", tokenLife},
+		{"one of many gets the lease of tokens", tokenRace},
+		{"a client comes back as it went in", clientRoundTrip},
+		{"a decision upon a client, its use and its change keep out of each other's way", clientLife},
+		{"a deleted client stays so", clientDelete},
+		{"rows that strangers cause are bounded and swept", clientBound},
 	} {
 		t.Run(s.name, func(t *testing.T) { s.test(t, open(t)) })
 	}
