@@ -106,17 +106,14 @@ func (l *trail) last() audit.Event {
 	return l.events[len(l.events)-1]
 }
 
-// upstream is a provider's name and title.
-type upstream struct{ name, title string }
+// upstream is a provider's name and title; nobody goes there.
+type upstream struct {
+	federation.Provider
+	name, title string
+}
 
 func (u upstream) Name() string  { return u.name }
 func (u upstream) Title() string { return u.title }
-func (u upstream) Begin(context.Context, string, string, bool) (*federation.Start, error) {
-	return nil, federation.ErrUnavailable
-}
-func (u upstream) Finish(context.Context, string, *federation.Pending, *federation.Callback) (*federation.Profile, error) {
-	return nil, federation.ErrUnavailable
-}
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
@@ -144,7 +141,7 @@ func newHouse(t *testing.T) *house {
 		Devices:  &grant.Devices{Store: db.Devices(), Service: grants, Now: h.clock},
 		Requests: &grant.Requests{Store: db.Requests(), Now: h.clock}, Once: &grant.Once{Store: db.Once(), Now: h.clock},
 		Address:   func(*http.Request) (netip.Addr, bool) { return netip.MustParseAddr("192.0.2.1"), false },
-		Providers: []federation.Provider{upstream{"google", "Google"}, upstream{"github", "GitHub"}},
+		Providers: []federation.Provider{upstream{nil, "google", "Google"}, upstream{nil, "github", "GitHub"}},
 		Resources: []Resource{{URL: resource, Name: "Acme Notes", Scopes: []Scope{
 			{Name: "notes:read", Title: "Read your notes", Default: true},
 			{Name: "notes:write", Title: "Create and change notes"},

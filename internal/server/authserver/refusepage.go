@@ -41,8 +41,8 @@ var explanations = map[string]explanation{
 	"GH-1401": {title: "This server does not know your app any more", advice: resetSteps},
 	"GH-1402": {title: "This app wants you to be sent where it has not registered"},
 	"GH-1405": {title: "What this app says about itself cannot be used", advice: []string{"Tell the app's developer what this page says."}},
-	"GH-1406": {title: "What this app says about itself cannot be looked up", advice: []string{"Try again in a minute: open the page again, or connect again from your app."}},
-	"GH-1409": {title: "This app may not be used here yet"},
+	"GH-1406": {title: "This app may not be used here"},
+	"GH-1407": {title: "This app waits for approval"},
 	"GH-1420": {title: "Start again from your app", advice: startAgain},
 	"GH-1421": {title: "This was begun in another browser", advice: []string{
 		"Go back to your app and connect again, and stay in one browser until you are done.", "Allow cookies for this site.",
@@ -90,11 +90,11 @@ func (s *Server) refusalOf(err error) *oauth.Error {
 	case errors.Is(err, client.ErrUnknown):
 		return &oauth.Error{Code: oauth.InvalidClient, Ref: "GH-1401", Description: "The app uses a registration that has ended, or that this server never had", Cause: err}
 	case errors.Is(err, client.ErrBlocked):
-		return &oauth.Error{Code: oauth.UnauthorizedClient, Ref: "GH-1409", Status: http.StatusForbidden, Description: "Whoever runs this server has blocked this app", Cause: err}
+		return &oauth.Error{Code: oauth.UnauthorizedClient, Ref: "GH-1406", Status: http.StatusForbidden, Description: "Whoever runs this server has blocked this app", Cause: err}
 	case errors.Is(err, client.ErrPending):
-		return &oauth.Error{Code: oauth.UnauthorizedClient, Ref: "GH-1409", Status: http.StatusForbidden, Description: "Whoever runs this server has to approve of this app first. They were told. This page looks again by itself", Cause: err}
+		return &oauth.Error{Code: oauth.UnauthorizedClient, Ref: "GH-1407", Status: http.StatusForbidden, Description: "Whoever runs this server has to approve of this app first. They were told. This page looks again by itself", Cause: err}
 	case errors.Is(err, client.ErrFetch):
-		return &oauth.Error{Code: oauth.Unavailable, Ref: "GH-1406", Status: http.StatusServiceUnavailable, Description: "The document in which the app describes itself cannot be fetched at the moment", Cause: err}
+		return &oauth.Error{Code: oauth.Unavailable, Ref: "GH-1405", Status: http.StatusServiceUnavailable, Description: "The document in which the app describes itself cannot be fetched at the moment", Cause: err}
 	case errors.Is(err, client.ErrInvalid):
 		return &oauth.Error{Code: oauth.InvalidClient, Ref: "GH-1405", Description: "The document in which the app describes itself is not valid", Cause: err}
 	}
@@ -114,9 +114,9 @@ func explain(e *oauth.Error) refusal {
 	page := refusal{Title: why.title, Text: sentence(e.Description), Code: e.Ref, Advice: why.advice}
 	switch {
 	case errors.Is(e, client.ErrPending):
-		page.Title, page.Wait = "This app waits for approval", 15
-	case errors.Is(e, client.ErrBlocked):
-		page.Title = "This app may not be used here"
+		page.Wait = 15
+	case errors.Is(e, client.ErrFetch):
+		page.Advice = []string{"Try again in a minute: open the page again, or connect again from your app."}
 	}
 	return page
 }
