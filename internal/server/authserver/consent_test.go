@@ -1,6 +1,7 @@
 package authserver
 
 import (
+	"context"
 	"reflect"
 	"strings"
 	"testing"
@@ -78,7 +79,7 @@ func TestNoIsToldToTheClient(t *testing.T) {
 
 func TestScopesAreChosen(t *testing.T) {
 	h := newHouse(t)
-	h.Resources[0].Grantable = func(_ t2, who Who, scopes []string) []string {
+	h.Resources[0].Grantable = func(_ context.Context, who Who, scopes []string) []string {
 		if who.Tenant != "default" || who.Subject != "usr_ada" {
 			t.Errorf("got %+v", who)
 		}
@@ -168,7 +169,7 @@ func TestAnotherAccount(t *testing.T) {
 
 func TestAnAccountThatMayNothingGetsNoCode(t *testing.T) {
 	h := newHouse(t)
-	h.Resources[0].Grantable = func(t2, Who, []string) []string { return nil }
+	h.Resources[0].Grantable = func(context.Context, Who, []string) []string { return nil }
 	b := h.browser()
 	refused := b.goOn(b.decide(b.get(askTrusted()), "allow"), h.ada)
 	isPage(t, "nothing to grant", refused, 403, "GH-1425")

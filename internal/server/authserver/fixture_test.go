@@ -14,7 +14,6 @@ import (
 	"net/url"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,6 +24,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/federation"
 	"github.com/gatehouse-mcp/gatehouse/internal/grant"
 	"github.com/gatehouse-mcp/gatehouse/internal/login"
+	"github.com/gatehouse-mcp/gatehouse/internal/oauth"
 	"github.com/gatehouse-mcp/gatehouse/internal/seal"
 	"github.com/gatehouse-mcp/gatehouse/internal/store"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
@@ -114,6 +114,16 @@ type upstream struct {
 
 func (u upstream) Name() string  { return u.name }
 func (u upstream) Title() string { return u.title }
+
+// newServer is one without a store.
+func newServer(t testing.TB) *Server {
+	t.Helper()
+	key, err := seal.Derive(strings.Repeat("k", seal.MinKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Server{Issuer: issuer, Seal: key}
+}
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
@@ -345,12 +355,6 @@ func isPage(t *testing.T, what string, p *reply, status int, code string) {
 
 var errBroken = errors.New("the store is away")
 
-func sorted(list []string) []string {
-	list = slices.Clone(list)
-	slices.Sort(list)
-	return list
-}
-
 func (b *tab) setCookie(name, value string) {
 	u, _ := url.Parse(issuer)
 	b.jar.SetCookies(u, []*http.Cookie{{Name: b.h.cookieName(name), Value: value, Path: "/", Secure: true}})
@@ -374,6 +378,13 @@ func (b *tab) finish(sealed string, who *login.Person) *reply {
 	return b.get("/auth/test?" + url.Values{"flow": {sealed}}.Encode())
 }
 
-type t2 = context.Context
-
 func filterOf(h *house) grant.Filter { return grant.Filter{Subject: h.ada.ID} }
+
+func paramsOf(t *testing.T, encoded string) *oauth.Params {
+	t.Helper()
+	p, e := oauth.ParseParams(encoded)
+	if e != nil {
+		t.Fatal(e)
+	}
+	return p
+}

@@ -1,6 +1,8 @@
 package authserver
 
 import (
+	"bytes"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
@@ -40,18 +42,28 @@ type flow struct {
 
 const (
 	flowTime   = 10 * time.Minute
-	flowField  = "flow"  // of a form or a query
-	maxSealed  = 8 << 10 // bytes of a sealed flow: it has to fit a request line of common proxies
-	flowSealed = "flow"  // purpose
+	flowField  = "flow" // of a form or a query
+	maxSealed  = 7680   // bytes of a sealed flow: it has to fit into the 8 KiB that common proxies have for a request line
+	flowSealed = "flow" // purpose
 )
 
 // sealFlow returns the flow as it travels.
 func (s *Server) sealFlow(f *flow) (string, error) {
-	text, err := json.Marshal(f)
-	if err != nil {
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false) // a client's state may have many an ampersand
+	if err := e.Encode(f); err != nil {
 		return "", fmt.Errorf("write a flow: %w", err)
 	}
-	return s.Seal.Seal(flowSealed, s.Issuer, text)
+	return s.Seal.Seal(flowSealed, s.Issuer, text.Bytes())
+}
+
+// fits says whether a flow can travel, with all that will be added to it.
+func (s *Server) fits(f *flow) (bool, error) {
+	full := *f
+	full.Consent, full.Browser, full.Session = f.Scopes, browserHash(""), "ses_"+rand.Text()
+	sealed, err := s.sealFlow(&full)
+	return len(sealed) <= maxSealed, err
 }
 
 // openFlow returns a flow that was sealed here less than ten minutes ago. It
