@@ -120,19 +120,53 @@ func (d *DPoP) compile() (*proofs, error) {
 	return p, nil
 }
 
+// Key judges the proof of a request that presents no token, as those for tokens
+// are, and returns the thumbprint of the key that it is by. What such a request
+// gets can be bound to that key. A refusal is an [*Error]. RFC 9449 §5
+func (d *DPoP) Key(ctx context.Context, c *Credential) (thumbprint string, err error) {
+	p, err := d.settle()
+	if err != nil {
+		return "", err
+	}
+	proof, err := p.read(c)
+	if err != nil {
+		return "", err
+	}
+	now := p.now()
+	if err := p.fits(proof, c, now); err != nil {
+		return "", err
+	}
+	if err := p.first(ctx, proof, now); err != nil {
+		return "", err
+	}
+	return proof.Thumbprint, nil
+}
+
+// read returns the one proof of a request. RFC 9449 §4.3, steps 1 to 7
+func (p *proofs) read(c *Credential) (*jws.Proof, error) {
+	switch {
+	case len(c.Proofs) != 1:
+		return nil, p.refuse("the request has %d DPoP headers instead of one", len(c.Proofs))
+	case c.Method == "" || c.URL == "":
+		return nil, p.refuse("it is not known what the request was sent to, so no proof can be held to it")
+	}
+	proof, err := jws.ReadProof(c.Proofs[0], p.algorithms)
+	if err != nil {
+		return nil, p.refuse("the DPoP proof is not accepted: %w", err)
+	}
+	return proof, nil
+}
+
 // judge holds a request to the proof that it brings. RFC 9449 §4.3
 func (p *proofs) judge(ctx context.Context, c *Credential, key string, token [sha256.Size]byte, now time.Time) error {
-	switch {
-	case len(c.Proofs) != 1: // step 1
-		return p.refuse("the request has %d DPoP headers instead of one", len(c.Proofs))
-	case c.Method == "" || c.URL == "":
-		return p.refuse("it is not known what the request was sent to, so no proof can be held to it")
-	}
-	proof, err := jws.ReadProof(c.Proofs[0], p.algorithms) // steps 2 to 7
+	proof, err := p.read(c)
 	if err != nil {
-		return p.refuse("the DPoP proof is not accepted: %w", err)
+		return err
 	}
-	if err := p.fits(proof, c, token, now); err != nil {
+	if ath := base64.RawURLEncoding.EncodeToString(token[:]); subtle.ConstantTimeCompare([]byte(proof.Hash), []byte(ath)) != 1 {
+		return p.refuse("the proof is not for this token (ath)")
+	}
+	if err := p.fits(proof, c, now); err != nil {
 		return err
 	}
 	// The binding is the token's, so a wrong key is the token's fault. RFC 9449 §7.1
@@ -142,9 +176,8 @@ func (p *proofs) judge(ctx context.Context, c *Credential, key string, token [sh
 	return p.first(ctx, proof, now)
 }
 
-// fits reports why a proof is not for this request. RFC 9449 §4.3, steps 8 to 12
-func (p *proofs) fits(proof *jws.Proof, c *Credential, token [sha256.Size]byte, now time.Time) error {
-	ath := base64.RawURLEncoding.EncodeToString(token[:])
+// fits reports why a proof is not for this request. RFC 9449 §4.3, steps 8 to 11
+func (p *proofs) fits(proof *jws.Proof, c *Credential, now time.Time) error {
 	switch at := seconds(now); {
 	case proof.Method != c.Method:
 		return p.refuse("the proof is for %q, the request is a %s", cut(proof.Method), c.Method)
@@ -154,8 +187,6 @@ func (p *proofs) fits(proof *jws.Proof, c *Credential, token [sha256.Size]byte, 
 		return p.refuse("the proof was made %s ago, at most %s are accepted. The client's clock may be wrong", span(at-proof.Issued), p.window)
 	case proof.Issued > at+p.window.Seconds():
 		return p.refuse("the proof was made %s from now. The client's clock is wrong", span(proof.Issued-at))
-	case subtle.ConstantTimeCompare([]byte(proof.Hash), []byte(ath)) != 1:
-		return p.refuse("the proof is not for this token (ath)")
 	}
 	if p.nonces != nil && !p.nonces.hold(proof.Nonce, now) {
 		e := p.refuse("the proof has no nonce of ours, or an old one. The client has to use the one in the answer")

@@ -54,7 +54,9 @@ type IntrospectionVerifier struct {
 	Leeway  time.Duration // how far clocks may differ; 0: 60 s, which is also the most; negative: not at all
 	MaxLife time.Duration // from a token's iat (now, if it has none) to its exp; 0: 366 days
 
-	RequireDPoP bool  // as in JWTVerifier, like the next two
+	RequireIssued bool // as in JWTVerifier, like the next three
+
+	RequireDPoP bool  //
 	RequireMTLS bool  //
 	DPoP        *DPoP //
 
@@ -102,7 +104,7 @@ func (v *IntrospectionVerifier) Verify(ctx context.Context, c *Credential) (*Ide
 	if err != nil {
 		return nil, err
 	}
-	who, err := a.judge(ctx, c, said, hash)
+	who, err := a.judge(ctx, c, said)
 	if err != nil {
 		return nil, a.rules.senders.challenge(c, err)
 	}
@@ -148,11 +150,11 @@ type opinion struct {
 
 // judge holds a request to what is known of its token, by the checks that JWTs
 // have at each request.
-func (a *asker) judge(ctx context.Context, c *Credential, said *opinion, hash [sha256.Size]byte) (*Identity, error) {
+func (a *asker) judge(ctx context.Context, c *Credential, said *opinion) (*Identity, error) {
 	if said.refusal != nil {
 		return nil, own(said.refusal)
 	}
-	t := &jwtToken{credential: c, now: a.rules.now(), hash: hash, jwtFacts: said.facts}
+	t := &jwtToken{credential: c, now: a.rules.now(), jwtFacts: said.facts}
 	for _, check := range []func(context.Context, *jwtToken) error{
 		a.rules.checkTime, a.rules.checkAudience, a.rules.checkClient, a.rules.checkBinding,
 	} {

@@ -250,7 +250,7 @@ func (v *IntrospectionVerifier) compileWhat(a *asker) error {
 	as := &JWTVerifier{
 		Issuer: v.Issuer, AlsoIssuers: v.AlsoIssuers, Keys: fixedKeys{},
 		Audience: v.Audience, Audiences: v.Audiences, InsecureNoAudience: v.InsecureNoAudience, Clients: v.Clients, Claims: v.Claims,
-		Reject: v.Reject, Require: v.Require, Leeway: v.Leeway, MaxLife: v.MaxLife,
+		Reject: v.Reject, Require: v.Require, Leeway: v.Leeway, MaxLife: v.MaxLife, RequireIssued: v.RequireIssued,
 		RequireDPoP: v.RequireDPoP, RequireMTLS: v.RequireMTLS, DPoP: v.DPoP, CacheSize: -1, Now: v.Now,
 	}
 	var err error

@@ -189,6 +189,7 @@ func heldTokens() []held {
 		{"an end in the year 9999", obj{"exp": 253402300799}, nil, "GH-1109"},
 		{"not yet", obj{"nbf": noon.Add(2 * time.Minute).Unix()}, nil, "GH-1109"},
 		{"not yet, no end", obj{"exp": gone, "nbf": noon.Add(2 * time.Minute).Unix()}, nil, "GH-1109"},
+		{"without iat", obj{"iat": gone}, func(v *verifier) { v.RequireIssued = true }, "GH-1109"},
 		{"longer than MaxLife", nil, func(v *verifier) { v.MaxLife = time.Minute }, "GH-1109"},
 		{"another audience", obj{"aud": "https://other.example/mcp"}, nil, "GH-1104"},
 		{"an audience of several", obj{"aud": []string{"x", ourURL}}, nil, ""},

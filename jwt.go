@@ -42,6 +42,10 @@ type JWTVerifier struct {
 	Leeway  time.Duration // how far clocks may differ; 0: 60 s, which is also the most; negative: not at all
 	MaxLife time.Duration // from a token's iat (now, if it has none) to its exp; 0: 366 days
 
+	// RequireIssued refuses a token without iat. Nobody can tell how long it has
+	// lived: it passes MaxLife once it has no more than that to live.
+	RequireIssued bool
+
 	RequireDPoP bool  // a token that is not bound to a key is refused. RFC 9449
 	RequireMTLS bool  // a token that is not bound to a client certificate is refused. RFC 8705 §3
 	DPoP        *DPoP // how proofs are judged, best shared by all verifiers; nil: the zero value's way
@@ -89,15 +93,22 @@ func (r *jwtRules) verify(ctx context.Context, c *Credential) (*Identity, error)
 	if len(c.Text) > r.maxToken {
 		return nil, r.tooLong(c.Text)
 	}
-	t := &jwtToken{credential: c, now: r.now(), hash: sha256.Sum256([]byte(c.Text))}
-	if facts := r.cache.get(t.hash, t.now); facts != nil {
+	t := &jwtToken{credential: c, now: r.now()}
+	var hash [sha256.Size]byte
+	if r.cache != nil {
+		hash = sha256.Sum256([]byte(c.Text))
+	}
+	if facts := r.cache.get(hash, t.now); facts != nil {
 		t.jwtFacts = facts
 		// A key that its issuer has withdrawn takes its tokens along.
 		if err := r.keyStands(ctx, t); err != nil {
 			return nil, err
 		}
-	} else if err := r.read(ctx, t); err != nil {
-		return nil, err
+	} else {
+		if err := r.read(ctx, t); err != nil {
+			return nil, err
+		}
+		r.cache.put(hash, t.jwtFacts, t.now)
 	}
 	for _, check := range r.each {
 		if err := check.judge(ctx, t); err != nil {
@@ -107,7 +118,7 @@ func (r *jwtRules) verify(ctx context.Context, c *Credential) (*Identity, error)
 	return t.who, nil
 }
 
-// read judges a token that was not seen before, and keeps what was found out.
+// read judges a token that was not seen before, and finds out what is kept of it.
 func (r *jwtRules) read(ctx context.Context, t *jwtToken) error {
 	if err := t.parse(); err != nil {
 		return err
@@ -117,7 +128,6 @@ func (r *jwtRules) read(ctx context.Context, t *jwtToken) error {
 			return err
 		}
 	}
-	r.cache.put(t.hash, t.jwtFacts, t.now)
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -131,6 +132,28 @@ func TestA042MaxLifeAndLeewayAreKept(t *testing.T) {
 	some := func(v *gatehouse.JWTVerifier) { v.Leeway = 5 * time.Second }
 	id, err = present(jwtVerifier(some), mint(claimsWith(obj{"exp": noon.Add(-5 * time.Second).Unix()})))
 	refusedAs(t, id, err, "GH-1109")
+}
+
+// A token that does not say when it was issued passes MaxLife near its end,
+// however long it has lived.
+func TestA042ATokenWithoutItsBeginning(t *testing.T) {
+	old := mint(claimsWith(obj{"iat": gone}))
+	short := func(v *gatehouse.JWTVerifier) { v.MaxLife = 10 * time.Minute }
+	if _, err := present(jwtVerifier(short), old); err != nil {
+		t.Error(err)
+	}
+	dated := func(v *gatehouse.JWTVerifier) { v.RequireIssued = true }
+	for _, how := range []func(*gatehouse.JWTVerifier){dated, func(v *gatehouse.JWTVerifier) { short(v); dated(v) }} {
+		id, err := present(jwtVerifier(how), old)
+		refusedAs(t, id, err, "GH-1109")
+		if _, err := present(jwtVerifier(how), mint(claimsWith(obj{}))); err != nil {
+			t.Errorf("with iat: %v", err)
+		}
+	}
+	found, _, err := jwtVerifier(dated).Explain(t.Context(), &gatehouse.Credential{Text: old})
+	if i := slices.IndexFunc(found, func(f gatehouse.Finding) bool { return f.Check == "time" }); err != nil || i < 0 || found[i].Code != "GH-1109" {
+		t.Errorf("got %+v, %v, want the explanation to say the same", found, err)
+	}
 }
 
 func TestA051EmptyConfigurationsAcceptNobody(t *testing.T) {

@@ -241,6 +241,9 @@ func (r *jwtRules) checkIdentity(_ context.Context, t *jwtToken) error {
 }
 
 func (r *jwtRules) checkTime(_ context.Context, t *jwtToken) error {
+	if r.dated && math.IsNaN(t.times.iat) {
+		return refuse("GH-1109", "The token does not say when it was issued.", `the token has no "iat", so how long it lives cannot be told (RequireIssued)`)
+	}
 	return t.times.judge(t.now, r.leeway, r.maxLife)
 }
 
@@ -264,7 +267,7 @@ func (r *jwtRules) checkClient(_ context.Context, t *jwtToken) error {
 }
 
 func (r *jwtRules) checkBinding(ctx context.Context, t *jwtToken) error {
-	return r.senders.judge(ctx, t.credential, t.cnf, t.hash, t.now)
+	return r.senders.judge(ctx, t.credential, t.cnf, t.now)
 }
 
 // textClaim returns a claim that is a text.

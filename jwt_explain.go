@@ -3,7 +3,6 @@ package gatehouse
 import (
 	"context"
 	"crypto"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -30,7 +29,7 @@ func (v *JWTVerifier) Explain(ctx context.Context, c *Credential) ([]Finding, *I
 	offline := JWTVerifier{
 		Issuer: v.Issuer, AlsoIssuers: v.AlsoIssuers, Audience: v.Audience, Audiences: v.Audiences, InsecureNoAudience: v.InsecureNoAudience,
 		Clients: v.Clients, Keys: v.Keys, Algorithms: v.Algorithms, Types: v.Types, Claims: v.Claims, Reject: v.Reject, Require: v.Require,
-		Leeway: v.Leeway, MaxLife: v.MaxLife, RequireDPoP: v.RequireDPoP, RequireMTLS: v.RequireMTLS, MaxToken: v.MaxToken, CacheSize: -1, Now: v.Now,
+		Leeway: v.Leeway, MaxLife: v.MaxLife, RequireIssued: v.RequireIssued, RequireDPoP: v.RequireDPoP, RequireMTLS: v.RequireMTLS, MaxToken: v.MaxToken, CacheSize: -1, Now: v.Now,
 	}
 	if offline.Keys == nil {
 		offline.Keys = noKeys{}
@@ -39,7 +38,7 @@ func (v *JWTVerifier) Explain(ctx context.Context, c *Credential) ([]Finding, *I
 	if err != nil {
 		return nil, nil, err
 	}
-	e := explanation{rules: r, token: &jwtToken{credential: c, now: r.now(), hash: sha256.Sum256([]byte(c.Text))}}
+	e := explanation{rules: r, token: &jwtToken{credential: c, now: r.now()}}
 	e.run(ctx)
 	if e.token.jwtFacts == nil {
 		return e.found, nil, nil

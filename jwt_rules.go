@@ -3,7 +3,6 @@ package gatehouse
 import (
 	"cmp"
 	"crypto"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -34,6 +33,7 @@ type jwtRules struct {
 	require    []ClaimRule
 	leeway     time.Duration
 	maxLife    time.Duration
+	dated      bool // iat is required
 	maxToken   int
 	senders    *senders
 	cache      *jwtCache
@@ -47,7 +47,6 @@ type jwtRules struct {
 type jwtToken struct {
 	credential *Credential
 	now        time.Time
-	hash       [sha256.Size]byte  // of the whole text
 	signed     *jws.Token         // nil: it was verified before
 	claims     *jws.Object        // nil: it was verified before
 	keys       []crypto.PublicKey // that may have signed it
@@ -59,7 +58,7 @@ func (v *JWTVerifier) compile() (*jwtRules, error) {
 	r := &jwtRules{
 		issuers: append([]string{v.Issuer}, v.AlsoIssuers...), keys: v.Keys,
 		algorithms: v.Algorithms, claims: &v.Claims, reject: v.Reject, require: v.Require,
-		maxLife: cmp.Or(v.MaxLife, defaultMaxLife), maxToken: cmp.Or(v.MaxToken, defaultMaxToken), now: v.Now,
+		maxLife: cmp.Or(v.MaxLife, defaultMaxLife), dated: v.RequireIssued, maxToken: cmp.Or(v.MaxToken, defaultMaxToken), now: v.Now,
 	}
 	if r.now == nil {
 		r.now = time.Now

@@ -71,9 +71,8 @@ func newSenders(d *DPoP, requireDPoP, requireMTLS bool, now func() time.Time) (*
 	return &senders{dpop: p, requireDPoP: requireDPoP, requireMTLS: requireMTLS}, nil
 }
 
-// judge holds a request to the binding of its token. hash is the SHA-256 of the
-// whole token. RFC 9449 §7, RFC 8705 §3
-func (s *senders) judge(ctx context.Context, c *Credential, cnf confirmation, hash [sha256.Size]byte, now time.Time) error {
+// judge holds a request to the binding of its token. RFC 9449 §7, RFC 8705 §3
+func (s *senders) judge(ctx context.Context, c *Credential, cnf confirmation, now time.Time) error {
 	asProof := strings.EqualFold(c.Scheme, "DPoP")
 	switch {
 	case c.Scheme != "" && !asProof && !strings.EqualFold(c.Scheme, "Bearer"):
@@ -95,7 +94,7 @@ func (s *senders) judge(ctx context.Context, c *Credential, cnf confirmation, ha
 	if cnf.key == "" {
 		return nil
 	}
-	return s.dpop.judge(ctx, c, cnf.key, hash, now)
+	return s.dpop.judge(ctx, c, cnf.key, sha256.Sum256([]byte(c.Text)), now)
 }
 
 // sameCertificate compares the certificate of the connection with that of the
@@ -154,5 +153,5 @@ func (v *JWTVerifier) CheckBinding(ctx context.Context, c *Credential, who *Iden
 			return err
 		}
 	}
-	return r.senders.challenge(c, r.senders.judge(ctx, c, cnf, sha256.Sum256([]byte(c.Text)), r.now()))
+	return r.senders.challenge(c, r.senders.judge(ctx, c, cnf, r.now()))
 }

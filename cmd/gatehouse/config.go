@@ -12,7 +12,6 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/internal/server"
-	"github.com/gatehouse-mcp/gatehouse/internal/server/edge"
 )
 
 func (a *app) config() *cobra.Command {
@@ -74,7 +73,7 @@ func (a *app) validate(ctx context.Context, strict bool) error {
 	}
 	if c != nil {
 		if wrong := server.Check(c); !errors.As(wrong, &all) {
-			all = a.certificates(c)
+			all = a.otherFiles(c)
 		}
 		if out.Warnings = len(c.Warnings()); len(all) == 0 {
 			out.Hash = c.Hash()
@@ -105,13 +104,14 @@ func (a *app) validate(ctx context.Context, strict bool) error {
 	return nil
 }
 
-// certificates says what is wrong with the files of a configuration that are not its own.
-func (a *app) certificates(c *config.Config) config.Mistakes {
-	var wrong *adminapi.Error
-	if !errors.As(edge.CheckFiles(c.Server, a.now()), &wrong) {
-		return nil
+// otherFiles says what is wrong with the files that a configuration names.
+func (a *app) otherFiles(c *config.Config) (all config.Mistakes) {
+	err := server.CheckFiles(c, a.now())
+	errors.As(err, &all)
+	if wrong, ok := errors.AsType[*adminapi.Error](err); ok {
+		all = append(all, config.Mistake{File: a.file, Path: "server.tls", Code: wrong.Code, Text: strings.TrimSuffix(wrong.Message, ".")})
 	}
-	return config.Mistakes{{File: a.file, Path: "server.tls", Code: wrong.Code, Text: strings.TrimSuffix(wrong.Message, ".")}}
+	return all
 }
 
 func (a *app) showFindings(out *validated, all config.Mistakes, now *adminapi.Status) error {

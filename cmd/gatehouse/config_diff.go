@@ -10,7 +10,6 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/internal/server"
-	"github.com/gatehouse-mcp/gatehouse/internal/server/edge"
 )
 
 func (a *app) configDiff() *cobra.Command {
@@ -169,7 +168,7 @@ func (a *app) rehearseReload() error {
 		err = server.Check(c)
 	}
 	if err == nil {
-		err = edge.CheckFiles(c.Server, a.now())
+		err = server.CheckFiles(c, a.now())
 	}
 	if err != nil {
 		return err

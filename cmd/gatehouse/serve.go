@@ -68,14 +68,14 @@ func (a *app) runServe(ctx context.Context) error {
 	if err := server.Check(c); err != nil {
 		return err
 	}
+	if err := server.CheckFiles(c, a.now()); err != nil {
+		return err
+	}
 	state, err := a.stateDir()
 	if err != nil {
 		return err
 	}
 	if a.dry {
-		if err := edge.CheckFiles(c.Server, a.now()); err != nil {
-			return err
-		}
 		return a.announceServe(c, nil, state)
 	}
 	server.TuneMemory(a.getenv)

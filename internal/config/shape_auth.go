@@ -43,6 +43,11 @@ type Issuer struct {
 	Private     []string    // names or networks that may be reached though they are private, and over plain HTTP
 }
 
+// Measured says that no token of the issuer lives longer than MaxLife, which only
+// those show that say when they were issued. So those that do not are refused,
+// and a revocation ends when all that it could mean are over.
+func (i *Issuer) Measured() bool { return i.MaxLife > 0 }
+
 // DefaultPreset is any provider that does by the book what others have a preset for.
 const DefaultPreset = "oidc"
 

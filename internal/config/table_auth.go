@@ -29,7 +29,7 @@ var issuerSettings = slices.Concat([]setting{
 	{key: "keys", field: "Keys", doc: "Where its keys come from.", within: []setting{
 		{key: "from", field: "From", one: []string{KeysDiscovery, KeysURL, KeysFile}, def: KeysDiscovery, doc: "`discovery`: its metadata says where (RFC 8414, OpenID Connect Discovery)."},
 		{key: "url", field: "URL", doc: "URL of a JWK Set."},
-		{key: "file", field: "File", form: formPath, doc: "File of a JWK Set. It is read again when it changes."},
+		{key: "file", field: "File", form: formPath, doc: "File of a JWK Set. It has to be there when the configuration is read, and is read again when it changes."},
 		{key: "refresh", field: "Refresh", def: "10m", least: "1s", doc: "How often they are fetched again. A key that is not known yet has them fetched at once, twice a minute at most."},
 		{key: "max_stale", field: "MaxStale", def: "1d", least: "1s", doc: "How long they hold when they cannot be fetched."},
 	}},
@@ -42,7 +42,7 @@ var issuerSettings = slices.Concat([]setting{
 	}},
 	{key: "clients", field: "Clients", single: true, doc: "The only OAuth clients whose tokens are accepted. Left out: any client's, if `audience.mode` is `exact`. `any`: any client's, though nothing in a token says that it is for us."},
 	{key: "clock_skew", field: "ClockSkew", def: "1m", least: "1s", doc: "How far clocks may differ: `1m` at most."},
-	{key: "max_life", field: "MaxLife", def: "0", doc: "Tokens that live longer are refused. 0: no bound but 366 days."},
+	{key: "max_life", field: "MaxLife", def: "0", doc: "Tokens that live longer are refused, and those without `iat`, of which nobody can tell. 0: no bound but 366 days."},
 	{key: "claims", field: "Claims", doc: "Where things stand in the claims: names joined by dots lead into objects, `*` stands for every member, and `=TEXT` is the text itself.", within: claimSettings},
 	{key: "reject_if", field: "RejectIf", single: true, within: claimTestSettings, doc: "A token whose claims pass one of these tests is refused."},
 	{key: "require", field: "Require", single: true, within: claimTestSettings, doc: "A token has to pass all of these tests."},

@@ -79,6 +79,9 @@ func (s *Service) Redeem(ctx context.Context, q Redemption) (*Grant, error) {
 	case !now.Before(r.CodeExpires):
 		return nil, ErrExpired
 	}
+	if err := s.marked(ctx, &r.Grant, r.Created, now); err != nil {
+		return nil, known(err)
+	}
 	g, err := s.Store.Redeem(ctx, r.Tenant, id, s.start(&r.Grant, now, q.bind()))
 	if errors.Is(err, ErrSpent) { // by another request, a moment ago
 		return nil, s.spent(ctx, r)

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/keytext"
-	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 )
 
 // Devices lets people allow from one device what another asks for. RFC 8628
@@ -217,6 +216,9 @@ func (d *Devices) Poll(ctx context.Context, code, client, key string) (*Grant, e
 	if !g.Revoked.IsZero() {
 		return nil, ErrRevoked
 	}
-	g, err = d.Service.Store.Redeem(ctx, tenant.ID(g.Tenant), g.ID, d.Service.start(g, now, key))
+	if err := d.Service.marked(ctx, g, g.Created, now); err != nil {
+		return nil, known(err)
+	}
+	g, err = d.Service.Store.Redeem(ctx, g.Tenant, g.ID, d.Service.start(g, now, key))
 	return g, known(err)
 }

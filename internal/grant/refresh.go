@@ -123,12 +123,15 @@ func (s *Service) turn(ctx context.Context, q *RefreshRequest, g *Grant, generat
 		}
 		return nil, err
 	}
+	if err := s.marked(ctx, g, g.Rotated, now); err != nil {
+		return nil, err
+	}
 	switch {
 	case !used && g.Generation >= maxGeneration:
 		return nil, ErrExpired
 	case !used:
 		return s.Store.Rotate(ctx, g.Tenant, g.ID, generation, now, s.idle(now))
-	case generation == g.Generation-1 && now.Sub(g.Rotated) < s.RefreshGrace:
+	case generation == g.Generation-1 && now.Sub(g.Rotated).Abs() < s.RefreshGrace: // clocks of two processes differ either way
 		return g, nil
 	}
 	return nil, s.reused(ctx, g)

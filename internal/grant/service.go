@@ -21,6 +21,7 @@ type Service struct {
 	Store  Store  // required
 	Secret []byte // required: of 32 bytes, the same in all processes; see [Secret]
 	Issuer string // required: iss of the access tokens that end with a grant
+	Marks  Marks  // required: *token.Revocations. What is revoked by its subject, client or tenant cannot be had anew
 
 	CodeTTL      time.Duration // zero: 60 s
 	AccessTTL    time.Duration // zero: 10 min; no access token may live longer
@@ -44,6 +45,12 @@ const (
 	// who comes with an old token of it is told why.
 	keep = 30 * 24 * time.Hour
 )
+
+// Marks tell what was revoked.
+type Marks interface {
+	// Judge returns token.ErrRevoked, or another error when nobody knows.
+	Judge(ctx context.Context, n *token.Named, now time.Time) error
+}
 
 // Store keeps grants. What a method reports as done is on disk, and seen by
 // every process from then on. Each change is one statement or one transaction:
@@ -103,6 +110,23 @@ type Filter struct {
 	Client  string
 	Active  time.Time // only those that can still be used then; zero: all
 	Limit   int       // at most so many; zero: 1000
+}
+
+// marked returns ErrRevoked when the tokens of a grant are revoked that were
+// issued at a moment: nothing younger may be had for what is older than a mark.
+func (s *Service) marked(ctx context.Context, g *Grant, issued, now time.Time) error {
+	err := s.Marks.Judge(ctx, &token.Named{
+		Issuer: s.Issuer, Subject: g.Subject, Client: g.Client, Tenant: string(g.Tenant), Grant: g.ID, Issued: issued,
+	}, now)
+	if errors.Is(err, token.ErrRevoked) {
+		return fmt.Errorf("%w: %w", ErrRevoked, err)
+	}
+	return err
+}
+
+// Holds returns ErrRevoked when a revocation is about a grant's latest refresh token.
+func (s *Service) Holds(ctx context.Context, g *Grant) error {
+	return known(s.marked(ctx, g, g.Rotated, s.now()))
 }
 
 // Get returns a grant, or ErrNotFound.
@@ -166,8 +190,8 @@ func orElse(d, otherwise time.Duration) time.Duration {
 // Check returns what is wrong with the settings.
 func (s *Service) Check() error {
 	switch {
-	case s.Store == nil || s.Issuer == "":
-		return errors.New("grants: a store and an issuer are required")
+	case s.Store == nil || s.Issuer == "" || s.Marks == nil:
+		return errors.New("grants: a store, an issuer and what is revoked are required")
 	case len(s.Secret) != secretLen:
 		return fmt.Errorf("grants: the secret has %d bytes, want %d", len(s.Secret), secretLen)
 	case s.RefreshGrace < 0 || s.RefreshIdle < 0:
@@ -186,6 +210,9 @@ func known(err error) error {
 		if errors.Is(err, k) {
 			return err
 		}
+	}
+	if _, ok := errors.AsType[*gatehouse.Error](err); ok {
+		return err
 	}
 	return &gatehouse.Error{
 		Code: "GH-1902", Status: http.StatusServiceUnavailable, Description: "The store cannot be reached. Try again.",

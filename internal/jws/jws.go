@@ -45,17 +45,18 @@ var headerNames = []string{"alg", "typ", "kid", "jku", "jwk", "x5u", "x5c", "x5t
 // text does not look like a signed token at all; no error repeats the text.
 func Read(text string) (*Token, error) {
 	head, rest, _ := strings.Cut(text, ".")
-	if err := looksSigned(text, head); err != nil {
+	raw, fault := decode(head)
+	if err := looksSigned(text, head, raw); err != nil {
 		return nil, err
 	}
 	if len(head) > maxHeader {
 		return nil, errors.New("the header is too long")
 	}
-	body, signature, _ := strings.Cut(rest, ".")
-	raw, err := decode(head)
-	if err != nil {
-		return nil, fmt.Errorf("the header is %w", err)
+	if fault != nil {
+		return nil, fmt.Errorf("the header is %w", fault)
 	}
+	body, signature, _ := strings.Cut(rest, ".")
+	var err error
 	t := &Token{text: text, signed: signature != ""}
 	if t.Payload, err = decode(body); err != nil {
 		return nil, fmt.Errorf("the payload is %w", err)
@@ -72,12 +73,16 @@ func Read(text string) (*Token, error) {
 	return t, nil
 }
 
-// looksSigned tells a signed token from the other things that a credential may be.
-func looksSigned(text, head string) error {
+// looksSigned tells a signed token from the other things that a credential may
+// be. raw is its header; nil: that is not in its one form.
+func looksSigned(text, head string, raw []byte) error {
 	if strings.HasPrefix(strings.TrimLeft(text, " \t\r\n"), "{") {
 		return fmt.Errorf("%w: it is in the JSON serialization, and only the compact one is accepted", ErrNotSigned)
 	}
-	raw, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(head, "="))
+	var err error
+	if raw == nil {
+		raw, err = base64.RawURLEncoding.DecodeString(strings.TrimRight(head, "="))
+	}
 	if opaque := err != nil || !strings.HasPrefix(strings.TrimLeft(string(raw), " \t\r\n"), "{"); opaque {
 		return fmt.Errorf("%w: it is opaque", ErrNotSigned)
 	}

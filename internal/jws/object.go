@@ -56,18 +56,28 @@ type decoder struct {
 	dec jsontext.Decoder
 }
 
-// Members returns the members of one JSON object, in their order.
-func Members(raw []byte) ([]Member, error) {
+// lend returns a decoder of a text, to be given back.
+func lend(raw []byte) *decoder {
 	d, ok := decoders.Get().(*decoder)
 	if !ok {
 		d = new(decoder)
 	}
 	d.src = *bytes.NewBuffer(raw)
 	d.dec.Reset(&d.src)
-	members, err := d.members(raw)
+	return d
+}
+
+func (d *decoder) back() {
 	d.src = bytes.Buffer{}
 	d.dec.Reset(&d.src) // the pool must not keep a token alive
 	decoders.Put(d)
+}
+
+// Members returns the members of one JSON object, in their order.
+func Members(raw []byte) ([]Member, error) {
+	d := lend(raw)
+	members, err := d.members(raw)
+	d.back()
 	switch {
 	case errors.Is(err, jsontext.ErrDuplicateName):
 		return nil, errors.New("a member is named twice")
@@ -220,7 +230,12 @@ func Number(v []byte) (float64, bool) {
 
 // Elements returns the elements of a JSON array.
 func Elements(v []byte) ([][]byte, bool) {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(v))
+	if len(v) == 0 || v[0] != '[' { // most that is asked is a text
+		return nil, false
+	}
+	d := lend(v)
+	defer d.back()
+	dec := &d.dec
 	if bracket, err := dec.ReadToken(); err != nil || bracket.Kind() != '[' {
 		return nil, false
 	}

@@ -32,7 +32,7 @@ func (i *Installation) SetIssuers(c *config.Config) {
 	for n := range all {
 		one := &all[n]
 		known[n] = admin.Issuer{Name: one.Name, Values: append([]string{one.Issuer}, one.AlsoIssuer...)}
-		if one.MaxLife > 0 {
+		if one.Measured() {
 			known[n].Lives = one.MaxLife + time.Hour // clocks differ, and a reload may bring more leeway
 		}
 	}

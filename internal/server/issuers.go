@@ -79,7 +79,7 @@ func JWTVerifier(u *config.Issuer, resource string, keys gatehouse.KeySet) *gate
 	v := &gatehouse.JWTVerifier{
 		Issuer: u.Issuer, AlsoIssuers: u.AlsoIssuer, Keys: keys, Algorithms: u.Algorithms, Types: u.TokenTypes,
 		Claims: claimMap(&u.Claims, resource), Reject: claimRules(u.RejectIf), Require: claimRules(u.Require),
-		Leeway: leeway(u), MaxLife: u.MaxLife, Clients: clients(u),
+		Leeway: leeway(u), MaxLife: u.MaxLife, RequireIssued: u.Measured(), Clients: clients(u),
 		RequireDPoP: u.DPoP == config.BoundRequired, RequireMTLS: u.MTLS == config.BoundRequired,
 	}
 	v.Audience, v.Audiences, v.InsecureNoAudience = audience(u, resource)
@@ -93,7 +93,7 @@ func introspection(u *config.Issuer, resource string) *gatehouse.IntrospectionVe
 		Issuer: u.Issuer, AlsoIssuers: u.AlsoIssuer, InsecureNoIssuer: i.InsecureNoIssuer,
 		Endpoint: i.URL, ClientID: i.ClientID, ClientSecret: i.ClientSecret.Reveal(), SecretInBody: i.SecretInBody, Anonymous: i.ClientID == "",
 		Clients: clients(u), Claims: claimMap(&u.Claims, resource), Reject: claimRules(u.RejectIf), Require: claimRules(u.Require),
-		Leeway: leeway(u), MaxLife: u.MaxLife, CacheFor: -1, // package token remembers
+		Leeway: leeway(u), MaxLife: u.MaxLife, RequireIssued: u.Measured(), CacheFor: -1, // package token remembers
 		RequireDPoP: u.DPoP == config.BoundRequired, RequireMTLS: u.MTLS == config.BoundRequired,
 	}
 	v.Audience, v.Audiences, v.InsecureNoAudience = audience(u, resource)

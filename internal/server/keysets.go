@@ -189,13 +189,9 @@ func RemoteKeys(u *config.Issuer, client *http.Client) *gatehouse.RemoteKeys {
 func IssuerClient(u *config.Issuer) (*http.Client, error) {
 	p := safehttp.Policy{Allow: u.Private, KeepAlive: true}
 	if u.CA != "" {
-		pem, err := os.ReadFile(u.CA)
-		if err != nil {
+		var err error
+		if p.Roots, err = authorities(u.CA); err != nil {
 			return nil, fmt.Errorf("issuer %s: ca: %w", u.Name, err)
-		}
-		p.Roots = x509.NewCertPool()
-		if !p.Roots.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("issuer %s: ca: %w", u.Name, errors.New(u.CA+" has no certificate in it"))
 		}
 	}
 	c, err := p.Client()
@@ -203,4 +199,17 @@ func IssuerClient(u *config.Issuer) (*http.Client, error) {
 		return nil, fmt.Errorf("issuer %s: private: %w", u.Name, err)
 	}
 	return c, nil
+}
+
+// authorities reads the certificates by which an issuer's servers are judged.
+func authorities(name string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, errors.New(name + " has no certificate in it")
+	}
+	return pool, nil
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
@@ -84,8 +85,11 @@ func (r *Running) read(ctx context.Context, before *current) (*config.Config, er
 		r.try(all.Files())
 		return nil, unreadable(err)
 	}
-	r.try(append(c.Files(), certificates(&c.Server.TLS)...))
+	r.try(slices.Concat(c.Files(), certificates(&c.Server.TLS), issuerFiles(c)))
 	if err := errors.Join(Check(c), fixed(before.config, c)); err != nil {
+		return nil, err
+	}
+	if err := checkIssuerFiles(c); err != nil {
 		return nil, err
 	}
 	return c, nil

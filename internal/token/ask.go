@@ -9,12 +9,12 @@ import (
 	"github.com/gatehouse-mcp/gatehouse"
 )
 
-// ask has a token judged by the issuer that it is of.
-func (v *Verifier) ask(ctx context.Context, c *gatehouse.Credential) (*gatehouse.Identity, *Issuer, error) {
-	if FormOf(c.Text) == FormJWT {
+// ask has a token of some form judged by the issuer that it is of.
+func (v *Verifier) ask(ctx context.Context, c *gatehouse.Credential, form Form) (*gatehouse.Identity, *Issuer, error) {
+	if form == FormJWT {
 		return v.askIssuer(ctx, c)
 	}
-	return v.askAround(ctx, c)
+	return v.askAround(ctx, c, form)
 }
 
 // askIssuer asks the one whose iss a JWT has. It is not known yet whether that is
@@ -43,7 +43,7 @@ func (v *Verifier) askIssuer(ctx context.Context, c *gatehouse.Credential) (*gat
 // between a caller and its issuer: if its beginning tells whose it is, it is shown
 // to nobody else. One that says no may simply not know it, so the next is asked;
 // but if one could not be asked, nobody can say that the token is not good.
-func (v *Verifier) askAround(ctx context.Context, c *gatehouse.Credential) (*gatehouse.Identity, *Issuer, error) {
+func (v *Verifier) askAround(ctx context.Context, c *gatehouse.Credential, form Form) (*gatehouse.Identity, *Issuer, error) {
 	var away error
 	var refused *gatehouse.Error
 	told := slices.ContainsFunc(v.Issuers, func(i Issuer) bool { return i.begins(c.Text) })
@@ -70,7 +70,7 @@ func (v *Verifier) askAround(ctx context.Context, c *gatehouse.Credential) (*gat
 		return nil, nil, refused
 	}
 	cause := errors.New("the token is opaque, and no issuer is configured that could be asked about it (introspect)")
-	if FormOf(c.Text) == FormJWE {
+	if form == FormJWE {
 		cause = errors.New("the token is encrypted (a five-part JWE), not signed; only its issuer can read it")
 	}
 	return nil, nil, v.unclaimed(ctx, c, gatehouse.Refuse("GH-1106", "The token is not a signed JWT.", cause))

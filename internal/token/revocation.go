@@ -57,7 +57,8 @@ type Spec struct {
 
 	// Lives is how long a token of the target may live from its issuing, leeway
 	// included; zero: not known. Once that has passed since Before, no token is
-	// left that the revocation could mean.
+	// left that the revocation could mean: so it is known only where a token that
+	// does not say when it was issued is refused.
 	Lives time.Duration
 }
 
@@ -66,6 +67,7 @@ var (
 	ErrNotFound = errors.New("no such revocation")
 	ErrInvalid  = errors.New("invalid revocation")
 	ErrFull     = errors.New("as many tokens are revoked as may be")
+	ErrRevoked  = errors.New("revoked")
 )
 
 // Bounds.

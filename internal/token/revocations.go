@@ -197,6 +197,30 @@ type facts struct {
 	seen        time.Time // when it was first accepted here
 }
 
+// Named is what a token, or what one can be had for, is revoked by. What is empty
+// is not looked up.
+type Named struct {
+	Issuer, ID, Subject, Client string
+	Tenant                      string // its id
+	Grant                       string
+	Issued                      time.Time
+}
+
+// Judge returns [ErrRevoked], wrapped, when one of the marks is about what is
+// named; or a *gatehouse.Error GH-1902 when nobody knows what was revoked.
+func (r *Revocations) Judge(ctx context.Context, n *Named, now time.Time) error {
+	if err := r.Ready(ctx, now); err != nil {
+		return err
+	}
+	if err := r.revoked(&facts{
+		issuers: []string{n.Issuer}, tenant: n.Tenant, grant: n.Grant, seen: n.Issued,
+		Identity: &gatehouse.Identity{TokenID: n.ID, Subject: n.Subject, Client: n.Client, Issued: n.Issued},
+	}, now); err != nil {
+		return fmt.Errorf("%w: %w", ErrRevoked, err)
+	}
+	return nil
+}
+
 // revoked returns why a token is revoked at now; nil: it is not. Of all the
 // marks that are about a token the newest counts, whatever it is about: one that
 // is older never takes back what a newer one says.

@@ -227,7 +227,7 @@ func (r *Rights) ask(ctx context.Context, e *entry, h *home) {
 	default:
 		return // it is asked again, until nobody has said for too long that it is good
 	}
-	now, err := h.verifier.newEntry(e.again, e.key, id, h.issuer, asked)
+	now, err := h.verifier.newEntry(e.again, e.key, FormOf(e.again.Text), id, h.issuer, asked)
 	switch {
 	case err != nil:
 		r.end(e, asRefusal(err))

@@ -1,7 +1,6 @@
 package token
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -49,11 +48,13 @@ func FormOf(text string) Form {
 // Fingerprint names a token that has no other name. That of a JWT does not cover
 // its signature: some kinds can be rewritten by whoever has the token, so that the
 // same claims would come back under another text.
-func Fingerprint(text string) [sha256.Size]byte {
-	if FormOf(text) == FormJWT {
+func Fingerprint(text string) [sha256.Size]byte { return fingerprint(text, FormOf(text)) }
+
+func fingerprint(text string, form Form) [sha256.Size]byte {
+	if form == FormJWT {
 		text = text[:strings.LastIndexByte(text, '.')]
 	}
-	return sha256.Sum256([]byte(text))
+	return keyOf(text)
 }
 
 // peek is what is read of a JWT before anybody knows whether it is true: enough
@@ -89,62 +90,34 @@ func peekAt(text string) (*peek, error) {
 		return nil, err
 	}
 	p := &peek{}
-	for name, into := range map[string]*string{"iss": &p.Issuer, "jti": &p.ID, "sub": &p.Subject} {
-		if v, ok := members[name]; ok {
-			if err := json.Unmarshal(v, into); err != nil {
-				return nil, fmt.Errorf("%s is no string", name)
-			}
+	for _, f := range [...]struct {
+		name string
+		from json.RawMessage
+		into *string
+	}{{"iss", members.iss, &p.Issuer}, {"jti", members.jti, &p.ID}, {"sub", members.sub, &p.Subject}} {
+		if f.from == nil {
+			continue
+		}
+		var ok bool
+		if *f.into, ok = textOf(f.from); !ok {
+			return nil, fmt.Errorf("%s is no string", f.name)
 		}
 	}
-	for name, into := range map[string]*time.Time{"iat": &p.Issued, "exp": &p.Expires} {
-		if v, ok := members[name]; ok {
-			var seconds float64
-			if err := json.Unmarshal(v, &seconds); err != nil || seconds < 0 || seconds > 1<<40 {
-				return nil, fmt.Errorf("%s is no time", name)
-			}
-			*into = time.UnixMicro(int64(seconds * 1e6)).UTC()
+	for _, f := range [...]struct {
+		name string
+		from json.RawMessage
+		into *time.Time
+	}{{"iat", members.iat, &p.Issued}, {"exp", members.exp, &p.Expires}} {
+		if f.from == nil {
+			continue
 		}
+		seconds, ok := numberOf(f.from)
+		if !ok || seconds < 0 || seconds > 1<<40 {
+			return nil, fmt.Errorf("%s is no time", f.name)
+		}
+		*f.into = time.UnixMicro(int64(seconds * 1e6)).UTC()
 	}
 	return p, nil
-}
-
-// membersOf reads an object's members, those that matter here exactly once.
-func membersOf(raw []byte) (map[string]json.RawMessage, error) {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return nil, errors.New("the payload is no JSON object")
-	}
-	members := map[string]json.RawMessage{}
-	for d.More() {
-		t, err := d.Token()
-		name, ok := t.(string)
-		var value json.RawMessage
-		if err == nil && ok {
-			err = d.Decode(&value)
-		}
-		if err != nil || !ok {
-			return nil, errors.New("the payload is not JSON")
-		}
-		for _, known := range [...]string{"iss", "jti", "sub", "iat", "exp", "cnf"} {
-			if !strings.EqualFold(name, known) {
-				continue
-			}
-			if _, twice := members[known]; twice || name != known {
-				return nil, fmt.Errorf("the claim %s is there twice, or in another case", known)
-			}
-			members[known] = value
-		}
-		if name == claimGrant { // others may have it too, and in any spelling: it means something in tokens of ours only
-			members[name] = value
-		}
-	}
-	if _, err := d.Token(); err != nil {
-		return nil, errors.New("the payload is not JSON")
-	}
-	if d.More() {
-		return nil, errors.New("something follows the payload")
-	}
-	return members, nil
 }
 
 // claimGrant is the claim by which tokens of ours say of which grant they came.
@@ -159,11 +132,8 @@ func aside(claims []byte) (bound bool, grant string) {
 	if err != nil {
 		return true, ""
 	}
-	_, bound = members["cnf"]
-	if err := json.Unmarshal(members[claimGrant], &grant); err != nil {
-		return bound, ""
-	}
-	return bound, grant
+	grant, _ = textOf(members.grant)
+	return members.cnf != nil, grant
 }
 
 // Pasted is what a token's text says of itself, unverified: enough to revoke it.
@@ -183,9 +153,10 @@ func Read(text string) (*Pasted, error) {
 	if text == "" || len(text) > maxText || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return nil, fmt.Errorf("%w: that is no token: want 1 to %d visible characters", ErrInvalid, maxText)
 	}
-	sum := Fingerprint(text)
+	form := FormOf(text)
+	sum := fingerprint(text, form)
 	out := &Pasted{Target: Target{Kind: KindToken, Value: hex.EncodeToString(sum[:])}}
-	if FormOf(text) != FormJWT {
+	if form != FormJWT {
 		return out, nil
 	}
 	p, err := peekAt(text)

@@ -181,14 +181,15 @@ func (v *Verifier) judge(ctx context.Context, c *gatehouse.Credential, k key, ea
 	if err := v.Rights.ready(ctx, now); err != nil {
 		return nil, err
 	}
-	id, issuer, err := v.ask(ctx, c)
+	form := FormOf(c.Text)
+	id, issuer, err := v.ask(ctx, c, form)
 	if err != nil {
 		if earlier != nil && final(err) && !ofSender(err) {
 			v.end(earlier, asRefusal(err)) // its issuer says no: what is open ends too
 		}
 		return nil, err
 	}
-	e, err := v.newEntry(c, k, id, issuer, now)
+	e, err := v.newEntry(c, k, form, id, issuer, now)
 	if err != nil {
 		return nil, err
 	}
@@ -217,7 +218,7 @@ func (v *Verifier) judge(ctx context.Context, c *gatehouse.Credential, k key, ea
 }
 
 // newEntry makes what is remembered of a token that its issuer accepted.
-func (v *Verifier) newEntry(c *gatehouse.Credential, k key, id *gatehouse.Identity, i *Issuer, now time.Time) (*entry, error) {
+func (v *Verifier) newEntry(c *gatehouse.Credential, k key, form Form, id *gatehouse.Identity, i *Issuer, now time.Time) (*entry, error) {
 	if id.Subject == "" {
 		return nil, gatehouse.Refuse("GH-1117", "The token does not say who it is for in a way that is understood here.", errors.New("it has no subject"))
 	}
@@ -228,7 +229,7 @@ func (v *Verifier) newEntry(c *gatehouse.Credential, k key, id *gatehouse.Identi
 		active: Active{Identity: *id, IssuerName: i.Name, ID: id.Issuer + " " + id.Subject},
 		key:    k, claim: id.Tenant,
 	}
-	if FormOf(c.Text) != FormJWT || i.IntrospectsSigned {
+	if form != FormJWT || i.IntrospectsSigned {
 		e.again = &gatehouse.Credential{Scheme: c.Scheme, Text: c.Text, Certificate: c.Certificate}
 	}
 	// A bound token comes with a proof each time. Claims that nobody can see may bind it.
@@ -244,7 +245,7 @@ func (v *Verifier) newEntry(c *gatehouse.Credential, k key, id *gatehouse.Identi
 		return nil, refused(why, id)
 	}
 	e.active.Tenant, e.active.TenantName = string(one.ID), one.Name
-	e.facts = facts{issuers: i.Values, Identity: &e.active.Identity, tenant: string(one.ID), grant: grant, fingerprint: Fingerprint(c.Text), seen: now}
+	e.facts = facts{issuers: i.Values, Identity: &e.active.Identity, tenant: string(one.ID), grant: grant, fingerprint: fingerprint(c.Text, form), seen: now}
 	e.active.entry = e
 	e.home.Store(&home{v, i})
 	e.placed.Store(placed)

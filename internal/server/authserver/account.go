@@ -90,7 +90,7 @@ func (s *Server) apps(ctx context.Context, who *login.Person) ([]app, error) {
 		if c, err := s.Clients.Find(ctx, g.Client); err == nil { // one that is gone is shown by its id
 			a.Name, a.Domain, a.Vouched = c.Name, c.Domain, vouched(c)
 		}
-		if res := s.resource(g.Resource); res != nil {
+		if res := s.resourceAt(g.Resource); res != nil {
 			a.Resource, a.Scopes = res.Name, res.titles(g.Scopes)
 		}
 		apps = append(apps, a)

@@ -13,9 +13,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/client"
 	"github.com/gatehouse-mcp/gatehouse/internal/federation"
-	"github.com/gatehouse-mcp/gatehouse/internal/grant"
 	"github.com/gatehouse-mcp/gatehouse/internal/seal"
-	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 )
 
 // Server answers under one issuer. It is made anew with every configuration;
@@ -27,16 +25,12 @@ type Server struct {
 
 	Clients   client.Finder
 	People    People
-	Tenants   Tenants
-	Grants    *grant.Service
-	Consents  *grant.Consents
-	Devices   *grant.Devices
-	Requests  *grant.Requests
-	Once      *grant.Once
 	Providers []federation.Provider // by which people can sign in; in the order of the pages
 	Seal      *seal.Key             // of requests under way: purpose "flow" and "upstream"
 
 	Settings Settings
+
+	Door // of clients: what the token endpoint and those around it need
 
 	Knock  func(*http.Request) (retry time.Duration, refused bool) // whether an address may ask at all; nil: any may
 	Failed func(*http.Request, string)                             // counts an attempt that was refused with a code; nil: nobody counts
@@ -101,10 +95,4 @@ type Trail interface {
 	Durable(ctx context.Context, e *audit.Event) error
 	// Write takes the event, and waits only when there are too many.
 	Write(ctx context.Context, e *audit.Event) error
-}
-
-// Tenants are looked up by id.
-type Tenants interface {
-	// Get returns a tenant, also a deleted one, or tenant.ErrNotFound.
-	Get(ctx context.Context, id tenant.ID) (*tenant.Tenant, error)
 }

@@ -114,7 +114,7 @@ func (s *Server) chosen(f *flow, ticked []string) ([]string, *oauth.Error) {
 			return nil, &oauth.Error{Code: oauth.InvalidRequest, Ref: "GH-1424", Status: http.StatusForbidden, Description: "the form allows what was not asked for"}
 		}
 	}
-	res := s.resource(f.Resource)
+	res := s.resourceAt(f.Resource)
 	if res == nil {
 		return nil, &oauth.Error{Code: oauth.InvalidTarget, Ref: "GH-1404", Description: "this server is not served here any more"}
 	}

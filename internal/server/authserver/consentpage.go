@@ -58,7 +58,7 @@ func (s *Server) consentPage(w http.ResponseWriter, r *http.Request, f *flow, c 
 
 // asking makes the page. It writes into the flow what the page shows and to whom.
 func (s *Server) asking(ctx context.Context, f *flow, c *client.Client, who *login.Person) (*asking, error) {
-	res := s.resource(f.Resource)
+	res := s.resourceAt(f.Resource)
 	if res == nil {
 		return nil, &oauth.Error{Code: oauth.InvalidTarget, Ref: "GH-1404", Description: "this server is not served here any more"}
 	}

@@ -28,6 +28,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/seal"
 	"github.com/gatehouse-mcp/gatehouse/internal/store"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
+	"github.com/gatehouse-mcp/gatehouse/internal/token"
 )
 
 const (
@@ -142,14 +143,17 @@ func newHouse(t *testing.T) *house {
 		t.Fatal(err)
 	}
 	h.tenant = acme.ID
-	grants := &grant.Service{Store: db.Grants(), Secret: bytes.Repeat([]byte{7}, 32), Issuer: issuer, Now: h.clock}
+	marks := &token.Revocations{Source: db.Revocations(), Now: h.clock}
+	grants := &grant.Service{
+		Store: db.Grants(), Secret: bytes.Repeat([]byte{7}, 32), Issuer: issuer, Marks: marks, Now: h.clock, Changed: func() { _ = marks.Changed(context.Background()) },
+	}
 	h.clients = clientsOf()
 	h.Server = &Server{
 		Issuer: issuer, Name: "Acme Notes", Seal: key, Log: slog.New(slog.NewTextHandler(&h.log, nil)), Now: h.clock, Trail: &h.trail,
-		Clients: h.clients, Tenants: db.Tenants(), Grants: grants,
-		Consents: &grant.Consents{Store: db.Consents(), For: 90 * 24 * time.Hour, Now: h.clock},
-		Devices:  &grant.Devices{Store: db.Devices(), Service: grants, Now: h.clock},
-		Requests: &grant.Requests{Store: db.Requests(), Now: h.clock}, Once: &grant.Once{Store: db.Once(), Now: h.clock},
+		Clients: h.clients, Door: Door{Tenant: db.Tenants().Get, Grants: grants,
+			Consents: &grant.Consents{Store: db.Consents(), For: 90 * 24 * time.Hour, Now: h.clock},
+			Devices:  &grant.Devices{Store: db.Devices(), Service: grants, Now: h.clock},
+			Requests: &grant.Requests{Store: db.Requests(), Now: h.clock}, Once: &grant.Once{Store: db.Once(), Now: h.clock}},
 		Address:   func(*http.Request) (netip.Addr, bool) { return netip.MustParseAddr("192.0.2.1"), false },
 		Providers: []federation.Provider{upstream{nil, "google", "Google"}, upstream{nil, "github", "GitHub"}},
 		Resources: []Resource{{URL: resource, Name: "Acme Notes", Scopes: []Scope{
@@ -339,7 +343,7 @@ func answered(t *testing.T, to, redirect, state string) url.Values {
 // redeem is what the client does with a code.
 func (h *house) redeem(code, id, redirect string) *grant.Grant {
 	h.t.Helper()
-	g, err := h.Grants.Redeem(h.t.Context(), grant.Redemption{Code: code, Client: id, Redirect: redirect, Verifier: verifier, Resource: resource})
+	g, err := h.Grants.Redeem(h.t.Context(), grant.Redemption{Code: code, Client: id, Redirect: redirect, Verifier: verifier, Resource: resource, Public: true})
 	if err != nil {
 		h.t.Fatal(err)
 	}

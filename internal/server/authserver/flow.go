@@ -27,6 +27,7 @@ type flow struct {
 	Scopes   []string  `json:"p"`          // that are asked for and that there are
 	Resource string    `json:"u"`          // canonical
 	PKCE     string    `json:"k,omitzero"` // code_challenge
+	Key      string    `json:"x,omitzero"` // thumbprint of the key that the code is for; empty: any. RFC 9449 §10
 	Offline  bool      `json:"o,omitzero"` // a refresh token is wanted
 	MaxAge   int64     `json:"m,omitzero"` // seconds since the person signed in; 0: any. -1: they have to now (prompt=login)
 	Hint     string    `json:"h,omitzero"` // login_hint

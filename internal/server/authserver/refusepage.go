@@ -53,6 +53,7 @@ var explanations = map[string]explanation{
 	"GH-1425": {title: "Your account may not use this", advice: []string{"Sign in with another account, or ask whoever runs this server."}},
 	"GH-1426": {title: "There is nothing here"},
 	"GH-1427": {title: "This code is not known", advice: []string{"Look at the code on your device again. A code is good for some minutes."}},
+	"GH-1501": {title: "Too many attempts", advice: []string{"Wait a minute, then try again."}},
 	"GH-1429": {title: "Something here does not work", advice: []string{"Nothing was granted. Try again in a minute."}},
 }
 

@@ -20,6 +20,13 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("POST /account/revoke", s.accountRevoke)
 	mux.HandleFunc("POST /account/sessions", s.accountSessions)
 	mux.HandleFunc("POST /account/sign-out", s.accountSignOut)
+	for path, endpoint := range map[string]http.HandlerFunc{
+		"/token": s.token, "/revoke": s.revoke, "/par": s.push, "/device_authorization": s.deviceAuthorization,
+	} {
+		mux.HandleFunc("POST "+path, s.browser(endpoint))
+		mux.HandleFunc("OPTIONS "+path, s.preflight)
+	}
+	mux.HandleFunc("POST /introspect", s.introspect)
 	return entry{s, s.outside(mux)}
 }
 

@@ -1,0 +1,157 @@
+package grant_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/grant"
+	"github.com/gatehouse-mcp/gatehouse/internal/keytext"
+)
+
+func TestACodeIsRedeemedForWhatWasAllowed(t *testing.T) {
+	h := newHouse(t)
+	s := h.service()
+	g, err := s.Redeem(t.Context(), redemption(h.code(s)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := h.authorization().Grant
+	if g.Tenant != h.def || g.Client != "cli" || g.Subject != "usr_ada" || g.Resource != resource || len(g.Scopes) != 2 || g.Identity != want.Identity ||
+		!g.AuthTime.Equal(want.AuthTime) || g.Flow != "flow1" || g.Generation != 1 || g.State(h.now()) != grant.Active {
+		t.Errorf("got %+v", g)
+	}
+	if !g.Expires.Equal(h.now().Add(30*24*time.Hour)) || !g.Idle.Equal(h.now().Add(24*time.Hour)) {
+		t.Errorf("got %v and %v, want the lives of the settings", g.Expires, g.Idle)
+	}
+}
+
+func TestA001ACodeThatComesAgainEndsItsGrant(t *testing.T) {
+	h := newHouse(t)
+	s := h.service()
+	code := h.code(s)
+	g, err := s.Redeem(t.Context(), redemption(code))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.service().Redeem(t.Context(), redemption(code)); !errors.Is(err, grant.ErrSpent) {
+		t.Errorf("got %v, want ErrSpent", err)
+	}
+	if !h.accessEnded(g.ID) {
+		t.Error("its access tokens are accepted")
+	}
+	if _, _, err := s.Refresh(t.Context(), refresh(s.RefreshTokenOf(g))); !errors.Is(err, grant.ErrRevoked) {
+		t.Errorf("refresh: got %v, want ErrRevoked", err)
+	}
+}
+
+// Whoever has only the code can neither use it nor do harm by it, before it is
+// redeemed or afterwards.
+func TestA002A004AWrongRequestSpendsAndEndsNothing(t *testing.T) {
+	h := newHouse(t)
+	s := h.service()
+	code := h.code(s)
+	other := keytext.Compose(keytext.Code, idOf(t, keytext.Code, code), keytext.NewSecret())
+	wrong := map[string]struct {
+		edit func(*grant.Redemption)
+		want error
+	}{
+		"another verifier":   {func(q *grant.Redemption) { q.Verifier = strings.Repeat("x", 43) }, grant.ErrMismatch},
+		"no verifier":        {func(q *grant.Redemption) { q.Verifier = "" }, grant.ErrMismatch},
+		"the challenge":      {func(q *grant.Redemption) { q.Verifier = challenge }, grant.ErrMismatch},
+		"another client":     {func(q *grant.Redemption) { q.Client = "evil" }, grant.ErrMismatch},
+		"another redirect":   {func(q *grant.Redemption) { q.Redirect = "http://127.0.0.1:9/callback" }, grant.ErrMismatch},
+		"another resource":   {func(q *grant.Redemption) { q.Resource = "https://mcp.acme.test/other" }, grant.ErrTarget},
+		"a made-up secret":   {func(q *grant.Redemption) { q.Code = other }, grant.ErrNotFound},
+		"a code that is cut": {func(q *grant.Redemption) { q.Code = code[:60] }, grant.ErrNotFound},
+	}
+	try := func(when string) {
+		for name, w := range wrong {
+			q := redemption(code)
+			w.edit(&q)
+			if _, err := s.Redeem(t.Context(), q); !errors.Is(err, w.want) {
+				t.Errorf("%s, %s: got %v, want %v", when, name, err, w.want)
+			}
+		}
+	}
+	try("before")
+	g, err := s.Redeem(t.Context(), redemption(code))
+	if err != nil {
+		t.Fatalf("got %v, want the code still good", err)
+	}
+	try("afterwards")
+	if h.accessEnded(g.ID) {
+		t.Error("access tokens were revoked by whoever has only the code")
+	}
+	h.refreshed(s, s.RefreshTokenOf(g))
+}
+
+func TestACodeLivesForAMinute(t *testing.T) {
+	h := newHouse(t)
+	s := h.service()
+	code := h.code(s)
+	h.pass(time.Minute)
+	if _, err := s.Redeem(t.Context(), redemption(code)); !errors.Is(err, grant.ErrExpired) {
+		t.Errorf("got %v, want ErrExpired", err)
+	}
+	if n, err := h.db.Grants().Sweep(t.Context(), h.now().Add(time.Second), h.now().Add(-time.Hour)); err != nil || n != 1 {
+		t.Errorf("got %d, %v, want it swept", n, err)
+	}
+}
+
+func TestACodeCanBeForOneKey(t *testing.T) {
+	h := newHouse(t)
+	s := h.service()
+	a := h.authorization()
+	a.Bound = "jkt1"
+	code, err := s.Authorize(t.Context(), a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := redemption(code)
+	if _, err := s.Redeem(t.Context(), q); !errors.Is(err, grant.ErrMismatch) {
+		t.Errorf("got %v, want ErrMismatch", err)
+	}
+	q.Key = "jkt1"
+	g, err := s.Redeem(t.Context(), q)
+	if err != nil || g.Key != "jkt1" {
+		t.Errorf("got %+v, %v, want it bound", g, err)
+	}
+}
+
+// raceRounds is few here, and 10,000 in the soak.
+const raceRounds = 200
+
+// Of 64 at once one is given the grant. The others were right in everything, so
+// one of them was a thief, or all are: what was given is revoked.
+func TestA003OneOfManyRedeemsACode(t *testing.T) {
+	h := newHouse(t)
+	processes := []*grant.Service{h.service(), h.service(), h.service()}
+	rounds := raceRounds
+	if testing.Short() {
+		rounds = 20
+	}
+	for range rounds {
+		code := h.code(processes[0])
+		won := 0
+		for _, err := range together(64, func(i int) error {
+			_, err := processes[i%3].Redeem(context.Background(), redemption(code))
+			return err
+		}) {
+			switch {
+			case err == nil:
+				won++
+			case !errors.Is(err, grant.ErrSpent) && !errors.Is(err, grant.ErrRevoked):
+				t.Fatalf("got %v", err)
+			}
+		}
+		if won != 1 {
+			t.Fatalf("got %d grants of one code", won)
+		}
+		if !h.accessEnded(idOf(t, keytext.Code, code)) {
+			t.Fatal("what was given is not revoked")
+		}
+	}
+}
