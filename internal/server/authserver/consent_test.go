@@ -42,7 +42,7 @@ func TestNobodyIsAskedToSignInBeforeTheyAllowed(t *testing.T) {
 	h := newHouse(t)
 	b := h.browser()
 	page := b.get(askTrusted())
-	if len(page.Cookies()) > 0 || strings.Contains(page.text, "Signed in as") || !strings.Contains(page.text, "You sign in next") {
+	if len(page.Cookies()) > 0 || strings.Contains(page.text, "Signed in as") || !strings.Contains(page.text, "You sign in after this step") {
 		t.Errorf("got %v\n%s", page.Cookies(), page.text)
 	}
 	next := b.decide(page, "allow")

@@ -141,15 +141,12 @@ func (s *Server) choices(ctx context.Context, p *asking, f *flow, res *Resource,
 
 // lasts says how long access lasts.
 func (s *Server) lasts(f *flow) string {
-	if !f.Offline || s.Settings.RefreshMax == 0 && s.Settings.RefreshIdle == 0 {
+	if !f.Offline || s.Settings.RefreshMax == 0 {
 		return "Access lasts for some minutes."
 	}
-	text := "Access lasts until you end it"
-	if d := s.Settings.RefreshMax; d > 0 {
-		text += ", " + days(d) + " at most"
-	}
+	text := "Access ends after " + days(s.Settings.RefreshMax)
 	if d := s.Settings.RefreshIdle; d > 0 && d < s.Settings.RefreshMax {
-		text += ", or " + days(d) + " without use"
+		text += ", or after " + days(d) + " without use"
 	}
 	return text + "."
 }

@@ -72,18 +72,25 @@ func (h *house) people(*store.DB) {
 	h.People = &crowd{sessions: map[string]*login.Person{}}
 }
 
-// signIn opens a session in the browser.
-func (b *tab) signIn(u *login.User) *login.Person {
-	b.h.t.Helper()
-	cookie := rand.Text()
-	p := &login.Person{User: *u, Session: login.Session{
-		ID: "ses_" + rand.Text(), User: u.ID, Provider: "google", SignedIn: b.h.clock(), LastSeen: b.h.clock(), Expires: b.h.clock().Add(b.h.Settings.SessionTTL),
+// open opens a session.
+func (h *house) open(u *login.User) (cookie string, p *login.Person) {
+	h.t.Helper()
+	cookie = rand.Text()
+	p = &login.Person{User: *u, Session: login.Session{
+		ID: "ses_" + rand.Text(), User: u.ID, Provider: "google", SignedIn: h.clock(), LastSeen: h.clock(), Expires: h.clock().Add(h.Settings.SessionTTL),
 		Agent: "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36", Address: "192.0.2.1",
 	}}
-	c := b.h.People.(*crowd)
+	c := h.People.(*crowd)
 	c.mu.Lock()
 	c.sessions[cookie] = p
 	c.mu.Unlock()
+	return cookie, p
+}
+
+// signIn opens a session in the browser.
+func (b *tab) signIn(u *login.User) *login.Person {
+	b.h.t.Helper()
+	cookie, p := b.h.open(u)
 	b.setCookie(sessionCookie, cookie)
 	return p
 }

@@ -93,7 +93,7 @@ func (s *Server) refusalOf(err error) *oauth.Error {
 	case errors.Is(err, client.ErrBlocked):
 		return &oauth.Error{Code: oauth.UnauthorizedClient, Ref: "GH-1406", Status: http.StatusForbidden, Description: "Whoever runs this server has blocked this app", Cause: err}
 	case errors.Is(err, client.ErrPending):
-		return &oauth.Error{Code: oauth.UnauthorizedClient, Ref: "GH-1407", Status: http.StatusForbidden, Description: "Whoever runs this server has to approve of this app first. They were told. This page looks again by itself", Cause: err}
+		return &oauth.Error{Code: oauth.UnauthorizedClient, Ref: "GH-1407", Status: http.StatusForbidden, Description: "Whoever runs this server has to approve this app first. This page looks again by itself", Cause: err}
 	case errors.Is(err, client.ErrFetch):
 		return &oauth.Error{Code: oauth.Unavailable, Ref: "GH-1405", Status: http.StatusServiceUnavailable, Description: "The document in which the app describes itself cannot be fetched at the moment", Cause: err}
 	case errors.Is(err, client.ErrInvalid):
