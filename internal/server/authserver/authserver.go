@@ -14,7 +14,6 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/client"
 	"github.com/gatehouse-mcp/gatehouse/internal/federation"
 	"github.com/gatehouse-mcp/gatehouse/internal/seal"
-	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 	"github.com/gatehouse-mcp/gatehouse/internal/unit"
 )
 
@@ -28,7 +27,6 @@ type Server struct {
 	Clients   client.Finder
 	Registrar Registrar // of clients that register themselves; nil: none may
 	People    People
-	Tenants   Tenants
 	Providers []federation.Provider // by which people can sign in; in the order of the pages
 	Seal      *seal.Key             // of requests under way: purpose "flow" and "upstream"
 
@@ -102,10 +100,4 @@ type Trail interface {
 	Durable(ctx context.Context, e *audit.Event) error
 	// Write takes the event, and waits only when there are too many.
 	Write(ctx context.Context, e *audit.Event) error
-}
-
-// Tenants are looked up by id.
-type Tenants interface {
-	// Get returns a tenant, also a deleted one, or tenant.ErrNotFound.
-	Get(ctx context.Context, id tenant.ID) (*tenant.Tenant, error)
 }
