@@ -28,6 +28,9 @@ type Server struct {
 	Registrar Registrar // of clients that register themselves; nil: none may
 	People    People
 	Providers []federation.Provider // by which people can sign in; in the order of the pages
+	Logins    *federation.Logins    // sign-ins under way at them; required with Providers
+	Vault     *federation.Vault     // of tokens that servers of ours are to get; nil: none are kept
+	Home      tenant.ID             // of people who come by a provider; required with Providers
 	Seal      *seal.Key             // of requests under way: purpose "flow" and "upstream"
 
 	Settings Settings
