@@ -72,6 +72,13 @@ func Run(t *testing.T, open func(*testing.T) *store.DB) {
 		{"a decision upon a client, its use and its change keep out of each other's way", clientLife},
 		{"a deleted client stays so", clientDelete},
 		{"rows that strangers cause are bounded and swept", clientBound},
+		{"a grant is redeemed and rotated once each", grantLife},
+		{"a grant ends with its access tokens, and in its tenant", grantRevoke},
+		{"one of many redeems, rotates, and nobody after a revocation", grantRace},
+		{"what may be seen once is seen once by one of many", onceRace},
+		{"a consent is remembered by scope, and forgotten", consentLife},
+		{"a device waits, and one of many decides", deviceLife},
+		{"a sealed secret is made once and exchanged by whoever knows it", sealedSecret},
 	} {
 		t.Run(s.name, func(t *testing.T) { s.test(t, open(t)) })
 	}
