@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse"
+	"github.com/gatehouse-mcp/gatehouse/internal/client"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
+	"github.com/gatehouse-mcp/gatehouse/internal/oauth"
 	"github.com/gatehouse-mcp/gatehouse/internal/policy"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/authserver"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/wellknown"
@@ -65,13 +67,21 @@ func (r *Running) newAuthServer(ctx context.Context, c *config.Config, served []
 	if err != nil {
 		return nil, err
 	}
+	clients, err := r.newClients(ctx, clientSettingsOf(c))
+	if err != nil {
+		return nil, err
+	}
 	s := &authserver.Server{
-		Issuer: c.OwnIssuer(), Seal: seal, Settings: authSettings(e),
+		Issuer: c.OwnIssuer(), Seal: seal, Settings: authSettings(e), Clients: clients, Registrar: clients,
 		Trail: r.Trail, Address: r.address, Log: r.server.Options.Log, Quiet: r.server.Quiet,
 		Knock: r.knock, Failed: r.countFailed,
 		Count: func(endpoint string, status int, took time.Duration) {
 			r.metrics.Request(config.OwnIssuerName, endpoint, http.StatusText(status), took)
 		},
+	}
+	s.Used, s.Limiter = clients.Used, &r.strangers
+	s.Authenticate = func(r *http.Request, form *oauth.Params, audiences ...string) (*client.Client, error) {
+		return clients.Authenticate(r.Context(), client.AttemptOf(r, form, audiences...))
 	}
 	for _, v := range served {
 		s.Resources = append(s.Resources, r.newAuthResource(c, v))
@@ -83,7 +93,7 @@ func authSettings(e *config.Embedded) authserver.Settings {
 	return authserver.Settings{
 		CodeTTL: time.Minute, AccessTTL: e.AccessLife(), RefreshIdle: e.RefreshTTL, RefreshMax: e.RefreshMax, RefreshGrace: e.RefreshGrace,
 		ConsentRemember: e.Consent.Remember, SessionTTL: e.SessionTTL, DeviceTTL: 10 * time.Minute, ShowTools: e.Consent.ShowTools,
-		LocalAccounts: e.Accounts, Registration: e.Clients.DCR.Enabled, Documents: e.Clients.CIMD.Enabled,
+		LocalAccounts: e.Accounts, Registration: e.Clients.DCR.Enabled, RegistrationRate: e.Clients.DCR.Rate, Documents: e.Clients.CIMD.Enabled,
 		Assertions: len(e.Assertions) > 0, Support: e.Support,
 	}
 }
