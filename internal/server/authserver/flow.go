@@ -25,6 +25,7 @@ type flow struct {
 	Scopes   []string  `json:"p"`          // that are asked for and that there are
 	Resource string    `json:"u"`          // canonical
 	PKCE     string    `json:"k,omitzero"` // code_challenge
+	Key      string    `json:"q,omitzero"` // dpop_jkt: the key that the code is for. RFC 9449 §10
 	Offline  bool      `json:"o,omitzero"` // a refresh token is wanted
 	MaxAge   int64     `json:"m,omitzero"` // seconds since the person signed in; 0: any. -1: they have to now (prompt=login)
 	Hint     string    `json:"h,omitzero"` // login_hint

@@ -97,6 +97,9 @@ func kindOf(c *client.Client, p *oauth.Params, _ *request) *oauth.Error {
 // proofOf demands PKCE of everybody. OAuth 2.1 §7.5.1
 func proofOf(_ *client.Client, p *oauth.Params, q *request) *oauth.Error {
 	q.PKCE = p.Get("code_challenge")
+	if q.Key = p.Get("dpop_jkt"); len(q.Key) > maxHint { // RFC 9449 §10
+		return asksWrongly(oauth.InvalidRequest, "dpop_jkt is no thumbprint of a key")
+	}
 	return oauth.CheckChallenge(q.PKCE, p.Get("code_challenge_method"))
 }
 

@@ -126,7 +126,7 @@ func (s *Server) authorization(ctx context.Context, f *flow, c *client.Client, w
 			Redirect: f.Redirect, Flow: f.ID, AuthTime: who.Session.SignedIn,
 			Identity: grant.Identity{Issuer: who.Identity.Issuer, Subject: who.Identity.Subject},
 		},
-		Challenge: f.PKCE,
+		Challenge: f.PKCE, Bound: f.Key,
 	}, nil
 }
 

@@ -32,7 +32,7 @@ func (s *Server) tokenOfClient(q *tokenRequest) (*issue, error) {
 		}
 		resource = only
 	}
-	res := s.resourceAt(resource)
+	res := s.resource(resource)
 	may := res.names()
 	if c.Scopes != nil {
 		may = grant.Scopes(may, c.Scopes)
