@@ -9,6 +9,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/client"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/internal/grant"
+	"github.com/gatehouse-mcp/gatehouse/internal/login"
 	"github.com/gatehouse-mcp/gatehouse/internal/oauth"
 	"github.com/gatehouse-mcp/gatehouse/internal/seal"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/authserver"
@@ -29,35 +30,27 @@ func (i *Installation) grantService(ctx context.Context, c *config.Config, under
 	}, nil
 }
 
-// newDoor fills in what clients are answered with.
-func (r *Running) newDoor(ctx context.Context, c *config.Config, under *seal.Key, clients *client.Registry) (authserver.Door, error) {
-	keys, err := r.Signing(ctx)
-	if err != nil {
-		return authserver.Door{}, err
+// fillDoor fills in what clients are answered with.
+func (r *Running) fillDoor(ctx context.Context, c *config.Config, under *seal.Key, clients *client.Registry, people *login.Service, d *authserver.Door) (err error) {
+	if d.Keys, err = r.Signing(ctx); err != nil {
+		return err
 	}
-	grants, err := r.grantService(ctx, c, under)
-	if err != nil {
-		return authserver.Door{}, err
+	if d.Grants, err = r.grantService(ctx, c, under); err != nil {
+		return err
 	}
-	assertions, err := r.newAssertions(ctx, c)
-	if err != nil {
-		return authserver.Door{}, err
+	if d.Assertions, err = r.newAssertions(ctx, c); err != nil {
+		return err
 	}
-	return authserver.Door{
-		Authenticate: func(q *http.Request, form *oauth.Params, audiences ...string) (*client.Client, error) {
-			return clients.Authenticate(q.Context(), client.AttemptOf(q, form, audiences...))
-		},
-		Used:   clients.Used,
-		Tenant: func(ctx context.Context, id tenant.ID) (*tenant.Tenant, error) { return r.DB.Tenants().Get(ctx, id) },
-		TenantNamed: func(ctx context.Context, name string) (*tenant.Tenant, error) {
-			return r.DB.Tenants().ByName(ctx, name)
-		},
-		Grants: grants, Consents: &grant.Consents{Store: r.DB.Consents(), For: c.Auth.Embedded.Consent.Remember},
-		Devices:  &grant.Devices{Store: r.DB.Devices(), Service: grants},
-		Requests: &grant.Requests{Store: r.DB.Requests()}, Once: &grant.Once{Store: r.DB.Once()},
-		Keys: keys, Marks: r.Rights.Revoked, Tokens: r.Revocations, DPoP: r.dpop,
-		Assertions: assertions, Limiter: &r.strangers,
-	}, nil
+	d.Authenticate = func(q *http.Request, form *oauth.Params, audiences ...string) (*client.Client, error) {
+		return clients.Authenticate(q.Context(), client.AttemptOf(q, form, audiences...))
+	}
+	tenants := r.DB.Tenants()
+	d.Used, d.Current, d.Assert, d.Tenant, d.TenantNamed = clients.Used, people.Current, assert(people), tenants.Get, tenants.ByName
+	d.Consents = &grant.Consents{Store: r.DB.Consents(), For: c.Auth.Embedded.Consent.Remember}
+	d.Devices = &grant.Devices{Store: r.DB.Devices(), Service: d.Grants}
+	d.Requests, d.Once = &grant.Requests{Store: r.DB.Requests()}, &grant.Once{Store: r.DB.Once()}
+	d.Marks, d.Tokens, d.DPoP, d.Limiter = r.Rights.Revoked, r.Revocations, r.dpop, &r.strangers
+	return nil
 }
 
 // newAssertions are the enterprises whose identity assertions are taken.

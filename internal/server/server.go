@@ -58,9 +58,8 @@ type Running struct {
 	strangers  ratelimit.Limiter // of what clients have our authorization server do before they are known
 	metrics    *ops.Metrics
 	sessionKey []byte
-	keys       *keySets          // of issuers
-	dpop       *gatehouse.DPoP   // of all servers: a proof is good for one of them
-	strangers  ratelimit.Limiter // of what strangers have our authorization server keep
+	keys       *keySets        // of issuers
+	dpop       *gatehouse.DPoP // of all servers: a proof is good for one of them
 	began      time.Time
 
 	current   atomic.Pointer[current]

@@ -74,7 +74,7 @@ func (s *Server) beginDevice(w http.ResponseWriter, r *http.Request, e *audit.Ev
 		resource = only
 	}
 	d := &grant.Device{
-		Client: c.ID, Resource: resource, Scopes: offered(s.resource(resource), c, scopes),
+		Client: c.ID, Resource: resource, Scopes: s.resourceAt(resource).wanted(scopes, c.Scopes),
 		Offline: offline || slices.Contains(c.Grants, oauth.RefreshToken), Flow: requestID(r),
 	}
 	started, err := s.Devices.Begin(r.Context(), d)

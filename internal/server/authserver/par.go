@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
+	"github.com/gatehouse-mcp/gatehouse/internal/client"
 	"github.com/gatehouse-mcp/gatehouse/internal/oauth"
 	"github.com/gatehouse-mcp/gatehouse/internal/unit"
 )
@@ -47,11 +48,8 @@ func (s *Server) keepRequest(w http.ResponseWriter, r *http.Request, e *audit.Ev
 		return nil, err
 	}
 	e.ClientID = c.ID
-	if form.Get("client_id") != "" && form.Get("client_id") != c.ID {
-		return nil, asksWrongly(oauth.InvalidRequest, "client_id is not the client that sent this")
-	}
-	if e := s.judgePushed(c, form); e != nil { // while there is somebody who can mend it. RFC 9126 §2.1
-		return nil, e
+	if err := s.pushable(form, c); err != nil {
+		return nil, err
 	}
 	values, err := url.ParseQuery(form.Encode())
 	if err != nil {
@@ -80,4 +78,19 @@ func (s *Server) keepRequest(w http.ResponseWriter, r *http.Request, e *audit.Ev
 		return nil, err
 	}
 	return &pushAnswer{URI: uri, Expires: int64(pushedLife / time.Second)}, nil
+}
+
+// pushable refuses what /authorize would refuse anyway, while there is somebody
+// who can mend it. RFC 9126 §2.1
+func (s *Server) pushable(form *oauth.Params, c *client.Client) error {
+	switch {
+	case form.Get("request_uri") != "" || form.Get("request") != "":
+		return &oauth.Error{Code: oauth.InvalidRequest, Ref: "GH-1400", Description: "request and request_uri are not taken here"}
+	case form.Get("client_id") != "" && form.Get("client_id") != c.ID:
+		return &oauth.Error{Code: oauth.InvalidRequest, Ref: "GH-1400", Description: "client_id is not the client that sent this"}
+	}
+	if e := s.judgePushed(c, form); e != nil {
+		return e
+	}
+	return nil
 }

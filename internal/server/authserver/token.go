@@ -227,6 +227,16 @@ func (s *Server) served() []string {
 	return out
 }
 
+// served finds a resource by its canonical URL; nil: it is not served any more.
+func (s *Server) resourceAt(url string) *Resource {
+	for i := range s.Resources {
+		if s.Resources[i].URL == url {
+			return &s.Resources[i]
+		}
+	}
+	return nil
+}
+
 // used notes that a client was given a token. That it cannot be noted keeps
 // nobody from the token.
 func (s *Server) used(ctx context.Context, c *client.Client) {

@@ -103,14 +103,14 @@ func (s *Server) asserted(q *tokenRequest, a *assertion) (resource string, scope
 	case to != "" && to != resource:
 		return "", nil, &oauth.Error{Code: oauth.InvalidTarget, Ref: "GH-1404", Description: "the assertion is for another resource"}
 	}
-	res := s.resource(resource)
+	res := s.resourceAt(resource)
 	switch {
 	case a.scopes != nil && asked != nil:
 		scopes = grant.Scopes(asked, a.scopes)
 	case a.scopes != nil:
 		scopes = a.scopes
 	default:
-		scopes = offered(res, q.client, asked)
+		scopes = res.wanted(asked, q.client.Scopes)
 	}
 	if len(a.by.Scopes) > 0 {
 		scopes = grant.Scopes(scopes, a.by.Scopes)

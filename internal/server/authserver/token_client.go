@@ -32,7 +32,7 @@ func (s *Server) tokenOfClient(q *tokenRequest) (*issue, error) {
 		}
 		resource = only
 	}
-	res := s.resource(resource)
+	res := s.resourceAt(resource)
 	may := res.names()
 	if c.Scopes != nil {
 		may = grant.Scopes(may, c.Scopes)

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -107,7 +108,7 @@ func notAdmitted(description string, cause error) *oauth.Error {
 // answerOf makes the token, of what may still be given at this moment.
 func (s *Server) answerOf(q *tokenRequest, i *issue) (*tokenAnswer, error) {
 	ctx := q.Context()
-	res := s.resource(i.resource)
+	res := s.resourceAt(i.resource)
 	if res == nil {
 		return nil, notServed(i.resource, s.served())
 	}
@@ -189,6 +190,34 @@ func (r *Resource) names() []string {
 	out := make([]string, len(r.Scopes))
 	for i := range r.Scopes {
 		out[i] = r.Scopes[i].Name
+	}
+	return out
+}
+
+// defaults are the scopes that are meant when none is asked for: those that are
+// marked so, or else all of them.
+func (r *Resource) defaults() []string {
+	var out []string
+	for i := range r.Scopes {
+		if r.Scopes[i].Default {
+			out = append(out, r.Scopes[i].Name)
+		}
+	}
+	if out == nil {
+		return r.names()
+	}
+	return out
+}
+
+// wanted are the scopes of a resource that a request means: what does not exist,
+// or is not for this client, is left out in silence. RFC 6749 §3.3
+func (r *Resource) wanted(asked, client []string) []string {
+	if asked == nil {
+		asked = r.defaults()
+	}
+	out := grant.Scopes(asked, r.names())
+	if client != nil {
+		out = slices.DeleteFunc(out, func(s string) bool { return !slices.Contains(client, s) })
 	}
 	return out
 }
