@@ -115,9 +115,13 @@ func (r *Running) newAuthResource(c *config.Config, v *served) authserver.Resour
 			if rules == nil {
 				return scopes
 			}
+			kind := gatehouse.KindUser
+			if who.Service {
+				kind = gatehouse.KindService
+			}
 			return rules.Grantable(&policy.Asker{
 				Identity: &gatehouse.Identity{
-					Issuer: c.OwnIssuer(), Subject: who.Subject, Client: who.Client, Groups: who.Groups, Roles: who.Roles, Kind: gatehouse.KindUser,
+					Issuer: c.OwnIssuer(), Subject: who.Subject, Client: who.Client, Groups: who.Groups, Roles: who.Roles, Kind: kind,
 				}, Tenant: who.Tenant, SignedIn: 0,
 			}, scopes)
 		},

@@ -70,6 +70,7 @@ type Resource struct {
 type Who struct {
 	Subject, Tenant, Client string
 	Groups, Roles           []string
+	Service                 bool // a program that speaks for itself
 }
 
 // Scope is one right, in words.
