@@ -4,15 +4,15 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse"
-	"github.com/gatehouse-mcp/gatehouse/internal/client"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
-	"github.com/gatehouse-mcp/gatehouse/internal/oauth"
 	"github.com/gatehouse-mcp/gatehouse/internal/policy"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/authserver"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/wellknown"
@@ -71,17 +71,23 @@ func (r *Running) newAuthServer(ctx context.Context, c *config.Config, served []
 	if err != nil {
 		return nil, err
 	}
+	people := r.newPeople(c, seal)
+	people.Failed = r.countFailedFrom
+	providers, err := newProviders(c)
+	if err != nil {
+		return nil, err
+	}
 	s := &authserver.Server{
 		Issuer: c.OwnIssuer(), Seal: seal, Settings: authSettings(e), Clients: clients, Registrar: clients,
+		People: people, Providers: providers,
 		Trail: r.Trail, Address: r.address, Log: r.server.Options.Log, Quiet: r.server.Quiet,
 		Knock: r.knock, Failed: r.countFailed,
 		Count: func(endpoint string, status int, took time.Duration) {
-			r.metrics.Request(config.OwnIssuerName, endpoint, http.StatusText(status), took)
+			r.metrics.Request(config.OwnIssuerName, endpoint, strconv.Itoa(status), took)
 		},
 	}
-	s.Used, s.Limiter = clients.Used, &r.strangers
-	s.Authenticate = func(r *http.Request, form *oauth.Params, audiences ...string) (*client.Client, error) {
-		return clients.Authenticate(r.Context(), client.AttemptOf(r, form, audiences...))
+	if err := r.fillDoor(ctx, c, seal, clients, people, &s.Door); err != nil {
+		return nil, err
 	}
 	for _, v := range served {
 		s.Resources = append(s.Resources, r.newAuthResource(c, v))
@@ -152,7 +158,13 @@ func (r *Running) knock(q *http.Request) (retry time.Duration, banned bool) {
 
 // countFailed counts an attempt that was refused.
 func (r *Running) countFailed(q *http.Request, code string) {
-	if from, shared := r.address(q); !shared && from.IsValid() {
+	if from, shared := r.address(q); !shared {
+		r.countFailedFrom(from, code)
+	}
+}
+
+func (r *Running) countFailedFrom(from netip.Addr, code string) {
+	if from.IsValid() {
 		r.counters.Bans.Failed(from, code)
 	}
 }
