@@ -20,22 +20,22 @@ import (
 )
 
 // trail keeps what it is told.
-type trail struct {
+type arrivalTrail struct {
 	mu  sync.Mutex
 	all []audit.Event
 }
 
-func (t *trail) Durable(_ context.Context, e *audit.Event) error {
+func (t *arrivalTrail) Durable(_ context.Context, e *audit.Event) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.all = append(t.all, *e)
 	return nil
 }
 
-func (t *trail) Write(ctx context.Context, e *audit.Event) error { return t.Durable(ctx, e) }
+func (t *arrivalTrail) Write(ctx context.Context, e *audit.Event) error { return t.Durable(ctx, e) }
 
 // find returns the last event of an action.
-func (t *trail) find(action string) audit.Event {
+func (t *arrivalTrail) find(action string) audit.Event {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i := range t.all {
@@ -80,16 +80,16 @@ func (u *upstreamDouble) Finish(_ context.Context, redirect string, p *federatio
 }
 
 // house is an authorization server with people, and two providers.
-type house struct {
+type arrivals struct {
 	*Server
 	t            *testing.T
-	trail        *trail
+	trail        *arrivalTrail
 	honest, evil *upstreamDouble
 	handler      http.Handler
 	db           *store.DB
 }
 
-func newHouse(t *testing.T) *house {
+func newArrivals(t *testing.T) *arrivals {
 	t.Helper()
 	db, err := store.Open(t.Context(), store.Config{SQLite: filepath.Join(t.TempDir(), "g", "g.db")})
 	if err != nil {
@@ -100,7 +100,7 @@ func newHouse(t *testing.T) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{Server: newServer(t), t: t, trail: &trail{}, honest: &upstreamDouble{name: "honest"}, evil: &upstreamDouble{name: "evil"}, db: db}
+	h := &arrivals{Server: newServer(t), t: t, trail: &arrivalTrail{}, honest: &upstreamDouble{name: "honest"}, evil: &upstreamDouble{name: "evil"}, db: db}
 	s := h.Server
 	s.Trail, s.Home, s.Providers = h.trail, home.ID, []federation.Provider{h.honest, h.evil}
 	s.Logins = &federation.Logins{Store: db.Federation(), Seal: s.Seal}
@@ -111,15 +111,15 @@ func newHouse(t *testing.T) *house {
 }
 
 // browser keeps cookies.
-type tab struct {
-	h       *house
+type arriving struct {
+	h       *arrivals
 	cookies map[string]string
 }
 
-func (h *house) browser() *tab { return &tab{h, map[string]string{}} }
+func (h *arrivals) browser() *arriving { return &arriving{h, map[string]string{}} }
 
 // get visits a page. Of a redirect the place comes back.
-func (b *tab) get(target string) (status int, location, page string) {
+func (b *arriving) get(target string) (status int, location, page string) {
 	b.h.t.Helper()
 	r := httptest.NewRequest(http.MethodGet, target, nil)
 	for name, value := range b.cookies {
@@ -135,7 +135,7 @@ func (b *tab) get(target string) (status int, location, page string) {
 }
 
 // flow begins a sign-in without a client in this browser, and returns it sealed.
-func (b *tab) flow() string {
+func (b *arriving) flow() string {
 	b.h.t.Helper()
 	w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/account", nil)
 	for name, value := range b.cookies {
@@ -153,7 +153,7 @@ func (b *tab) flow() string {
 }
 
 // leave goes to a provider and returns the state that it was given.
-func (b *tab) leave(provider, sealed string) string {
+func (b *arriving) leave(provider, sealed string) string {
 	b.h.t.Helper()
 	status, to, page := b.get("/auth/login/" + provider + "?" + url.Values{"flow": {sealed}}.Encode())
 	u, err := url.Parse(to)
@@ -167,12 +167,12 @@ func answerOf(provider, code, state string) string {
 	return "/auth/callback/" + provider + "?" + url.Values{"code": {code}, "state": {state}}.Encode()
 }
 
-func (b *tab) signedIn() bool { return b.cookies["__Host-gatehouse-session"] != "" }
+func (b *arriving) signedIn() bool { return b.cookies["__Host-gatehouse-session"] != "" }
 
 var refCode = regexp.MustCompile(`GH-\d{4}`)
 
 // wantRefused visits a page that refuses with a code, and lets nobody in.
-func (b *tab) wantRefused(what, target string, status int, code string) string {
+func (b *arriving) wantRefused(what, target string, status int, code string) string {
 	b.h.t.Helper()
 	got, to, page := b.get(target)
 	if got != status || refCode.FindString(page) != code || to != "" || b.signedIn() {
@@ -185,7 +185,7 @@ func (b *tab) wantRefused(what, target string, status int, code string) string {
 }
 
 func TestPeopleComeBackFromTheirProvider(t *testing.T) {
-	h := newHouse(t)
+	h := newArrivals(t)
 	h.honest.tokens = &federation.Tokens{Access: "upstream-canary"}
 	b := h.browser()
 	sealed := b.flow()
@@ -222,7 +222,7 @@ func TestPeopleComeBackFromTheirProvider(t *testing.T) {
 }
 
 func TestA022StateIsGoodOnceAndTabsAreApart(t *testing.T) {
-	h := newHouse(t)
+	h := newArrivals(t)
 	b := h.browser()
 	first, second := b.leave("honest", b.flow()), b.leave("honest", b.flow())
 	if _, to, _ := b.get(answerOf("honest", "ada", second)); to != "/account" {
@@ -248,7 +248,7 @@ func TestA022StateIsGoodOnceAndTabsAreApart(t *testing.T) {
 }
 
 func TestA030AnAnswerCountsInItsOwnBrowser(t *testing.T) {
-	h := newHouse(t)
+	h := newArrivals(t)
 	eve, ada := h.browser(), h.browser()
 	state := eve.leave("honest", eve.flow())
 	ada.wantRefused("in a browser that knows nothing", answerOf("honest", "ada", state), http.StatusForbidden, "GH-1441")
@@ -261,7 +261,7 @@ func TestA030AnAnswerCountsInItsOwnBrowser(t *testing.T) {
 }
 
 func TestA031TheAnswerOfOneProviderIsNeverAnothers(t *testing.T) {
-	h := newHouse(t)
+	h := newArrivals(t)
 	b := h.browser()
 	state := b.leave("evil", b.flow())
 	b.wantRefused("at the honest one's callback", answerOf("honest", "honest-code", state), http.StatusBadRequest, "GH-1440")
@@ -273,7 +273,7 @@ func TestA031TheAnswerOfOneProviderIsNeverAnothers(t *testing.T) {
 }
 
 func TestA020NobodyIsSentOnBeforeTheyAllowedAClient(t *testing.T) {
-	h := newHouse(t)
+	h := newArrivals(t)
 	b := h.browser()
 	b.flow() // sets the cookie
 	f := &flow{ID: "f", Began: time.Now(), Client: "c", Browser: browserHash(b.cookies["__Host-gatehouse-browser"])}
@@ -294,7 +294,7 @@ func TestA020NobodyIsSentOnBeforeTheyAllowedAClient(t *testing.T) {
 }
 
 func TestWhoIsRefusedCanTryAnotherAccount(t *testing.T) {
-	h := newHouse(t)
+	h := newArrivals(t)
 	h.honest.refuse = &federation.Refusal{Code: federation.CodeAllow, Text: "You signed in to HONEST as eve@gmail.com. Acme allows acme.com addresses.", Account: "eve@gmail.com"}
 	b := h.browser()
 	page := b.wantRefused("not allowed", answerOf("honest", "eve", b.leave("honest", b.flow())), http.StatusForbidden, "GH-1444")
@@ -320,7 +320,7 @@ func TestWhoIsRefusedCanTryAnotherAccount(t *testing.T) {
 }
 
 func TestDisabledPeopleStayOut(t *testing.T) {
-	h := newHouse(t)
+	h := newArrivals(t)
 	b := h.browser()
 	if _, to, _ := b.get(answerOf("honest", "ada", b.leave("honest", b.flow()))); to != "/account" {
 		t.Fatalf("got %q", to)

@@ -13,6 +13,7 @@ import (
 
 // crowd are people with sessions in memory.
 type crowd struct {
+	People // what these tests have no need of
 	mu       sync.Mutex
 	sessions map[string]*login.Person
 	broken   bool
