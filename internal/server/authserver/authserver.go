@@ -28,9 +28,13 @@ type Server struct {
 	Clients   client.Finder
 	Registrar Registrar // of clients that register themselves; nil: none may
 	People    People
-	Tenants   Tenants
 	Providers []federation.Provider // by which people can sign in; in the order of the pages
-	Seal      *seal.Key             // of requests under way: purpose "flow" and "upstream"
+	Logins    *federation.Logins    // sign-ins under way at them; required with Providers
+	Vault     *federation.Vault     // of tokens that servers of ours are to get; nil: none are kept
+	// Place returns the tenant of somebody who comes by a provider; a refusal is a
+	// *federation.Refusal. Required with Providers.
+	Place func(ctx context.Context, who *federation.Profile) (tenant.ID, error)
+	Seal  *seal.Key // of requests under way: purpose "flow" and "upstream"
 
 	Settings Settings
 
@@ -66,6 +70,7 @@ type Resource struct {
 type Who struct {
 	Subject, Tenant, Client string
 	Groups, Roles           []string
+	Service                 bool // a program that speaks for itself
 }
 
 // Scope is one right, in words.
@@ -102,10 +107,4 @@ type Trail interface {
 	Durable(ctx context.Context, e *audit.Event) error
 	// Write takes the event, and waits only when there are too many.
 	Write(ctx context.Context, e *audit.Event) error
-}
-
-// Tenants are looked up by id.
-type Tenants interface {
-	// Get returns a tenant, also a deleted one, or tenant.ErrNotFound.
-	Get(ctx context.Context, id tenant.ID) (*tenant.Tenant, error)
 }
