@@ -22,7 +22,7 @@ func (a *app) configFmt() *cobra.Command {
 		Short: "Bring a file into its usual order",
 		Long: "Put the keys of a file (default ./gatehouse.yaml) into the order of the reference and indent it by two. Comments\n" +
 			"stay with what they are about, and what stands in braces stays as it is. The result is read again and has to\n" +
-			"mean the same, or nothing is written.",
+			"mean the same, or nothing is written. With --json the result is in text, or in diff.",
 		Example:               "  gatehouse config fmt                 print it\n  gatehouse config fmt --diff          what would change; ends with 1 if anything\n  gatehouse config fmt --write",
 		Args:                  exactly(),
 		DisableFlagsInUseLine: true,
@@ -52,28 +52,56 @@ func (a *app) format(write, differ bool) error {
 	if err != nil {
 		return usage("%v", err)
 	}
-	changed := !bytes.Equal(before, after)
-	switch {
-	case differ && changed:
-		a.print("%s", diff.Diff(a.file, before, a.file+" (in order)", after))
-		return &fault{exit: exitFailure} // all was said
-	case !write && !differ:
-		a.print("%s", after)
-		return nil
-	case !changed:
-		a.done("%s is in order", a.file)
-	case write:
-		if !a.dry {
-			if err := replaceFile(a.file, after); err != nil {
-				return err
-			}
+	one := a.formatted(a.file, before, after, write, differ)
+	if one.Changed && write && !a.dry {
+		if err := replaceFile(a.file, after); err != nil {
+			return err
 		}
-		a.done("%s was brought into order", a.file)
 	}
+	a.showFormatted(&one, write, differ)
 	if a.json {
-		return a.object(map[string]any{"file": a.file, "changed": changed, "dry_run": a.dry})
+		if err := a.object(one); err != nil {
+			return err
+		}
+	}
+	if differ && one.Changed {
+		return &fault{exit: exitFailure} // all was said
 	}
 	return nil
+}
+
+// formatted is what became of a file, for scripts.
+type formatted struct {
+	File    string `json:"file"`
+	Changed bool   `json:"changed"`        // it is not in order, or was not
+	Text    string `json:"text,omitempty"` // in order; only if that is what was asked for
+	Diff    string `json:"diff,omitempty"` // what would change; as well
+	DryRun  bool   `json:"dry_run"`
+}
+
+func (a *app) formatted(name string, before, after []byte, write, differ bool) formatted {
+	one := formatted{File: name, Changed: !bytes.Equal(before, after), DryRun: a.dry}
+	switch {
+	case differ && one.Changed:
+		one.Diff = string(diff.Diff(name, before, filepath.Base(name)+" (in order)", after))
+	case !differ && !write:
+		one.Text = string(after)
+	}
+	return one
+}
+
+// showFormatted says it to people.
+func (a *app) showFormatted(one *formatted, write, differ bool) {
+	if a.json {
+		return
+	}
+	a.print("%s%s", one.Diff, one.Text)
+	switch {
+	case !one.Changed && (write || differ):
+		a.done("%s is in order", one.File)
+	case write:
+		a.done("%s was brought into order", one.File)
+	}
 }
 
 // readWhole reads a file of no more than a configuration may have.

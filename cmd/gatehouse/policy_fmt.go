@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"errors"
-	"path/filepath"
 	"slices"
 
-	"github.com/rogpeppe/go-internal/diff"
 	"github.com/spf13/cobra"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
@@ -19,7 +16,8 @@ func (a *app) policyFmt() *cobra.Command {
 		Short: "Bring files of rules into their usual order",
 		Long: "Put the keys of files of rules into the order of the reference and indent them by two, as config fmt does with\n" +
 			"the configuration. Without FILES these are the files that policy.files names. Comments stay with what they are\n" +
-			"about. The result is read again and has to mean the same, or nothing is written.",
+			"about. The result is read again and has to mean the same, or nothing is written. With --json the results are in\n" +
+			"text, or in diff.",
 		Example:               "  gatehouse policy fmt --diff                what would change; ends with 1 if anything\n  gatehouse policy fmt --write\n  gatehouse policy fmt policy.d/crm.yaml",
 		DisableFlagsInUseLine: true,
 		ValidArgsFunction:     rulesFiles,
@@ -69,7 +67,7 @@ func (a *app) ruleFiles() ([]string, error) {
 }
 
 func (a *app) formatRules(files []string, write, differ bool) error {
-	changed := []string{}
+	all := formattedFiles{Files: files, Changed: []string{}, Results: []formatted{}, DryRun: a.dry}
 	for _, name := range files {
 		before, err := a.readWhole(name)
 		if err != nil {
@@ -82,34 +80,33 @@ func (a *app) formatRules(files []string, write, differ bool) error {
 		if err != nil {
 			return usage("%v", err)
 		}
-		same := bytes.Equal(before, after)
-		if !same {
-			changed = append(changed, name)
-		}
-		switch {
-		case differ && !same:
-			a.print("%s", diff.Diff(name, before, filepath.Base(name)+" (in order)", after))
-		case !write && !differ:
-			a.print("%s", after)
-		case write && !same && !a.dry:
+		one := a.formatted(name, before, after, write, differ)
+		if one.Changed && write && !a.dry {
 			if err := replaceFile(name, after); err != nil {
 				return err
 			}
 		}
-		switch {
-		case same && (write || differ):
-			a.done("%s is in order", name)
-		case write:
-			a.done("%s was brought into order", name)
+		if one.Changed {
+			all.Changed = append(all.Changed, name)
 		}
+		all.Results = append(all.Results, one)
+		a.showFormatted(&one, write, differ)
 	}
-	if a.json && (write || differ) {
-		if err := a.object(map[string]any{"files": files, "changed": changed, "dry_run": a.dry}); err != nil {
+	if a.json {
+		if err := a.object(all); err != nil {
 			return err
 		}
 	}
-	if differ && len(changed) > 0 {
+	if differ && len(all.Changed) > 0 {
 		return &fault{exit: exitFailure} // all was said
 	}
 	return nil
+}
+
+// formattedFiles is what became of files of rules, for scripts.
+type formattedFiles struct {
+	Files   []string    `json:"files"`
+	Changed []string    `json:"changed"`
+	Results []formatted `json:"results"`
+	DryRun  bool        `json:"dry_run"`
 }

@@ -239,7 +239,14 @@ func TestA081ManagementToken(t *testing.T) {
 		t.Error("a round trip made a row")
 	}
 
-	// A change keeps the id, what an administrator approved is not it any more.
+}
+
+// TestA081Changes keeps the id through a change, and nothing of what was approved.
+func TestA081Changes(t *testing.T) {
+	h, ctx := newHouse(t), t.Context()
+	mine := h.register(t, `{"redirect_uris":["https://a.test/cb"],"client_name":"Mine"}`)
+	theirs := h.register(t, `{"redirect_uris":["https://b.test/cb"],"client_name":"Theirs"}`)
+	before := h.find(t, mine.ID)
 	if _, err := h.Decide(ctx, mine.ID, client.Approved, "ada", ""); err != nil {
 		t.Fatal(err)
 	}

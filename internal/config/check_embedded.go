@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/idp"
 )
 
 // OwnIssuer is the issuer of our own tokens; empty: there are none, or nobody
@@ -75,13 +78,41 @@ func (c *checker) checkLogins(at string) {
 	e := c.Auth.Embedded
 	for i := range e.Login {
 		l, at := &e.Login[i], fmt.Sprintf("%s.login[%d]", at, i)
-		c.wrong(at+".name", checkServerName(l.Name))
+		if !loginName.MatchString(l.Name) {
+			c.wrongf(at+".name", "%.80q is not of lower-case letters, digits, '-' and '_', 63 at most: it stands in the redirect URI", l.Name)
+		}
 		if slices.ContainsFunc(e.Login[:i], func(o Login) bool { return o.Name == l.Name }) {
 			c.wrongf(at+".name", "%q appears twice; give one of them another name", l.Name)
 		}
 		if l.ClientID == "" {
 			c.wrongf(at+".client_id", "is missing")
 		}
+		c.checkLogin(at, l)
+	}
+}
+
+// loginName is what stands in a redirect URI, and is no other provider's on any server.
+var loginName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
+
+// checkLogin asks whether people can sign in with a provider, and not just anybody.
+func (c *checker) checkLogin(at string, l *Login) {
+	p := idp.Find(l.Preset)
+	if p == nil {
+		c.wrongf(at+".preset", "%.80q is none. There are: %s", l.Preset, strings.Join(idp.Names(), ", "))
+		return
+	}
+	made, problems := p.ExpandLogin(l.Params, l.Issuer)
+	if made != nil {
+		c.wrong(at+".issuer", checkIssuerURL(made.Issuer, l.Private))
+		problems = p.CheckAllow(made, &l.Allow)
+		for _, q := range made.OpenToAll(l.Name, &l.Allow) {
+			m := mistakeOf(at+"."+q.Setting, errors.New(q.Text))
+			m.Code = codeOpen
+			c.add(at+"."+q.Setting, m)
+		}
+	}
+	for _, q := range problems {
+		c.wrongf(at+"."+q.Setting, "%s", q.Text)
 	}
 }
 

@@ -97,7 +97,7 @@ func (c *checker) checkForward(at string, u *Upstream) {
 		for _, said := range []struct {
 			key string
 			is  bool
-		}{{"identity", f.Identity != "" && f.Identity != IdentityNone}, {"tenant_header", f.TenantHeader != ""}, {"authorization", f.Authorization != ""}} {
+		}{{"identity", f.Identity != "" && f.Identity != IdentityNone}, {"tenant_header", f.TenantHeader != ""}, {"authorization", f.Authorization != ""}, {"upstream_token", f.UpstreamToken != ""}} {
 			if said.is {
 				c.wrongf(at+"."+said.key, "is sent in a header, and a server on standard input has none; give it a secret under stdio.secrets")
 			}
@@ -114,6 +114,14 @@ func (c *checker) checkForward(at string, u *Upstream) {
 		c.wrongf(at+".tenant_header", "is the header of the identity")
 	case strings.HasPrefix(tenant, "x-gatehouse-"):
 		c.wrongf(at+".tenant_header", "begins with X-Gatehouse-, which is taken")
+	}
+	if name := f.UpstreamToken; name != "" {
+		switch e := c.Auth.Embedded; {
+		case e == nil || !slices.ContainsFunc(e.Login, func(l Login) bool { return l.Name == name }):
+			c.wrongf(at+".upstream_token", "%.80q is the name of no provider under auth.embedded.login", name)
+		case f.Authorization != "":
+			c.wrongf(at+".upstream_token", "and authorization are one header: give one of the two")
+		}
 	}
 	if v := f.Authorization.Reveal(); strings.TrimSpace(v) != v || strings.ContainsFunc(v, unprintable) {
 		c.wrongf(at+".authorization", "cannot be sent in a header: it begins or ends with a space, or has a character in it that no header has")

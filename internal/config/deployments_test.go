@@ -45,8 +45,11 @@ var deployments = []struct {
 			{`^    last_used:[^\n]*$`, ""}, {`^  (by_plan|on_store_failure):.*?$`, ""},
 			{`^(store|cache|audit|observability):[^\n]*$`, ""}, {`, public_url: https://console.*?$`, "}"},
 		},
-		then:   []string{"admin.listen 0.0.0.0:9090 is beyond this machine"},
-		mended: [][2]string{{`listen: 0.0.0.0:9090`, "insecure_external: true, listen: 0.0.0.0:9090"}},
+		then: []string{"auth.embedded.login[0].authkit_domain is missing", "admin.listen 0.0.0.0:9090 is beyond this machine"},
+		mended: [][2]string{
+			{`listen: 0.0.0.0:9090`, "insecure_external: true, listen: 0.0.0.0:9090"},
+			{`preset: workos, client_id`, "preset: workos, authkit_domain: saas.authkit.app, allow: {everyone: true}, client_id"},
+		},
 	},
 	{
 		file:    "5-authorizer-envoy-nginx.yaml",
@@ -117,7 +120,7 @@ func refusals(t *testing.T, text string, o Outside) []string {
 		switch {
 		case named:
 			paths = append(paths, m.Path)
-		case !strings.HasPrefix(m.Path, "admin") && m.Path != "servers[0]" && m.Path != "policy.default":
+		case !strings.HasPrefix(m.Path, "admin") && !strings.HasPrefix(m.Path, "auth.embedded.login") && m.Path != "servers[0]" && m.Path != "policy.default":
 			t.Errorf("also refused: %v", m)
 		}
 	}

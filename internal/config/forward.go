@@ -12,7 +12,9 @@ func CheckForward(f *Forward, overHTTP bool) error {
 	switch {
 	case f.Identity != "" && f.Identity != IdentityNone && f.Identity != IdentityJWT && f.Identity != IdentityHeaders:
 		return fmt.Errorf("identity is %q, not %s, %s or %s", f.Identity, IdentityJWT, IdentityHeaders, IdentityNone)
-	case !overHTTP && (f.Authorization != "" || f.TenantHeader != "" || f.Identity != "" && f.Identity != IdentityNone):
+	case f.Authorization != "" && f.UpstreamToken != "":
+		return fmt.Errorf("authorization and upstream_token are one header")
+	case !overHTTP && (f.Authorization != "" || f.UpstreamToken != "" || f.TenantHeader != "" || f.Identity != "" && f.Identity != IdentityNone):
 		return fmt.Errorf("needs a url: a stdio server gets no headers")
 	}
 	for field, name := range map[string]string{"header": f.Header, "tenant_header": f.TenantHeader} {

@@ -10,13 +10,14 @@ import (
 // Codes of mistakes and warnings.
 const (
 	codeFile    = "GH-2001"
+	codeOpen    = "GH-2003"
 	codePlain   = "GH-2004"
 	codeWarning = "GH-2010"
 )
 
 // Mistake is one thing that is wrong with a configuration, or a warning.
 type Mistake struct {
-	Code    string // "GH-2001"; "GH-2004" for plain HTTP off loopback; "GH-2010" for a warning
+	Code    string // "GH-2001"; "GH-2003" where anybody could sign in; "GH-2004" for plain HTTP off loopback; "GH-2010" for a warning
 	File    string // empty when it does not come from a file
 	Line    int    // from 1; 0: nowhere in particular
 	Col     int    // from 1

@@ -126,6 +126,7 @@ type Forward struct {
 	Header        string // of the JWT
 	TenantHeader  string // also gets the tenant's name; empty: none does
 	Authorization Secret // the Authorization header for the upstream; empty: none is sent
+	UpstreamToken string // name of the login whose access token of the caller is the Authorization header; empty: none is
 }
 
 // What an upstream is told about the caller.

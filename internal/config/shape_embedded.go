@@ -3,6 +3,7 @@ package config
 import (
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse/internal/idp"
 	"github.com/gatehouse-mcp/gatehouse/internal/unit"
 )
 
@@ -100,7 +101,7 @@ type Login struct {
 	Issuer        string
 	ClientID      string
 	ClientSecret  Secret
-	Scopes        []string // instead of the preset's
+	Scopes        []string // beside the preset's
 	Allow         Admitted
 	Authoritative []string // domains of addresses that it vouches for, beside those that it is known for
 	CA            string
@@ -108,11 +109,8 @@ type Login struct {
 	KeepTokens    bool // they are kept, sealed, for servers that forward them
 }
 
-// Admitted says who may come in. Whoever is in one of the lists may; no list at all is everybody.
-type Admitted struct {
-	Everyone                                   bool
-	Domains, Users, Orgs, Teams, Groups, Roles []string
-}
+// Admitted says who may come in.
+type Admitted = idp.Allow
 
 // Assertions is an identity provider whose ID-JAGs are taken. See docs/how-to/enterprise-managed.md.
 type Assertions struct {

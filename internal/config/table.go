@@ -70,6 +70,7 @@ var upstreamSettings = slices.Concat([]setting{
 		{key: "header", field: "Header", check: CheckForwardHeader, def: DefaultIdentity, doc: "The header of the token."},
 		{key: "tenant_header", field: "TenantHeader", check: CheckForwardHeader, doc: "A header that gets the tenant's name too."},
 		{key: "authorization", field: "Authorization", form: formPartial, doc: "The `Authorization` header for the server, such as `\"Bearer ${UPSTREAM_TOKEN}\"`. What the caller sent is never forwarded."},
+		{key: "upstream_token", field: "UpstreamToken", doc: "Name of a provider under `auth.embedded.login`: the server gets the access token that it gave the caller, as `Authorization: Bearer`. Whoever did not sign in with it is refused."},
 	}},
 	{key: "tenants", field: "Tenants", check: checkTenant, doc: "Names of tenants that may come in. Left out: all."},
 	{key: "policy", field: "Policy", doc: "Instead of the policy of the installation.", within: policySettings},

@@ -85,11 +85,13 @@ var claimSettings = []setting{
 
 // paramSettings are the parameters of all presets. Which of them a preset has is
 // for Check to say.
-func paramSettings() []setting {
+func paramSettings() []setting { return paramsOf(func(p *idp.Preset) []idp.Param { return p.Params }) }
+
+// paramsOf are the parameters of all presets, those of one use.
+func paramsOf(use func(*idp.Preset) []idp.Param) []setting {
 	var all []setting
 	for _, p := range idp.Presets() {
-		for i := range p.Params {
-			q := &p.Params[i]
+		for _, q := range use(p) {
 			doc := "`" + p.Name + "`: " + q.Doc
 			if s := find(all, q.Name); s != nil {
 				s.doc += " " + doc

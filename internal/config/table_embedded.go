@@ -1,6 +1,10 @@
 package config
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/idp"
+)
 
 var embeddedSettings = []setting{
 	{key: "issuer", field: "Issuer", check: checkOriginURL, doc: "The `iss` of its tokens: an origin without a slash at its end. Left out: that of `server.public_url`."},
@@ -56,13 +60,13 @@ var loginSettings = slices.Concat([]setting{
 	{key: "client_id", field: "ClientID", need: true, doc: "By which we are registered there."},
 	{key: "client_secret", field: "ClientSecret", form: formSecret, doc: "Its secret."},
 }, loginParams(), []setting{
-	{key: "scopes", field: "Scopes", single: true, doc: "What we ask for, instead of what the preset does."},
-	{key: "allow", field: "Allow", doc: "Who may come in: whoever one of these names. A provider that anybody can have an account at needs it.", within: []setting{
+	{key: "scopes", field: "Scopes", single: true, doc: "What is asked for beside what the preset asks for."},
+	{key: "allow", field: "Allow", doc: "Who may come in: `users`, whatever else is written, and whoever has an entry of each of the other lists that are there. A provider that anybody can have an account at needs it.", within: []setting{
 		{key: "everyone", field: "Everyone", def: "false", doc: "Whoever has an account there."},
-		{key: "domains", field: "Domains", single: true, check: checkDomain, doc: "Domains of verified addresses, or of the organization."},
-		{key: "users", field: "Users", single: true, doc: "Verified addresses, or subjects."},
-		{key: "orgs", field: "Orgs", single: true, doc: "Organizations."},
-		{key: "teams", field: "Teams", single: true, doc: "Teams, as `acme/platform`."},
+		{key: "domains", field: "Domains", single: true, doc: "Domains of verified addresses, exactly; of accounts, where the provider tells that (Google's Workspace)."},
+		{key: "users", field: "Users", single: true, doc: "Verified addresses, or subjects; GitHub's are numbers."},
+		{key: "orgs", field: "Orgs", single: true, doc: "Organizations of GitHub."},
+		{key: "teams", field: "Teams", single: true, doc: "Teams of GitHub, as `acme/platform`."},
 		{key: "groups", field: "Groups", single: true, doc: "Groups."},
 		{key: "roles", field: "Roles", single: true, doc: "Roles."},
 	}},
@@ -75,5 +79,5 @@ var loginSettings = slices.Concat([]setting{
 // loginParams are the parameters of presets, but for those that a login has anyway.
 func loginParams() []setting {
 	own := []string{"name", "issuer", "client_id", "client_secret", "scopes", "title"}
-	return slices.DeleteFunc(paramSettings(), func(s setting) bool { return slices.Contains(own, s.key) })
+	return slices.DeleteFunc(paramsOf((*idp.Preset).LoginParams), func(s setting) bool { return slices.Contains(own, s.key) })
 }

@@ -68,8 +68,13 @@ func (c *checker) warnUpstream(at string, u *Upstream) {
 	if u.Forward.Identity == IdentityHeaders {
 		c.warn(true, at+".forward.identity", "is headers: whoever reaches the server past us can claim to be anybody. Use jwt if it can be verified there")
 	}
-	if target, err := url.Parse(u.URL); err == nil && target.Scheme == "http" && !Loopback(target.Hostname()) && u.Forward.Authorization != "" {
-		c.warn(true, at+".forward.authorization", "travels to %s without TLS", target.Host)
+	if target, err := url.Parse(u.URL); err == nil && target.Scheme == "http" && !Loopback(target.Hostname()) {
+		if u.Forward.Authorization != "" {
+			c.warn(true, at+".forward.authorization", "travels to %s without TLS", target.Host)
+		}
+		if u.Forward.UpstreamToken != "" {
+			c.warn(true, at+".forward.upstream_token", "travels to %s without TLS", target.Host)
+		}
 	}
 	if u.Policy != nil {
 		c.warnPolicy(at+".policy", u.Policy)

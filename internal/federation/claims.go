@@ -202,9 +202,9 @@ func (o *OIDC) read(claims []jws.Member, signed []byte) (*Profile, error) {
 		who.Domain = ""
 		only := gatehouse.ClaimMap{Tenant: l.Domain}
 		if id, err := only.Identity(signed); err == nil {
-			who.Domain = lower(id.Tenant)
+			who.Domain = idp.Lower(id.Tenant)
 		}
-		if _, domain, ok := address(who.Email); ok && domain == who.Domain { // an account of that domain's own
+		if _, domain, ok := idp.Address(who.Email); ok && domain == who.Domain { // an account of that domain's own
 			who.Vouched = true
 		}
 	}
@@ -214,7 +214,7 @@ func (o *OIDC) read(claims []jws.Member, signed []byte) (*Profile, error) {
 
 // addressed fills in a verified address, and what follows from it.
 func (b *base) addressed(who *Profile, email string) {
-	_, domain, ok := address(email)
+	_, domain, ok := idp.Address(email)
 	if !ok {
 		return
 	}

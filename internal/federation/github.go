@@ -8,17 +8,22 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"golang.org/x/oauth2"
 
+	"github.com/gatehouse-mcp/gatehouse/internal/idp"
 	"github.com/gatehouse-mcp/gatehouse/internal/safehttp"
 )
 
 // apiVersion is that of GitHub's interface that this is written against.
 const apiVersion = "2022-11-28"
+
+// loginForm is what a login can be, those of Enterprise's managed users among them.
+var loginForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
 
 // GitHub signs people in with GitHub, which is no OpenID provider. [Open] makes one.
 type GitHub struct {
@@ -44,7 +49,7 @@ func githubAPI(issuer string) string {
 func (g *GitHub) Begin(_ context.Context, redirect, hint string, prompt bool) (*Start, error) {
 	p := Pending{State: rand.Text(), Provider: g.Name(), Redirect: redirect, Verifier: oauth2.GenerateVerifier(), Forced: prompt, Began: g.now()}
 	options := []oauth2.AuthCodeOption{oauth2.S256ChallengeOption(p.Verifier)}
-	if _, _, ok := address(hint); ok {
+	if _, _, ok := idp.Address(hint); ok {
 		options = append(options, oauth2.SetAuthURLParam("login", hint))
 	}
 	if prompt {
@@ -111,7 +116,7 @@ func (g *GitHub) profile(ctx context.Context, access string) (*Profile, error) {
 	if err := g.get(ctx, access, "/user", &user); err != nil {
 		return nil, g.failed(err)
 	}
-	if user.ID <= 0 || !orgForm.MatchString(user.Login) {
+	if user.ID <= 0 || !loginForm.MatchString(user.Login) {
 		return nil, g.invalid(errors.New("GET /user names nobody"))
 	}
 	if user.Type != "" && user.Type != "User" {
@@ -244,7 +249,7 @@ func (g *GitHub) memberships(ctx context.Context, access string, who *Profile) e
 			hidden = why
 		}
 	}
-	if hidden != nil && !a.user(who) && (len(a.Orgs) > 0 && len(who.Orgs) == 0 || len(a.Teams) > 0 && len(who.Teams) == 0) {
+	if hidden != nil && !listed(a, who) && (len(a.Orgs) > 0 && len(who.Orgs) == 0 || len(a.Teams) > 0 && len(who.Teams) == 0) {
 		hidden.Account = account(who)
 		return hidden
 	}

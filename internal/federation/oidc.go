@@ -79,7 +79,7 @@ func (o *OIDC) parameters(hint string, prompt bool) map[string]string {
 	if len(prompts) > 0 {
 		all["prompt"] = strings.Join(prompts, " ")
 	}
-	if _, _, ok := address(hint); ok { // who gave it is a stranger
+	if _, _, ok := idp.Address(hint); ok { // who gave it is a stranger
 		all["login_hint"] = hint
 	}
 	return all
@@ -89,7 +89,7 @@ func (o *OIDC) parameters(hint string, prompt bool) map[string]string {
 func (b *base) scopes() []string {
 	l := b.login
 	all := slices.Clone(l.Scopes)
-	if b.settings.Allow.memberships() {
+	if b.settings.Allow.Memberships() {
 		all = append(all, l.GroupScopes...)
 	}
 	if b.settings.KeepTokens {

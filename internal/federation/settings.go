@@ -171,7 +171,7 @@ func (s *Settings) expand() (*idp.Login, error) {
 		}
 	}
 	for _, d := range s.Authoritative {
-		if !domainForm.MatchString(d) {
+		if !idp.IsDomain(d) {
 			wrong("authoritative", "%.80q is no domain like acme.com, in lower case", d)
 		}
 	}
@@ -179,7 +179,12 @@ func (s *Settings) expand() (*idp.Login, error) {
 		wrong("private", "%v", err)
 	}
 	if l != nil {
-		all = append(all, s.Allow.check(s.Name, p, l)...)
+		for _, q := range p.CheckAllow(l, &s.Allow) {
+			all = append(all, Problem{"GH-2001", q.Setting, q.Text})
+		}
+		for _, q := range l.OpenToAll(s.Name, &s.Allow) {
+			all = append(all, Problem{"GH-2003", q.Setting, q.Text})
+		}
 	}
 	if len(all) > 0 {
 		return nil, all

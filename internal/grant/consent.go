@@ -48,6 +48,8 @@ type ConsentStore interface {
 	Allowed(ctx context.Context, k ConsentKey, at time.Time) (*Consent, error)
 	// Forget deletes what a user allowed a client; empty: every client.
 	Forget(ctx context.Context, t tenant.ID, user, client string) (n int, err error)
+	// ForgetClient deletes what everybody allowed a client.
+	ForgetClient(ctx context.Context, client string) (n int, err error)
 	// Sweep deletes what ended before a moment.
 	Sweep(ctx context.Context, before time.Time) (deleted int64, err error)
 }
@@ -89,6 +91,13 @@ func (c *Consent) Covers(scopes []string) bool {
 // forgotten. Grants that came of them are [Service.RevokeOf]'s.
 func (c *Consents) Forget(ctx context.Context, t tenant.ID, user, client string) (n int, err error) {
 	n, err = c.Store.Forget(ctx, t, user, client)
+	return n, known(err)
+}
+
+// ForgetClient has everybody asked again by a client, and returns how many
+// decisions were forgotten.
+func (c *Consents) ForgetClient(ctx context.Context, client string) (n int, err error) {
+	n, err = c.Store.ForgetClient(ctx, client)
 	return n, known(err)
 }
 

@@ -4,6 +4,7 @@ package login
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
@@ -14,7 +15,8 @@ type User struct {
 	ID       string // usr_…, for good
 	Tenant   tenant.ID
 	Name     string // for people
-	Email    string // empty unless it is verified
+	Email    string // empty unless it is verified; lower case
+	Vouched  bool   // Email was given by an administrator, or by a provider that is authoritative for its domain
 	Username string // of a local account; empty: they sign in by a provider only
 	Groups   []string
 	Roles    []string
@@ -42,23 +44,28 @@ type Link struct {
 	Issuer   string
 	Subject  string
 	Email    string // for people
+	Groups   []string
+	Roles    []string
 	Created  time.Time
+	LastUsed time.Time
 }
 
 // Session is a browser in which a person signed in.
 type Session struct {
-	ID       string // shown in lists; not what the cookie holds
+	ID       string // ses_…, shown in lists; not what the cookie holds
 	User     string
 	Provider string   // by which they signed in; empty: a local account
 	Methods  []string // RFC 8176: "pwd", "otp", "hwk"; of a provider: what it says
 	SignedIn time.Time
-	LastSeen time.Time
+	LastSeen time.Time // to the minute
 	Expires  time.Time
 	Address  string
 	Agent    string // what the browser calls itself
 }
 
-// Person is somebody who has just proved who they are, or did earlier in this browser.
+// Person is somebody who has just proved who they are, or did earlier in this
+// browser. Groups and Roles are those of the user and of the identity by which
+// they signed in.
 type Person struct {
 	User
 	Session  Session
@@ -72,4 +79,22 @@ var (
 	ErrWrong    = errors.New("not accepted") // a password, code or passkey; never says which
 	ErrDisabled = errors.New("the account is disabled")
 	ErrLinked   = errors.New("this identity is another user's")
+	ErrTenant   = errors.New("this identity is a user of another tenant")
+	ErrInvalid  = errors.New("invalid user")
+	ErrWeak     = errors.New("the password is too easy to guess")
+	ErrSpent    = errors.New("the link was used, replaced, or is too old") // an invitation
+	ErrBusy     = errors.New("too many people sign in at once")
+	ErrIssuer   = errors.New("whose tokens to end is not known without the configuration")
+	ErrFull     = errors.New("there are as many of these as a user may have")
 )
+
+// Wait says that somebody has to wait before they may try again, whether or not
+// what they tried would be right.
+type Wait struct {
+	For time.Duration // at least
+}
+
+// Error implements error.
+func (w *Wait) Error() string {
+	return fmt.Sprintf("too many attempts; the next may be made in %s", w.For)
+}

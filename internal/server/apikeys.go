@@ -37,6 +37,7 @@ func (i *Installation) SetIssuers(c *config.Config) {
 		}
 	}
 	i.issuers.Store(&known)
+	i.clients.Store(clientSettingsOf(c))
 }
 
 func (i *Installation) knownIssuers() []admin.Issuer {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -65,13 +67,27 @@ func (r *Running) newAuthServer(ctx context.Context, c *config.Config, served []
 	if err != nil {
 		return nil, err
 	}
+	clients, err := r.newClients(ctx, clientSettingsOf(c))
+	if err != nil {
+		return nil, err
+	}
+	people := r.newPeople(c, seal)
+	people.Failed = r.countFailedFrom
+	providers, err := newProviders(c)
+	if err != nil {
+		return nil, err
+	}
 	s := &authserver.Server{
-		Issuer: c.OwnIssuer(), Seal: seal, Settings: authSettings(e),
+		Issuer: c.OwnIssuer(), Seal: seal, Settings: authSettings(e), Clients: clients, Registrar: clients,
+		People: people, Providers: providers,
 		Trail: r.Trail, Address: r.address, Log: r.server.Options.Log, Quiet: r.server.Quiet,
 		Knock: r.knock, Failed: r.countFailed,
 		Count: func(endpoint string, status int, took time.Duration) {
-			r.metrics.Request(config.OwnIssuerName, endpoint, http.StatusText(status), took)
+			r.metrics.Request(config.OwnIssuerName, endpoint, strconv.Itoa(status), took)
 		},
+	}
+	if err := r.fillDoor(ctx, c, seal, clients, people, &s.Door); err != nil {
+		return nil, err
 	}
 	for _, v := range served {
 		s.Resources = append(s.Resources, r.newAuthResource(c, v))
@@ -83,7 +99,7 @@ func authSettings(e *config.Embedded) authserver.Settings {
 	return authserver.Settings{
 		CodeTTL: time.Minute, AccessTTL: e.AccessLife(), RefreshIdle: e.RefreshTTL, RefreshMax: e.RefreshMax, RefreshGrace: e.RefreshGrace,
 		ConsentRemember: e.Consent.Remember, SessionTTL: e.SessionTTL, DeviceTTL: 10 * time.Minute, ShowTools: e.Consent.ShowTools,
-		LocalAccounts: e.Accounts, Registration: e.Clients.DCR.Enabled, Documents: e.Clients.CIMD.Enabled,
+		LocalAccounts: e.Accounts, Registration: e.Clients.DCR.Enabled, RegistrationRate: e.Clients.DCR.Rate, Documents: e.Clients.CIMD.Enabled,
 		Assertions: len(e.Assertions) > 0, Support: e.Support,
 	}
 }
@@ -142,7 +158,13 @@ func (r *Running) knock(q *http.Request) (retry time.Duration, banned bool) {
 
 // countFailed counts an attempt that was refused.
 func (r *Running) countFailed(q *http.Request, code string) {
-	if from, shared := r.address(q); !shared && from.IsValid() {
+	if from, shared := r.address(q); !shared {
+		r.countFailedFrom(from, code)
+	}
+}
+
+func (r *Running) countFailedFrom(from netip.Addr, code string) {
+	if from.IsValid() {
 		r.counters.Bans.Failed(from, code)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
+	"github.com/gatehouse-mcp/gatehouse/internal/client"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/internal/pin"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/admin"
@@ -40,6 +41,9 @@ type Installation struct {
 
 	defaults atomic.Pointer[admin.Defaults] // see SetAPIKeys
 	issuers  atomic.Pointer[[]admin.Issuer] // see SetIssuers
+
+	clients   atomic.Pointer[clientSettings] // see adminClients
+	documents client.Cache                   // of clients
 
 	log *slog.Logger
 	by  string

@@ -259,7 +259,7 @@ func (r *Running) put(next *current) {
 	r.SetAPIKeys(next.config.Auth.APIKeys)
 	r.SetIssuers(next.config)
 	r.Trail.Change(next.config.Audit)
-	r.keys.keep(next.config.Auth.Issuers)
+	r.keys.keep(append(assertionIssuers(next.config), next.config.Auth.Issuers...))
 	if before != nil {
 		succeedTokens(before, next)
 	}

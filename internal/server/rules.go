@@ -75,6 +75,9 @@ func Check(c *config.Config) error {
 		return err
 	}
 	var found config.Mistakes
+	if err := checkLogins(c); err != nil && !errors.As(err, &found) {
+		return err
+	}
 	for i := range c.Servers {
 		_, err := Rules(c, &c.Servers[i], nil)
 		var some config.Mistakes

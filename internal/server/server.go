@@ -21,6 +21,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
+	"github.com/gatehouse-mcp/gatehouse/internal/ratelimit"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/edge"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/gateway"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/ops"
@@ -54,6 +55,7 @@ type Running struct {
 	server     *Server
 	edge       *edge.Edge
 	counters   *access.Counters
+	strangers  ratelimit.Limiter // of what clients have our authorization server do before they are known
 	metrics    *ops.Metrics
 	sessionKey []byte
 	keys       *keySets        // of issuers

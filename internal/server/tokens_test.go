@@ -16,7 +16,7 @@ func TestARevocationEndsOnlyWhereTokensAreDated(t *testing.T) {
 			Introspect: &config.Introspect{URL: "https://idp.test/introspect"},
 		}
 		var i Installation
-		i.SetIssuers([]config.Issuer{u})
+		i.SetIssuers(&config.Config{Auth: config.Auth{Issuers: []config.Issuer{u}}})
 		ends := i.knownIssuers()[0].Lives > 0
 		signed, opaque := JWTVerifier(&u, "https://mcp.test/mcp", nil), introspection(&u, "https://mcp.test/mcp")
 		if want := life > 0; ends != want || signed.RequireIssued != want || opaque.RequireIssued != want {

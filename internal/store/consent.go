@@ -90,6 +90,14 @@ func (d consents) Forget(ctx context.Context, t tenant.ID, user, client string) 
 	return int(n), nil
 }
 
+func (d consents) ForgetClient(ctx context.Context, client string) (int, error) {
+	n, err := d.alone(ctx, `DELETE FROM oauth_consent WHERE client = $1`, []any{client}, nil)
+	if err != nil {
+		return 0, fmt.Errorf("forget consents of a client: %w", err)
+	}
+	return int(n), nil
+}
+
 func (d consents) Sweep(ctx context.Context, before time.Time) (int64, error) {
 	return d.sweep(ctx, `DELETE FROM oauth_consent WHERE (tenant, person, client, version, resource, host, scope) IN
 		(SELECT tenant, person, client, version, resource, host, scope FROM oauth_consent WHERE expires < $1 LIMIT $2)`, micros(before))

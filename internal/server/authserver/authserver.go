@@ -14,6 +14,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/client"
 	"github.com/gatehouse-mcp/gatehouse/internal/federation"
 	"github.com/gatehouse-mcp/gatehouse/internal/seal"
+	"github.com/gatehouse-mcp/gatehouse/internal/unit"
 )
 
 // Server answers under one issuer. It is made anew with every configuration;
@@ -24,6 +25,7 @@ type Server struct {
 	Resources []Resource // at least one
 
 	Clients   client.Finder
+	Registrar Registrar // of clients that register themselves; nil: none may
 	People    People
 	Providers []federation.Provider // by which people can sign in; in the order of the pages
 	Seal      *seal.Key             // of requests under way: purpose "flow" and "upstream"
@@ -82,11 +84,14 @@ type Settings struct {
 	SessionTTL      time.Duration
 	DeviceTTL       time.Duration
 	ShowTools       bool
-	LocalAccounts   bool   // people can sign in with a passkey or a password of ours
-	Registration    bool   // RFC 7591
-	Documents       bool   // client ids that are URLs
-	Assertions      bool   // identity assertions of enterprises are taken for a grant
-	Support         string // whom people are told to ask; empty: nobody
+	LocalAccounts   bool // people can sign in with a passkey or a password of ours
+	Registration    bool // RFC 7591
+
+	RegistrationRate unit.Rate // of one address; zero: no limit
+
+	Documents  bool   // client ids that are URLs
+	Assertions bool   // identity assertions of enterprises are taken for a grant
+	Support    string // whom people are told to ask; empty: nobody
 }
 
 // Trail takes what is to be written down.

@@ -27,6 +27,7 @@ func (s *Server) Handler() http.Handler {
 		mux.HandleFunc("OPTIONS "+path, s.preflight)
 	}
 	mux.HandleFunc("POST /introspect", s.introspect)
+	s.registers(mux)
 	return entry{s, s.outside(mux)}
 }
 

@@ -72,6 +72,18 @@ func Run(t *testing.T, open func(*testing.T) *store.DB) {
 		{"a decision upon a client, its use and its change keep out of each other's way", clientLife},
 		{"a deleted client stays so", clientDelete},
 		{"rows that strangers cause are bounded and swept", clientBound},
+		{"a user comes back as they went in", userRoundTrip},
+		{"a deleted tenant's usernames and identities are free", userOfDeletedTenant},
+		{"who arrives by a provider is known by it", userArrives},
+		{"an identity is linked by an address that somebody vouched for", userLinks},
+		{"of many who arrive at once by one identity there is one user", userArrivesRace},
+		{"a session lives until it ends", sessionLife},
+		{"who may not come in has no session", sessionRefused},
+		{"no session outlives its user's end", sessionRace},
+		{"what somebody sets up is kept, once", enrolment},
+		{"an invitation is good once", invitation},
+		{"attempts are slowed down", attempts},
+		{"a challenge is good once", challenges},
 	} {
 		t.Run(s.name, func(t *testing.T) { s.test(t, open(t)) })
 	}
