@@ -73,13 +73,13 @@ func (r *Running) newAuthServer(ctx context.Context, c *config.Config, served []
 	}
 	people := r.newPeople(c, seal)
 	people.Failed = r.countFailedFrom
-	providers, err := newProviders(c)
+	f, err := r.federation(ctx, c)
 	if err != nil {
 		return nil, err
 	}
 	s := &authserver.Server{
 		Issuer: c.OwnIssuer(), Seal: seal, Settings: authSettings(e), Clients: clients, Registrar: clients,
-		People: people, Tenants: r.DB.Tenants(), Providers: providers,
+		People: people, Tenants: r.DB.Tenants(), Providers: f.providers, Logins: f.logins, Vault: f.vault, Home: f.home,
 		Trail: r.Trail, Address: r.address, Log: r.server.Options.Log, Quiet: r.server.Quiet,
 		Knock: r.knock, Failed: r.countFailed,
 		Count: func(endpoint string, status int, took time.Duration) {

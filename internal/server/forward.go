@@ -15,19 +15,26 @@ import (
 )
 
 // newForward says what an upstream is told of callers; nil: nothing.
-func newForward(ctx context.Context, i *Installation, u config.Upstream, origin string) (*upstream.Forward, error) {
+func (r *Running) newForward(ctx context.Context, c *config.Config, u config.Upstream) (*upstream.Forward, error) {
 	if err := config.CheckForward(&u.Forward, u.URL != ""); err != nil {
 		return nil, config.Mistakes{{Code: "GH-2001", Text: "servers." + u.Name + ".forward " + err.Error()}}
 	}
-	f := &upstream.Forward{Forward: u.Forward, Issuer: origin, Audience: u.URL, Server: u.Name}
+	f := &upstream.Forward{Forward: u.Forward, Issuer: origin(Resource(c, &u, r.Address)), Audience: u.URL, Server: u.Name}
+	if f.UpstreamToken != "" {
+		providers, err := r.federation(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		f.Tokens, f.House = upstreamTokens{providers.vault}, c.OwnIssuer()
+	}
 	switch {
 	case f.Forward.Identity == config.IdentityJWT:
-		keys, err := i.Signing(ctx)
+		keys, err := r.Signing(ctx)
 		if err != nil {
 			return nil, err
 		}
 		f.Signer = keys
-	case f.Forward.Identity != config.IdentityHeaders && f.TenantHeader == "" && f.Authorization == "":
+	case f.Forward.Identity != config.IdentityHeaders && f.TenantHeader == "" && f.Authorization == "" && f.UpstreamToken == "":
 		return nil, nil //nolint:nilnil // nothing is told
 	}
 	return f, f.Open()

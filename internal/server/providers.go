@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
@@ -11,7 +12,12 @@ import (
 
 // LoginSettings are how people sign in by a provider of a configuration.
 func LoginSettings(c *config.Config, l *config.Login) (*federation.Settings, error) {
+	house := ""
+	if u, err := url.Parse(c.OwnIssuer()); err == nil {
+		house = u.Host
+	}
 	s := &federation.Settings{
+		House: house,
 		Name: l.Name, Title: l.Title, Preset: l.Preset, Params: l.Params, Issuer: l.Issuer,
 		ClientID: l.ClientID, ClientSecret: l.ClientSecret.Reveal(), Scopes: l.Scopes, Allow: federation.Allow(l.Allow),
 		Authoritative: l.Authoritative, KeepTokens: l.KeepTokens || forwards(c, l.Name), Private: l.Private,
