@@ -79,7 +79,7 @@ func (r *Running) newAuthServer(ctx context.Context, c *config.Config, served []
 	}
 	s := &authserver.Server{
 		Issuer: c.OwnIssuer(), Seal: seal, Settings: authSettings(e), Clients: clients, Registrar: clients,
-		People: people, Tenants: r.DB.Tenants(), Providers: f.providers, Logins: f.logins, Vault: f.vault, Home: f.home,
+		People: people, Providers: f.providers, Logins: f.logins, Vault: f.vault, Home: f.home,
 		Trail: r.Trail, Address: r.address, Log: r.server.Options.Log, Quiet: r.server.Quiet,
 		Knock: r.knock, Failed: r.countFailed,
 		Count: func(endpoint string, status int, took time.Duration) {

@@ -73,7 +73,7 @@ func (s *Server) account(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) apps(ctx context.Context, who *login.Person) ([]app, error) {
-	list, err := s.Grants.List(ctx, grant.Filter{Tenant: who.Tenant, Subject: who.ID, Limit: maxApps})
+	list, err := s.Grants.List(ctx, grant.Filter{Tenant: who.Tenant, Subject: who.ID, Active: s.now(), Limit: maxApps})
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +90,7 @@ func (s *Server) apps(ctx context.Context, who *login.Person) ([]app, error) {
 		if c, err := s.Clients.Find(ctx, g.Client); err == nil { // one that is gone is shown by its id
 			a.Name, a.Domain, a.Vouched = c.Name, c.Domain, vouched(c)
 		}
-		if res := s.resource(g.Resource); res != nil {
+		if res := s.resourceAt(g.Resource); res != nil {
 			a.Resource, a.Scopes = res.Name, res.titles(g.Scopes)
 		}
 		apps = append(apps, a)

@@ -38,8 +38,8 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	q, e := s.judge(c, p, redirect)
 	mark(r, q.ID)
 	if e == nil {
-		var sealed string
-		if sealed, err = s.sealFlow(q.flow); err == nil && len(sealed) > maxSealed/2 { // it grows a little on its way
+		var fits bool
+		if fits, err = s.fits(q.flow); err == nil && !fits {
 			e = asksWrongly(oauth.InvalidRequest, "the request is too long")
 		}
 	}

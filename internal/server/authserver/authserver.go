@@ -28,7 +28,6 @@ type Server struct {
 	Clients   client.Finder
 	Registrar Registrar // of clients that register themselves; nil: none may
 	People    People
-	Tenants   Tenants
 	Providers []federation.Provider // by which people can sign in; in the order of the pages
 	Logins    *federation.Logins    // sign-ins under way at them; required with Providers
 	Vault     *federation.Vault     // of tokens that servers of ours are to get; nil: none are kept
@@ -105,10 +104,4 @@ type Trail interface {
 	Durable(ctx context.Context, e *audit.Event) error
 	// Write takes the event, and waits only when there are too many.
 	Write(ctx context.Context, e *audit.Event) error
-}
-
-// Tenants are looked up by id.
-type Tenants interface {
-	// Get returns a tenant, also a deleted one, or tenant.ErrNotFound.
-	Get(ctx context.Context, id tenant.ID) (*tenant.Tenant, error)
 }

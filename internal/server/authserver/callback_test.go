@@ -3,8 +3,10 @@ package authserver
 import (
 	"context"
 	"crypto/rand"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"regexp"
@@ -19,23 +21,23 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/store"
 )
 
-// trail keeps what it is told.
-type trail struct {
+// diary keeps what it is told.
+type diary struct {
 	mu  sync.Mutex
 	all []audit.Event
 }
 
-func (t *trail) Durable(_ context.Context, e *audit.Event) error {
+func (t *diary) Durable(_ context.Context, e *audit.Event) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.all = append(t.all, *e)
 	return nil
 }
 
-func (t *trail) Write(ctx context.Context, e *audit.Event) error { return t.Durable(ctx, e) }
+func (t *diary) Write(ctx context.Context, e *audit.Event) error { return t.Durable(ctx, e) }
 
 // find returns the last event of an action.
-func (t *trail) find(action string) audit.Event {
+func (t *diary) find(action string) audit.Event {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i := range t.all {
@@ -79,17 +81,17 @@ func (u *upstreamDouble) Finish(_ context.Context, redirect string, p *federatio
 	return &federation.Profile{Provider: u.name, Issuer: "https://" + u.name + ".test", Subject: "sub-" + c.Code, Email: c.Code + "@acme.com", Groups: []string{"eng"}, Tokens: u.tokens}, nil
 }
 
-// house is an authorization server with people, and two providers.
-type house struct {
+// abroad is an authorization server with people, and two providers.
+type abroad struct {
 	*Server
 	t            *testing.T
-	trail        *trail
+	trail        *diary
 	honest, evil *upstreamDouble
 	handler      http.Handler
 	db           *store.DB
 }
 
-func newHouse(t *testing.T) *house {
+func newAbroad(t *testing.T) *abroad {
 	t.Helper()
 	db, err := store.Open(t.Context(), store.Config{SQLite: filepath.Join(t.TempDir(), "g", "g.db")})
 	if err != nil {
@@ -100,8 +102,9 @@ func newHouse(t *testing.T) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{Server: newServer(t), t: t, trail: &trail{}, honest: &upstreamDouble{name: "honest"}, evil: &upstreamDouble{name: "evil"}, db: db}
+	h := &abroad{Server: newServer(t), t: t, trail: &diary{}, honest: &upstreamDouble{name: "honest"}, evil: &upstreamDouble{name: "evil"}, db: db}
 	s := h.Server
+	s.Log, s.Address = slog.New(slog.DiscardHandler), func(*http.Request) (netip.Addr, bool) { return netip.MustParseAddr("192.0.2.1"), false }
 	s.Trail, s.Home, s.Providers = h.trail, home.ID, []federation.Provider{h.honest, h.evil}
 	s.Logins = &federation.Logins{Store: db.Federation(), Seal: s.Seal}
 	s.Vault = &federation.Vault{Store: db.Federation(), Seal: s.Seal, Providers: map[string]federation.Provider{"honest": h.honest}}
@@ -110,16 +113,16 @@ func newHouse(t *testing.T) *house {
 	return h
 }
 
-// browser keeps cookies.
-type tab struct {
-	h       *house
+// guest keeps cookies.
+type guest struct {
+	h       *abroad
 	cookies map[string]string
 }
 
-func (h *house) browser() *tab { return &tab{h, map[string]string{}} }
+func (h *abroad) browser() *guest { return &guest{h, map[string]string{}} }
 
 // get visits a page. Of a redirect the place comes back.
-func (b *tab) get(target string) (status int, location, page string) {
+func (b *guest) get(target string) (status int, location, page string) {
 	b.h.t.Helper()
 	r := httptest.NewRequest(http.MethodGet, target, nil)
 	for name, value := range b.cookies {
@@ -135,7 +138,7 @@ func (b *tab) get(target string) (status int, location, page string) {
 }
 
 // flow begins a sign-in without a client in this browser, and returns it sealed.
-func (b *tab) flow() string {
+func (b *guest) flow() string {
 	b.h.t.Helper()
 	w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/account", nil)
 	for name, value := range b.cookies {
@@ -153,7 +156,7 @@ func (b *tab) flow() string {
 }
 
 // leave goes to a provider and returns the state that it was given.
-func (b *tab) leave(provider, sealed string) string {
+func (b *guest) leave(provider, sealed string) string {
 	b.h.t.Helper()
 	status, to, page := b.get("/auth/login/" + provider + "?" + url.Values{"flow": {sealed}}.Encode())
 	u, err := url.Parse(to)
@@ -167,12 +170,12 @@ func answerOf(provider, code, state string) string {
 	return "/auth/callback/" + provider + "?" + url.Values{"code": {code}, "state": {state}}.Encode()
 }
 
-func (b *tab) signedIn() bool { return b.cookies["__Host-gatehouse-session"] != "" }
+func (b *guest) signedIn() bool { return b.cookies["__Host-gatehouse-session"] != "" }
 
 var refCode = regexp.MustCompile(`GH-\d{4}`)
 
 // wantRefused visits a page that refuses with a code, and lets nobody in.
-func (b *tab) wantRefused(what, target string, status int, code string) string {
+func (b *guest) wantRefused(what, target string, status int, code string) string {
 	b.h.t.Helper()
 	got, to, page := b.get(target)
 	if got != status || refCode.FindString(page) != code || to != "" || b.signedIn() {
@@ -185,7 +188,7 @@ func (b *tab) wantRefused(what, target string, status int, code string) string {
 }
 
 func TestPeopleComeBackFromTheirProvider(t *testing.T) {
-	h := newHouse(t)
+	h := newAbroad(t)
 	h.honest.tokens = &federation.Tokens{Access: "upstream-canary"}
 	b := h.browser()
 	sealed := b.flow()
@@ -222,7 +225,7 @@ func TestPeopleComeBackFromTheirProvider(t *testing.T) {
 }
 
 func TestA022StateIsGoodOnceAndTabsAreApart(t *testing.T) {
-	h := newHouse(t)
+	h := newAbroad(t)
 	b := h.browser()
 	first, second := b.leave("honest", b.flow()), b.leave("honest", b.flow())
 	if _, to, _ := b.get(answerOf("honest", "ada", second)); to != "/account" {
@@ -248,7 +251,7 @@ func TestA022StateIsGoodOnceAndTabsAreApart(t *testing.T) {
 }
 
 func TestA030AnAnswerCountsInItsOwnBrowser(t *testing.T) {
-	h := newHouse(t)
+	h := newAbroad(t)
 	eve, ada := h.browser(), h.browser()
 	state := eve.leave("honest", eve.flow())
 	ada.wantRefused("in a browser that knows nothing", answerOf("honest", "ada", state), http.StatusForbidden, "GH-1441")
@@ -261,7 +264,7 @@ func TestA030AnAnswerCountsInItsOwnBrowser(t *testing.T) {
 }
 
 func TestA031TheAnswerOfOneProviderIsNeverAnothers(t *testing.T) {
-	h := newHouse(t)
+	h := newAbroad(t)
 	b := h.browser()
 	state := b.leave("evil", b.flow())
 	b.wantRefused("at the honest one's callback", answerOf("honest", "honest-code", state), http.StatusBadRequest, "GH-1440")
@@ -273,7 +276,7 @@ func TestA031TheAnswerOfOneProviderIsNeverAnothers(t *testing.T) {
 }
 
 func TestA020NobodyIsSentOnBeforeTheyAllowedAClient(t *testing.T) {
-	h := newHouse(t)
+	h := newAbroad(t)
 	b := h.browser()
 	b.flow() // sets the cookie
 	f := &flow{ID: "f", Began: time.Now(), Client: "c", Browser: browserHash(b.cookies["__Host-gatehouse-browser"])}
@@ -294,7 +297,7 @@ func TestA020NobodyIsSentOnBeforeTheyAllowedAClient(t *testing.T) {
 }
 
 func TestWhoIsRefusedCanTryAnotherAccount(t *testing.T) {
-	h := newHouse(t)
+	h := newAbroad(t)
 	h.honest.refuse = &federation.Refusal{Code: federation.CodeAllow, Text: "You signed in to HONEST as eve@gmail.com. Acme allows acme.com addresses.", Account: "eve@gmail.com"}
 	b := h.browser()
 	page := b.wantRefused("not allowed", answerOf("honest", "eve", b.leave("honest", b.flow())), http.StatusForbidden, "GH-1444")
@@ -320,7 +323,7 @@ func TestWhoIsRefusedCanTryAnotherAccount(t *testing.T) {
 }
 
 func TestDisabledPeopleStayOut(t *testing.T) {
-	h := newHouse(t)
+	h := newAbroad(t)
 	b := h.browser()
 	if _, to, _ := b.get(answerOf("honest", "ada", b.leave("honest", b.flow()))); to != "/account" {
 		t.Fatalf("got %q", to)

@@ -30,7 +30,7 @@ func (s *Server) consent(w http.ResponseWriter, r *http.Request) {
 	case "deny":
 		s.deny(w, r, f, c)
 	case "switch":
-		f.MaxAge, f.Session = -1, ""
+		f.MaxAge, f.Since = -1, s.now()
 		s.consentPage(w, r, f, c, nil, "")
 	default:
 		s.refused(w, r, "consent", &oauth.Error{Code: oauth.InvalidRequest, Ref: "GH-1424", Description: "the form says neither yes nor no"})
@@ -114,7 +114,7 @@ func (s *Server) chosen(f *flow, ticked []string) ([]string, *oauth.Error) {
 			return nil, &oauth.Error{Code: oauth.InvalidRequest, Ref: "GH-1424", Status: http.StatusForbidden, Description: "the form allows what was not asked for"}
 		}
 	}
-	res := s.resource(f.Resource)
+	res := s.resourceAt(f.Resource)
 	if res == nil {
 		return nil, &oauth.Error{Code: oauth.InvalidTarget, Ref: "GH-1404", Description: "this server is not served here any more"}
 	}
@@ -153,7 +153,7 @@ func (s *Server) deny(w http.ResponseWriter, r *http.Request, f *flow, c *client
 		if kind, _ := oauth.KindOfRedirect(f.Redirect); kind == oauth.RedirectWeb && c.State != client.Approved {
 			how = byPerson // the link that led here may be somebody else's
 		}
-		s.deliver(w, r, s.answerURL(f, "error", e.Code, "error_description", e.Description), c, how, leaving{
+		s.deliver(w, r, f, s.answerURL(f, "error", e.Code, "error_description", e.Description), c, how, leaving{
 			Title: "Cancelled", Text: "Nothing was granted. You can close this page, or tell the app.",
 		})
 	}

@@ -58,7 +58,7 @@ func (s *Server) consentPage(w http.ResponseWriter, r *http.Request, f *flow, c 
 
 // asking makes the page. It writes into the flow what the page shows and to whom.
 func (s *Server) asking(ctx context.Context, f *flow, c *client.Client, who *login.Person) (*asking, error) {
-	res := s.resource(f.Resource)
+	res := s.resourceAt(f.Resource)
 	if res == nil {
 		return nil, &oauth.Error{Code: oauth.InvalidTarget, Ref: "GH-1404", Description: "this server is not served here any more"}
 	}
@@ -116,7 +116,7 @@ func (s *Server) narrow(ctx context.Context, f *flow, res *Resource, c *client.C
 // what it asks for by name. What it asks for only because it asks for everything,
 // as many do, is left to the person, if there is a default that makes it work.
 func (s *Server) choices(ctx context.Context, p *asking, f *flow, res *Resource, before []string) {
-	everything := len(f.Scopes) == len(res.Scopes) && slices.ContainsFunc(f.Scopes, res.required)
+	everything := f.All && slices.ContainsFunc(f.Scopes, res.required)
 	for i, one := range res.Scopes {
 		if !slices.Contains(f.Scopes, one.Name) {
 			continue
@@ -141,15 +141,12 @@ func (s *Server) choices(ctx context.Context, p *asking, f *flow, res *Resource,
 
 // lasts says how long access lasts.
 func (s *Server) lasts(f *flow) string {
-	if !f.Offline || s.Settings.RefreshMax == 0 && s.Settings.RefreshIdle == 0 {
+	if !f.Offline || s.Settings.RefreshMax == 0 {
 		return "Access lasts for some minutes."
 	}
-	text := "Access lasts until you end it"
-	if d := s.Settings.RefreshMax; d > 0 {
-		text += ", " + days(d) + " at most"
-	}
+	text := "Access ends after " + days(s.Settings.RefreshMax)
 	if d := s.Settings.RefreshIdle; d > 0 && d < s.Settings.RefreshMax {
-		text += ", or " + days(d) + " without use"
+		text += ", or after " + days(d) + " without use"
 	}
 	return text + "."
 }

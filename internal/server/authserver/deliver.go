@@ -1,6 +1,8 @@
 package authserver
 
 import (
+	"errors"
+	"fmt"
 	"html/template"
 	"net/http"
 	"net/url"
@@ -44,15 +46,17 @@ func (s *Server) answerURL(f *flow, pairs ...string) string {
 // leaving is what the page "leave" shows.
 type leaving struct {
 	Title, Text, Button, Host string
-	To                        template.URL // judged by oauth.KindOfRedirect: the template knows http and https only
+	To                        template.URL // the template itself knows http and https only
 	Auto                      bool
+
+	status int // 0: 200
 }
 
-// deliver sends the browser to the client with an answer.
-func (s *Server) deliver(w http.ResponseWriter, r *http.Request, to string, c *client.Client, how delivery, page leaving) {
-	kind, err := oauth.KindOfRedirect(to)
-	if err != nil { // it was judged before: this is a mistake of ours
-		s.fail(w, r, err)
+// deliver sends the browser to the client of a flow with an answer.
+func (s *Server) deliver(w http.ResponseWriter, r *http.Request, f *flow, to string, c *client.Client, how delivery, page leaving) {
+	kind, err := oauth.KindOfRedirect(f.Redirect)
+	if err != nil || !strings.HasPrefix(to, f.Redirect) { // it was judged before: this is a mistake of ours
+		s.fail(w, r, fmt.Errorf("an answer for %s: %w", oauth.RedirectHost(f.Redirect), err))
 		return
 	}
 	if how == direct && kind != oauth.RedirectPrivate {
@@ -60,18 +64,37 @@ func (s *Server) deliver(w http.ResponseWriter, r *http.Request, to string, c *c
 		return
 	}
 	page.To, page.Auto = template.URL(to), how != byPerson //nolint:gosec // a redirect URI of the client, with our parameters
-	page.Button, page.Host = "Return to "+shown(c.Name), oauth.RedirectHost(to)
+	page.Button, page.Host = "Return to "+shown(c.Name), oauth.RedirectHost(f.Redirect)
 	if kind == oauth.RedirectPrivate {
-		page.Button = "Open " + shown(c.Name)
+		page.Button, page.Host = "Open "+shown(c.Name), ""
 	}
-	s.page(w, r, http.StatusOK, "leave", page)
+	s.page(w, r, page.code(), "leave", page)
+}
+
+func (p *leaving) code() int {
+	if p.status == 0 {
+		return http.StatusOK
+	}
+	return p.status
 }
 
 // sendTo answers a form with a page that goes on to another place, such as a
-// provider. No redirect does: in Chromium form-action 'self' holds for where a
-// form is redirected to. who is what people call that place.
+// provider: an https URL, or one of ours. No redirect does: in Chromium
+// form-action 'self' holds for where a form is redirected to. who is what people
+// call that place.
 func (s *Server) sendTo(w http.ResponseWriter, r *http.Request, to, who string) {
-	s.deliver(w, r, to, &client.Client{Name: who}, byPage, leaving{Title: "One moment", Text: "You are being sent to " + shown(who) + "."})
+	u, err := url.Parse(to)
+	switch {
+	case err != nil:
+		s.fail(w, r, errors.New("the place to go on to is not a URL")) // err repeats it
+		return
+	case u.Scheme != "https" && !(u.Scheme == "http" && strings.HasPrefix(to, s.Issuer+"/")):
+		s.fail(w, r, errors.New("the place to go on to is not an https URL"))
+		return
+	}
+	s.page(w, r, http.StatusOK, "leave", leaving{
+		Title: "One moment", Text: "You are being sent to " + shown(who) + ".", Button: "Continue with " + shown(who), To: template.URL(to), Auto: true, //nolint:gosec // judged above
+	})
 }
 
 // refuseClient answers a request that cannot be granted. The redirect URI is the
@@ -84,9 +107,10 @@ func (s *Server) refuseClient(w http.ResponseWriter, r *http.Request, q *request
 		if q.client.State == client.Approved {
 			how = direct
 		}
-		s.deliver(w, r, s.answerURL(q.flow, "error", e.Code, "error_description", e.Description), q.client, how, leaving{
-			Title: "This app asks for something that does not work",
-			Text:  "“" + shown(q.client.Name) + "” sent a request that cannot be granted: " + e.Description + ". Nothing was granted. You can go back, so that it learns why.",
+		s.deliver(w, r, q.flow, s.answerURL(q.flow, "error", e.Code, "error_description", e.Description), q.client, how, leaving{
+			Title:  "This app asks for something that does not work",
+			Text:   "“" + shown(q.client.Name) + "” sent a request that cannot be granted: " + e.Description + ". Nothing was granted. You can go back, so that it learns why.",
+			status: http.StatusBadRequest,
 		})
 	})
 }

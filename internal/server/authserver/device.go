@@ -5,11 +5,17 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/grant"
 	"github.com/gatehouse-mcp/gatehouse/internal/oauth"
+	"github.com/gatehouse-mcp/gatehouse/internal/unit"
 )
+
+// userCodeRate is how often one address may type a code: a person mistypes some.
+// A code has 34 bits and lives for minutes. RFC 8628 §5.1
+var userCodeRate = unit.Rate{Count: 10, Per: time.Minute}
 
 // typing is what the page "device" shows.
 type typing struct{ Code, Wrong string }
@@ -29,6 +35,10 @@ func (s *Server) device(w http.ResponseWriter, r *http.Request) {
 // are not is counted, and soon not heard any more. RFC 8628 §5.1
 func (s *Server) deviceCode(w http.ResponseWriter, r *http.Request) {
 	if err := s.sameSite(w, r); err != nil {
+		s.refused(w, r, "device", err)
+		return
+	}
+	if err := s.take(w, r, "user code", userCodeRate); err != nil {
 		s.refused(w, r, "device", err)
 		return
 	}

@@ -1,6 +1,8 @@
 package authserver
 
 import (
+	"bytes"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
@@ -25,6 +27,7 @@ type flow struct {
 	Scopes   []string  `json:"p"`          // that are asked for and that there are
 	Resource string    `json:"u"`          // canonical
 	PKCE     string    `json:"k,omitzero"` // code_challenge
+	Key      string    `json:"x,omitzero"` // thumbprint of the key that the code is for; empty: any. RFC 9449 §10
 	Offline  bool      `json:"o,omitzero"` // a refresh token is wanted
 	MaxAge   int64     `json:"m,omitzero"` // seconds since the person signed in; 0: any. -1: they have to now (prompt=login)
 	Hint     string    `json:"h,omitzero"` // login_hint
@@ -32,24 +35,36 @@ type flow struct {
 	DeviceID string    `json:"f,omitzero"` // of the device
 	Consent  []string  `json:"a,omitzero"` // scopes that were allowed on the page; nil: it was not shown yet
 	Browser  string    `json:"w,omitzero"` // SHA-256 of the cookie that was set when it was allowed; empty: not yet
+	Since    time.Time `json:"q,omitzero"` // with MaxAge -1: sign-ins until then do not count
+	All      bool      `json:"l,omitzero"` // it asks for every scope that there is
 	Session  string    `json:"e,omitzero"` // id of the session that the page was shown to; empty: to nobody known
 	Next     string    `json:"n,omitzero"` // a path of ours to go on to, instead of a client: "/account"
 }
 
 const (
 	flowTime   = 10 * time.Minute
-	flowField  = "flow"  // of a form or a query
-	maxSealed  = 8 << 10 // bytes of a sealed flow: it has to fit a request line of common proxies
-	flowSealed = "flow"  // purpose
+	flowField  = "flow" // of a form or a query
+	maxSealed  = 7680   // bytes of a sealed flow: it has to fit into the 8 KiB that common proxies have for a request line
+	flowSealed = "flow" // purpose
 )
 
 // sealFlow returns the flow as it travels.
 func (s *Server) sealFlow(f *flow) (string, error) {
-	text, err := json.Marshal(f)
-	if err != nil {
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false) // a client's state may have many an ampersand
+	if err := e.Encode(f); err != nil {
 		return "", fmt.Errorf("write a flow: %w", err)
 	}
-	return s.Seal.Seal(flowSealed, s.Issuer, text)
+	return s.Seal.Seal(flowSealed, s.Issuer, text.Bytes())
+}
+
+// fits says whether a flow can travel, with all that will be added to it.
+func (s *Server) fits(f *flow) (bool, error) {
+	full := *f
+	full.Consent, full.Browser, full.Session = f.Scopes, browserHash(""), "ses_"+rand.Text()
+	sealed, err := s.sealFlow(&full)
+	return len(sealed) <= maxSealed, err
 }
 
 // openFlow returns a flow that was sealed here less than ten minutes ago. It

@@ -60,7 +60,7 @@ func (s *Server) choose(w http.ResponseWriter, r *http.Request, f *flow, status 
 	for _, p := range s.Providers {
 		page.Providers = append(page.Providers, way{Name: p.Name(), Title: p.Title(), First: len(page.Providers) == 0})
 	}
-	if res := s.resource(f.Resource); res != nil && f.Next == "" {
+	if res := s.resourceAt(f.Resource); res != nil && f.Next == "" {
 		page.Opens = res.Name
 	}
 	if f.Client != "" {

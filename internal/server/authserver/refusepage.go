@@ -30,7 +30,6 @@ type fact struct {
 type explanation struct {
 	title  string
 	advice []string
-	wait   int
 }
 
 var startAgain = []string{"Go back to your app and connect again."}
@@ -42,6 +41,8 @@ var explanations = map[string]explanation{
 	"GH-1401": {title: "This server does not know your app any more", advice: resetSteps},
 	"GH-1402": {title: "This app wants you to be sent where it has not registered"},
 	"GH-1405": {title: "What this app says about itself cannot be used", advice: []string{"Tell the app's developer what this page says."}},
+	"GH-1406": {title: "This app may not be used here"},
+	"GH-1407": {title: "This app waits for approval"},
 	"GH-1420": {title: "Start again from your app", advice: startAgain},
 	"GH-1421": {title: "This was begun in another browser", advice: []string{
 		"Go back to your app and connect again, and stay in one browser until you are done.", "Allow cookies for this site.",
@@ -52,6 +53,7 @@ var explanations = map[string]explanation{
 	"GH-1425": {title: "Your account may not use this", advice: []string{"Sign in with another account, or ask whoever runs this server."}},
 	"GH-1426": {title: "There is nothing here"},
 	"GH-1427": {title: "This code is not known", advice: []string{"Look at the code on your device again. A code is good for some minutes."}},
+	"GH-1501": {title: "Too many attempts", advice: []string{"Wait a minute, then try again."}},
 	"GH-1429": {title: "Something here does not work", advice: []string{"Nothing was granted. Try again in a minute."}},
 }
 
@@ -94,7 +96,7 @@ func (s *Server) refusalOf(err error) *oauth.Error {
 	case errors.Is(err, client.ErrBlocked):
 		return &oauth.Error{Code: oauth.UnauthorizedClient, Ref: "GH-1406", Status: http.StatusForbidden, Description: "Whoever runs this server has blocked this app", Cause: err}
 	case errors.Is(err, client.ErrPending):
-		return &oauth.Error{Code: oauth.UnauthorizedClient, Ref: "GH-1407", Status: http.StatusForbidden, Description: "Whoever runs this server has to approve of this app first. They were told. This page looks again by itself", Cause: err}
+		return &oauth.Error{Code: oauth.UnauthorizedClient, Ref: "GH-1407", Status: http.StatusForbidden, Description: "Whoever runs this server has to approve this app first. This page looks again by itself", Cause: err}
 	case errors.Is(err, client.ErrFetch):
 		return &oauth.Error{Code: oauth.Unavailable, Ref: "GH-1405", Status: http.StatusServiceUnavailable, Description: "The document in which the app describes itself cannot be fetched at the moment", Cause: err}
 	case errors.Is(err, client.ErrInvalid):
@@ -113,7 +115,14 @@ func explain(e *oauth.Error) refusal {
 	if !ok {
 		why.title = "This did not work"
 	}
-	return refusal{Title: why.title, Text: sentence(e.Description), Code: e.Ref, Advice: why.advice, Wait: why.wait}
+	page := refusal{Title: why.title, Text: sentence(e.Description), Code: e.Ref, Advice: why.advice}
+	switch {
+	case errors.Is(e, client.ErrPending):
+		page.Wait = 15
+	case errors.Is(e, client.ErrFetch):
+		page.Advice = []string{"Try again in a minute: open the page again, or connect again from your app."}
+	}
+	return page
 }
 
 // sentence makes a description, which is written for protocols, fit for a page.

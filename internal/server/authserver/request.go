@@ -2,6 +2,8 @@ package authserver
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
 	"net/http"
 	"slices"
 	"strconv"
@@ -51,7 +53,7 @@ func (s *Server) judge(c *client.Client, p *oauth.Params, redirect string) (*req
 		q.State = ""
 		return q, asksWrongly(oauth.InvalidRequest, "state is longer than 4096 bytes")
 	}
-	for _, step := range []func(*client.Client, *oauth.Params, *request) *oauth.Error{kindOf, proofOf, s.resourceOf, s.scopeOf, promptOf, hintOf} {
+	for _, step := range []func(*client.Client, *oauth.Params, *request) *oauth.Error{kindOf, proofOf, keyOf, s.resourceOf, s.scopeOf, promptOf, hintOf} {
 		if e := step(c, p, q); e != nil {
 			return q, e
 		}
@@ -62,9 +64,6 @@ func (s *Server) judge(c *client.Client, p *oauth.Params, redirect string) (*req
 // JudgePushed says why an authorization request that a client pushes would be
 // refused; nil: it would not be. RFC 9126 §2.1
 func (s *Server) judgePushed(c *client.Client, p *oauth.Params) *oauth.Error {
-	if p.Get("request_uri") != "" {
-		return asksWrongly(oauth.InvalidRequest, "a pushed request has no request_uri") // RFC 9126 §2.1
-	}
 	redirect, e := redirectOf(c, p)
 	if e != nil {
 		return e
@@ -100,6 +99,15 @@ func proofOf(_ *client.Client, p *oauth.Params, q *request) *oauth.Error {
 	return oauth.CheckChallenge(q.PKCE, p.Get("code_challenge_method"))
 }
 
+// keyOf reads for which key of the client the code is to be. RFC 9449 §10
+func keyOf(_ *client.Client, p *oauth.Params, q *request) *oauth.Error {
+	q.Key = p.Get("dpop_jkt")
+	if raw, err := base64.RawURLEncoding.DecodeString(q.Key); q.Key != "" && (err != nil || len(raw) != sha256.Size) {
+		return asksWrongly(oauth.InvalidRequest, "dpop_jkt has to be the SHA-256 thumbprint of a key")
+	}
+	return nil
+}
+
 // resourceOf finds the one resource that the tokens will be for. RFC 8707 §2
 func (s *Server) resourceOf(_ *client.Client, p *oauth.Params, q *request) *oauth.Error {
 	canonical, e := s.oneResource(p.All("resource"))
@@ -109,10 +117,7 @@ func (s *Server) resourceOf(_ *client.Client, p *oauth.Params, q *request) *oaut
 
 // oneResource returns the resource that all that is asked for means.
 func (s *Server) oneResource(asked []string) (string, *oauth.Error) {
-	served := make([]string, len(s.Resources))
-	for i := range s.Resources {
-		served[i] = s.Resources[i].URL
-	}
+	served := s.served()
 	if len(asked) == 0 {
 		asked = []string{""}
 	}
@@ -132,22 +137,14 @@ func (s *Server) oneResource(asked []string) (string, *oauth.Error) {
 	return canonical, nil
 }
 
-// resource returns the resource of this URL; nil: it is served no more.
-func (s *Server) resource(url string) *Resource {
-	for i := range s.Resources {
-		if s.Resources[i].URL == url {
-			return &s.Resources[i]
-		}
-	}
-	return nil
-}
-
 func (s *Server) scopeOf(c *client.Client, p *oauth.Params, q *request) *oauth.Error {
 	asked, e := oauth.ParseScope(p.Get("scope"))
 	if e != nil {
 		return e
 	}
-	q.Scopes = offered(s.resource(q.Resource), c, asked)
+	res := s.resourceAt(q.Resource)
+	q.Scopes = offered(res, c, asked)
+	q.All = len(asked) > 0 && len(q.Scopes) == len(res.Scopes)
 	q.Offline = slices.Contains(c.Grants, oauth.RefreshToken)
 	return nil
 }
@@ -157,26 +154,12 @@ func (s *Server) scopeOf(c *client.Client, p *oauth.Params, q *request) *oauth.E
 // clients ask for scopes of elsewhere, and are told what they got. Who asks for
 // nothing that there is gets what is meant for everybody. RFC 6749 §3.3
 func offered(res *Resource, c *client.Client, asked []string) []string {
-	var may, normal, wanted []string
-	for _, one := range res.Scopes {
-		if c.Scopes != nil && !slices.Contains(c.Scopes, one.Name) {
-			continue
-		}
-		may = append(may, one.Name)
-		if one.Default {
-			normal = append(normal, one.Name)
-		}
-		if slices.Contains(asked, one.Name) {
-			wanted = append(wanted, one.Name)
+	for _, one := range [...][]string{asked, res.defaults()} {
+		if out := res.wanted(one, c.Scopes); one != nil && len(out) > 0 {
+			return inOrder(res, out)
 		}
 	}
-	switch {
-	case len(wanted) > 0:
-		return wanted
-	case len(normal) > 0:
-		return normal
-	}
-	return may
+	return inOrder(res, res.wanted(res.names(), c.Scopes))
 }
 
 // promptOf reads how a client wants the person to be treated. OpenID Connect Core §3.1.2.1
@@ -189,7 +172,7 @@ func promptOf(_ *client.Client, p *oauth.Params, q *request) *oauth.Error {
 		case "consent":
 			q.consent = true
 		case "login", "select_account":
-			q.MaxAge, q.consent = -1, true // the page says who is about to allow what
+			q.MaxAge, q.Since, q.consent = -1, q.Began, true // the page says who is about to allow what
 		}
 	}
 	if q.none && len(words) > 1 {
@@ -204,7 +187,7 @@ func promptOf(_ *client.Client, p *oauth.Params, q *request) *oauth.Error {
 			q.MaxAge = int64(age)
 		}
 		if age == 0 {
-			q.MaxAge = -1
+			q.MaxAge, q.Since = -1, q.Began
 		}
 	}
 	return nil
@@ -221,7 +204,7 @@ func hintOf(_ *client.Client, p *oauth.Params, q *request) *oauth.Error {
 func (s *Server) recent(f *flow, signedIn time.Time) bool {
 	switch {
 	case f.MaxAge < 0:
-		return !signedIn.Before(f.Began.Truncate(time.Microsecond))
+		return signedIn.After(f.Since)
 	case f.MaxAge > 0:
 		return s.now().Sub(signedIn) <= time.Duration(f.MaxAge)*time.Second
 	}

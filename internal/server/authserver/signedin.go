@@ -79,7 +79,7 @@ func (s *Server) issue(w http.ResponseWriter, r *http.Request, f *flow, c *clien
 		s.fail(w, r, err)
 		return
 	}
-	s.deliver(w, r, s.answerURL(f, "code", code), c, how, leaving{
+	s.deliver(w, r, f, s.answerURL(f, "code", code), c, how, leaving{
 		Title: "Done", Text: "“" + shown(c.Name) + "” has been allowed. You can close this page once the app has taken over.",
 	})
 }
@@ -93,7 +93,7 @@ func (s *Server) cannotIssue(w http.ResponseWriter, r *http.Request, f *flow, er
 		return
 	}
 	again := *f
-	again.MaxAge, again.Session = -1, ""
+	again.MaxAge, again.Since, again.Session = -1, s.now(), ""
 	s.bind(w, r, &again)
 	page := explain(e)
 	if sealed, err := s.sealFlow(&again); err == nil {
@@ -104,7 +104,7 @@ func (s *Server) cannotIssue(w http.ResponseWriter, r *http.Request, f *flow, er
 
 // authorization is what a person allows by a flow.
 func (s *Server) authorization(ctx context.Context, f *flow, c *client.Client, who *login.Person) (*grant.Authorization, error) {
-	res := s.resource(f.Resource)
+	res := s.resourceAt(f.Resource)
 	if res == nil {
 		return nil, &oauth.Error{Code: oauth.InvalidTarget, Ref: "GH-1404", Description: "this server is not served here any more"}
 	}
@@ -126,14 +126,14 @@ func (s *Server) authorization(ctx context.Context, f *flow, c *client.Client, w
 			Redirect: f.Redirect, Flow: f.ID, AuthTime: who.Session.SignedIn,
 			Identity: grant.Identity{Issuer: who.Identity.Issuer, Subject: who.Identity.Subject},
 		},
-		Challenge: f.PKCE,
+		Challenge: f.PKCE, Bound: f.Key,
 	}, nil
 }
 
 // grantable returns those of the flow's scopes that this person could ever use.
 // Whose tenant may not come in at all gets GH-1425.
 func (s *Server) grantable(ctx context.Context, f *flow, res *Resource, who *login.Person) ([]string, error) {
-	t, err := s.Tenants.Get(ctx, who.Tenant)
+	t, err := s.Tenant(ctx, who.Tenant)
 	switch {
 	case errors.Is(err, tenant.ErrNotFound):
 		return nil, nothingFor(who)
