@@ -16,8 +16,9 @@ func (a *app) idp() *cobra.Command {
 	return group("idp", "Use an identity provider that is there already",
 		"  gatehouse idp presets                        what is known of which provider\n"+
 			"  gatehouse idp test auth0 --domain acme.us.auth0.com --resource https://mcp.acme.com/mcp\n"+
-			"  gatehouse idp list                           those of ./gatehouse.yaml\n",
-		a.idpPresets(), a.idpList(), a.idpTest())
+			"  gatehouse idp list                           those of ./gatehouse.yaml\n"+
+			"  gatehouse idp login-test google              sign in once with one of auth.embedded.login\n",
+		a.idpPresets(), a.idpList(), a.idpTest(), a.idpLoginTest())
 }
 
 // knownPreset is a preset, for scripts.
@@ -33,6 +34,7 @@ type knownPreset struct {
 	Gotchas  []string         `json:"gotchas,omitempty"`
 	Short    string           `json:"short,omitempty"`    // what to write, with the examples
 	Expanded []config.Setting `json:"expanded,omitempty"` // what comes of it
+	Login    knownLogin       `json:"login"`
 }
 
 type param struct {
@@ -117,11 +119,18 @@ func describePreset(p *idp.Preset) knownPreset {
 		Name: p.Name, Title: p.Title, Verdict: string(p.Verdict), Params: []param{}, Refusal: p.Refusal, Weak: p.Weak,
 		Opaque: p.Opaque, Setup: p.Setup, Gotchas: p.Gotchas,
 	}
-	for i := range p.Params {
-		q := &p.Params[i]
-		out.Params = append(out.Params, param{q.Name, q.Need, q.Else, q.Example, q.Doc, q.One})
-	}
+	out.Params = append(out.Params, params(p.Params)...)
+	out.Login = describeLogin(p)
 	return out
+}
+
+func params(of []idp.Param) []param {
+	all := []param{}
+	for i := range of {
+		q := &of[i]
+		all = append(all, param{q.Name, q.Need, q.Else, q.Example, q.Doc, q.One})
+	}
+	return all
 }
 
 // expandShort reads what a preset says that one writes.
@@ -167,6 +176,7 @@ func (a *app) showPreset(name string) error {
 	}
 	a.paragraphs("What to set up there", p.Setup, true)
 	a.paragraphs("What is known to go wrong", p.Gotchas, false)
+	a.showLogin(p, &out.Login)
 	a.say("  {resource} is the public URL of the server that is called.\n  Next  gatehouse idp test %s …     gatehouse config expand\n", p.Name)
 	return nil
 }

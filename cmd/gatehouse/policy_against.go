@@ -271,7 +271,7 @@ func (a *app) showReplayed(out *replayed) error {
 		}
 	}
 	if out.Damaged > 0 {
-		a.warn("%s of the trail cannot be read: gatehouse audit search says where", count(out.Damaged, "line", "lines"))
+		a.warn("%s of the trail cannot be read: gatehouse audit search%s says where", count(out.Damaged, "line", "lines"), a.place())
 	}
 	if out.Damaged > 0 && out.Calls+out.Skipped == 0 {
 		return &fault{exitFailure, "GH-2403", printableText(out.Trail) + " is no audit trail, or none of it can be read."}

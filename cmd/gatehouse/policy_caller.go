@@ -136,5 +136,5 @@ func (a *app) pasted(c *config.Config, r *ruled, arg, tenantName string) (*polic
 		}
 		return who, nil
 	}
-	return nil, &fault{exitFailure, "GH-1103", fmt.Sprintf("The token's issuer %.200q is none of those in %s. See: gatehouse token explain -", iss, a.file)}
+	return nil, &fault{exitFailure, "GH-1103", fmt.Sprintf("The token's issuer %.200q is none of those in %s. See: gatehouse token explain%s -", iss, a.file, a.place())}
 }

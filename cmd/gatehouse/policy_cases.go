@@ -144,7 +144,7 @@ func (a *app) testFiles() ([]string, error) {
 		}
 	}
 	if len(files) == 0 {
-		return nil, &fault{exitNotFound, "GH-2401", "There are no files *_test.yaml in " + strings.Join(slices.Compact(dirs), ", ") + ". Name them: gatehouse policy test FILES"}
+		return nil, &fault{exitNotFound, "GH-2401", "There are no files *_test.yaml in " + strings.Join(slices.Compact(dirs), ", ") + ". Name them: gatehouse policy test" + a.place() + " FILES"}
 	}
 	return files, nil
 }

@@ -143,12 +143,12 @@ func (a *app) explainToken(ctx context.Context, q *explaining, arg string) error
 
 // noToken says that an API key was given where a token belongs. To refuse it as
 // an opaque token would change nothing, and look as if it had.
-func noToken(key string) error {
+func (a *app) noToken(key string) error {
 	id, err := apikey.Parse(key)
 	if err != nil {
 		id = "ID"
 	}
-	return usage("that is an API key of Gatehouse, not a token. See: gatehouse key show %s; refuse it: gatehouse key revoke %[1]s", id)
+	return usage("that is an API key of Gatehouse, not a token. See: gatehouse key show%s %s; refuse it: gatehouse key revoke%[1]s %s", a.place(), id)
 }
 
 // tokenText reads the token.
@@ -173,10 +173,10 @@ func (a *app) tokenText(arg string) (string, error) {
 		}
 	}
 	if apikey.Is(text) {
-		return "", noToken(text)
+		return "", a.noToken(text)
 	}
 	if text == "" {
-		return "", usage("there is no token. Give it on standard input: gatehouse token explain - < token.txt")
+		return "", usage("there is no token. Give it on standard input: gatehouse token explain%s - < token.txt", a.place())
 	}
 	return text, nil
 }

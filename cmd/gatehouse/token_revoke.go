@@ -147,7 +147,7 @@ func (f *revokeFlags) pasted(a *app, in *adminapi.NewRevocation, text string) er
 		}
 	}
 	if apikey.Is(text) {
-		return noToken(text)
+		return a.noToken(text)
 	}
 	p, err := token.Read(text)
 	if err != nil {

@@ -137,7 +137,7 @@ func (a *app) toolApprove() *cobra.Command {
 			case len(args) == 0:
 				return usage("%s needs a server. See: %[1]s --help", c.CommandPath())
 			case len(args) == 1 && !in.All:
-				return usage("%s needs tools, or --all. See which: gatehouse tool list %s", c.CommandPath(), args[0])
+				return usage("%s needs tools, or --all. See which: gatehouse tool list%s %s", c.CommandPath(), a.place(), args[0])
 			case len(args) > 1 && in.All:
 				return usage("--all is all tools of the server: name none beside it")
 			case in.Hash != "" && len(args) != 2:

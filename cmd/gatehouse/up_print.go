@@ -101,13 +101,14 @@ func (u *upRun) printNext() {
 
 // place repeats how the installation was chosen, for commands to be copied.
 func (a *app) place() string {
-	switch {
-	case a.state != "":
-		return " --state " + quoted(a.state)
-	case a.file != "":
-		return " -c " + quoted(a.file)
+	where := ""
+	if a.file != "" { // it has the names of issuers and servers, wherever the state is
+		where = " -c " + quoted(a.file)
 	}
-	return ""
+	if a.state != "" {
+		where += " --state " + quoted(a.state)
+	}
+	return where
 }
 
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:@%+=,-]+$`)

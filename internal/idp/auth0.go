@@ -30,9 +30,10 @@ func auth0() *Preset {
 			Params: []Param{
 				{Name: "connection", Example: "acme-saml", Doc: "The connection that people are sent to."},
 				{Name: "organization", Example: "org_9ybsU1dN2dKfDkBi", Doc: "Id of the organization that people have to belong to."},
+				groupsClaim, rolesClaim,
 				{Name: "audience", Form: URL, Example: "https://api.acme.com", Doc: "With tokens that are kept: the API that they are for."},
 			},
-			Claims:  Claims{Subject: []string{"sub"}, Tenant: []string{"org_id"}, Name: name, Email: email, Groups: []string{"groups"}, Roles: []string{"roles"}},
+			Claims:  Claims{Subject: []string{"sub"}, Tenant: []string{"org_id"}, Name: name, Email: email, Groups: []string{"{groups_claim}"}, Roles: []string{"{roles_claim}"}},
 			Require: []ClaimTest{{"org_id", "{organization}"}},
 			Send:    map[string]string{"connection": "{connection}", "organization": "{organization}", "audience": "{audience}"},
 			Public:  "anyone who signs up in the tenant",
@@ -42,7 +43,7 @@ func auth0() *Preset {
 				"Database connections: *Disable Sign Ups*, unless anybody may come.",
 			},
 			Gotchas: []string{
-				"Roles and groups are in the ID token only by an Action, in a claim with a namespace: say `claims` there, or use `domains` and `users`.",
+				"Roles and groups are in the ID token only by an Action, in a claim with a namespace, which is `roles_claim` or `groups_claim` here.",
 			},
 		},
 		Hints: map[string]string{

@@ -109,9 +109,10 @@ func (p *Preset) takes() string {
 }
 
 var (
-	guid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
-	host = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$`)
-	word = regexp.MustCompile(`^[^\s/?#{}\\"]{1,256}$`)
+	guid  = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+	host  = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$`)
+	claim = regexp.MustCompile(`^[^\s?#{}\\"=]{1,256}$`)
+	word  = regexp.MustCompile(`^[^\s/?#{}\\"]{1,256}$`)
 )
 
 // judge returns a value in its plain form, or says why it cannot be.
@@ -136,6 +137,10 @@ func (q *Param) judge(v string) (plain, why string) {
 			return v, "is not a URL like " + q.Example
 		}
 		return strings.TrimSuffix(v, "/"), ""
+	case Claim:
+		if !claim.MatchString(v) {
+			return v, fmt.Sprintf("%.80q is no path in the claims like %s", v, q.Example)
+		}
 	case GUID:
 		if !guid.MatchString(v) {
 			return v, fmt.Sprintf("%.80q is not a GUID like %s", v, q.Example)

@@ -13,7 +13,8 @@ func oidc() *Preset {
 			},
 		},
 		Login: &Login{
-			Claims: Claims{Subject: []string{"sub"}, Name: name, Email: email, Roles: []string{"roles"}, Groups: []string{"groups"}},
+			Params: []Param{groupsClaim, rolesClaim},
+			Claims: Claims{Subject: []string{"sub"}, Name: name, Email: email, Roles: []string{"{roles_claim}"}, Groups: []string{"{groups_claim}"}},
 			Setup: []string{
 				"A confidential client for the code grant, with the redirect URI {callback}.",
 			},

@@ -83,6 +83,7 @@ const (
 	Host             // the name of a host, with a port or without
 	URL              // https, no query; a slash at its end is dropped
 	GUID
+	Claim // a path in the claims
 )
 
 // Issuer is the expanded form of a preset. Its lists are those of the

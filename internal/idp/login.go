@@ -85,6 +85,40 @@ func (p *Preset) login() Login {
 	return l
 }
 
+// LoginDefaults returns how people sign in with a preset, with what it leaves
+// unsaid and before parameters are filled in.
+func (p *Preset) LoginDefaults() Login { return p.login() }
+
+// ShortLogin is what one writes for a preset under auth.embedded.login, with its
+// examples.
+func (p *Preset) ShortLogin() string {
+	l := p.login()
+	if l.Refusal != "" {
+		return ""
+	}
+	lines := []string{"- preset: " + p.Name}
+	if len(l.Issuers) == 0 {
+		lines = append(lines, "  issuer: "+orSentence(loginIssuers[p.Name], exampleIssuers[p.Name]))
+	}
+	for _, q := range p.LoginParams() {
+		if q.Need {
+			lines = append(lines, "  "+q.Name+": "+q.Example)
+		}
+	}
+	lines = append(lines, "  client_id: YOUR-CLIENT-ID", `  client_secret: "${file:/run/secrets/`+p.Name+`}"`)
+	if l.Public != "" {
+		lines = append(lines, "  allow: {"+allowExamples[l.Lists[len(l.Lists)-1]]+"}")
+	}
+	return strings.Join(lines, "\n") + "\n"
+}
+
+// loginIssuers are examples where people sign in at another issuer than tokens come from.
+var loginIssuers = map[string]string{"descope": "https://api.descope.com/v1/apps/P2abc"}
+
+var allowExamples = map[string]string{
+	ListUsers: "domains: [acme.com]", ListTeams: "orgs: [acme]", ListRoles: "domains: [acme.com]",
+}
+
 // LoginParams are the parameters that count where people sign in with a preset.
 func (p *Preset) LoginParams() []Param {
 	l := p.login()
@@ -213,3 +247,10 @@ func publicIssuer(issuer string) string {
 	}
 	return ""
 }
+
+// Parameters that say where people's groups and roles are, of providers that
+// leave it to their operators.
+var (
+	groupsClaim = Param{Name: "groups_claim", Form: Claim, Else: "groups", Example: "https://acme.com/groups", Doc: "The claim that the groups are in. Left out: `groups`."}
+	rolesClaim  = Param{Name: "roles_claim", Form: Claim, Else: "roles", Example: "https://acme.com/roles", Doc: "The claim that the roles are in. Left out: `roles`."}
+)

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -67,6 +68,42 @@ func section(b *strings.Builder, p *idp.Preset) {
 	}
 	lines(b, "Set up there:", "1. ", p.Setup)
 	lines(b, "Mind:", "- ", p.Gotchas)
+	signIn(b, p)
+}
+
+// signIn is the broker column: how people sign in with the provider.
+func signIn(b *strings.Builder, p *idp.Preset) {
+	l := p.LoginDefaults()
+	if l.Refusal != "" {
+		_, _ = fmt.Fprintf(b, "\n**Signing people in**: %s.\n", strings.TrimPrefix(l.Refusal, p.Name+": "))
+		return
+	}
+	_, _ = fmt.Fprintf(b, "\n**Signing people in** (broker mode)\n\n```yaml\nauth:\n  embedded:\n    login:\n      %s```\n", strings.ReplaceAll(strings.TrimSuffix(p.ShortLogin(), "\n"), "\n", "\n      ")+"\n")
+	for i, q := range p.LoginParams() {
+		need := "optional"
+		if q.Need {
+			need = "required"
+		}
+		if i == 0 {
+			b.WriteString("\n| parameter | | |\n|---|---|---|\n")
+		}
+		_, _ = fmt.Fprintf(b, "| `%s` | %s | %s |\n", q.Name, need, q.Doc)
+	}
+	_, _ = fmt.Fprintf(b, "\nIt is asked for `%s`; people are known by `%s`. `allow` can be of %s", strings.Join(l.Scopes, " "), strings.Join(l.Claims.Subject, "`, `"), strings.Join(l.Lists, ", "))
+	if l.Public != "" {
+		_, _ = fmt.Fprintf(b, ", and is required: %s could sign in", l.Public)
+	}
+	b.WriteString(".\n")
+	broker(b, "Set up there:", "1. ", l.Setup)
+	broker(b, "Mind:", "- ", l.Gotchas)
+}
+
+func broker(b *strings.Builder, head, mark string, all []string) {
+	var out []string
+	for _, l := range all {
+		out = append(out, strings.ReplaceAll(l, "{callback}", "`https://mcp.acme.com/auth/callback/NAME`"))
+	}
+	lines(b, head, mark, out)
 }
 
 func lines(b *strings.Builder, head, mark string, all []string) {
@@ -91,6 +128,38 @@ func TestShortFormsCanBeServed(t *testing.T) {
 		weak := slices.ContainsFunc(c.Weakened(), func(w string) bool { return strings.Contains(w, "auth.issuers[0]") })
 		if want := p.Weak != "" && !slices.Contains([]string{"cognito", "ping-aic", "supabase"}, p.Name); weak != want {
 			t.Errorf("%s: weakened is %v: %q", p.Name, weak, c.Weakened())
+		}
+	}
+}
+
+// TestShortLoginsCanBeServed: the same, of how people sign in.
+func TestShortLoginsCanBeServed(t *testing.T) {
+	for _, p := range idp.Presets() {
+		short := p.ShortLogin()
+		if p.Name == "gatehouse" {
+			if short != "" {
+				t.Errorf("%s: got %q", p.Name, short)
+			}
+			continue
+		}
+		short = strings.ReplaceAll(short, "${file:/run/secrets/"+p.Name+"}", "${SECRET}")
+		text := "version: 1\nserver: {public_url: 'https://mcp.acme.com', tls: {terminated_by_proxy: true}}\nservers: [{name: a, url: 'http://127.0.0.1:1/mcp'}]\npolicy: {default: allow}\nauth:\n  embedded:\n    login:\n      " +
+			strings.ReplaceAll(short, "\n", "\n      ") + "\n"
+		c, err := config.Parse("f", []byte(text), config.Outside{Lookup: func(string) (string, bool) { return "secret", true }})
+		if err == nil {
+			err = c.Check()
+		}
+		if err != nil {
+			t.Errorf("%s: got %v, of\n%s", p.Name, err, text)
+			continue
+		}
+		without := regexp.MustCompile(`(?m)^ *allow: .*$`).ReplaceAllString(text, "")
+		c, err = config.Parse("f", []byte(without), config.Outside{Lookup: func(string) (string, bool) { return "secret", true }})
+		if err == nil {
+			err = c.Check()
+		}
+		if public := strings.Contains(short, "allow:"); public != (err != nil && strings.Contains(fmt.Sprint(err), "could sign in")) {
+			t.Errorf("%s without allow: got %v", p.Name, err)
 		}
 	}
 }

@@ -164,15 +164,8 @@ func (d grants) Revoke(ctx context.Context, t tenant.ID, ids []string, e grant.E
 func (d grants) List(ctx context.Context, f grant.Filter) ([]grant.Grant, error) {
 	return list(ctx, d.read, scanPlainGrant, `SELECT `+grantColumns+` FROM oauth_grant
 		WHERE ($1 = '' OR tenant = $1) AND ($2 = '' OR subject = $2) AND ($3 = '' OR client = $3)
-		AND ($4 = 0 OR revoked IS NULL AND expires > $4 AND (idle IS NULL OR idle > $4))
-		ORDER BY created DESC, id LIMIT $5`, string(f.Tenant), f.Subject, f.Client, microsOrZero(f.Active), f.Limit)
-}
-
-func microsOrZero(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMicro()
+		AND (CAST($4 AS bigint) IS NULL OR revoked IS NULL AND expires > $4 AND (idle IS NULL OR idle > $4))
+		ORDER BY created DESC, id LIMIT $5`, string(f.Tenant), f.Subject, f.Client, micros(f.Active), f.Limit)
 }
 
 func (d grants) Sweep(ctx context.Context, now, over time.Time) (deleted int64, err error) {

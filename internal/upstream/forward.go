@@ -11,6 +11,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
+	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 )
 
 const (
@@ -30,6 +31,14 @@ type Signer interface {
 	Sign(ctx context.Context, typ string, claims any) (string, error)
 }
 
+// Tokens has the access tokens that identity providers gave people who signed in
+// with them: federation.Vault.
+type Tokens interface {
+	// Token returns one that is good now. An error that is a *gatehouse.Error is
+	// the caller's: they have to sign in again.
+	Token(ctx context.Context, t tenant.ID, user, provider string) (string, error)
+}
+
 // Forward is what an upstream is told of each caller, and how we sign in to it.
 // Fill it in, then Open it. A nil Forward tells nothing.
 type Forward struct {
@@ -38,6 +47,8 @@ type Forward struct {
 	Audience string           // of identities: the upstream's URL as it is configured; required for a JWT
 	Server   string           // the server's name
 	Signer   Signer           // required for a JWT
+	Tokens   Tokens           // required for an upstream token
+	House    string           // our own authorization server's issuer: whose subjects Tokens knows; required for an upstream token
 	Now      func() time.Time // nil: time.Now
 
 	header, tenantHeader string // canonical
@@ -95,6 +106,9 @@ func (f *Forward) Open() error {
 	}
 	if f.Forward.Identity == config.IdentityJWT && (f.Issuer == "" || f.Audience == "" || f.Signer == nil) {
 		return fmt.Errorf("forward to %q: issuer, audience and signer are required", f.Server)
+	}
+	if f.UpstreamToken != "" && (f.Tokens == nil || f.House == "") {
+		return fmt.Errorf("forward to %q: tokens and our own issuer are required", f.Server)
 	}
 	if f.header = f.Header; f.header == "" {
 		f.header = config.DefaultIdentity
@@ -179,7 +193,26 @@ func (f *Forward) tell(ctx context.Context, c *Caller) ([]line, error) {
 	if f.Authorization != "" {
 		told = append(told, line{headerAuthorization, f.Authorization.Reveal()})
 	}
+	if f.UpstreamToken != "" && c.Subject != Ourselves {
+		token, err := f.token(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		told = append(told, line{headerAuthorization, "Bearer " + token})
+	}
 	return told, nil
+}
+
+// token returns what the caller's provider gave them. Only subjects of our own
+// issuer are users of ours: another one's may have any name.
+func (f *Forward) token(ctx context.Context, c *Caller) (string, error) {
+	if c.Token == nil || c.Token.Issuer != f.House || c.Token.Kind == gatehouse.KindService {
+		return "", &gatehouse.Error{
+			Code: "GH-1448", Status: http.StatusForbidden,
+			Description: "This server acts for people who signed in with " + f.UpstreamToken + ". Sign in with it, not with a key or another provider's token.",
+		}
+	}
+	return f.Tokens.Token(ctx, tenant.ID(c.Tenant), c.Token.Subject, f.UpstreamToken)
 }
 
 // The headers of plain identities.

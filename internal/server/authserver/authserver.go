@@ -14,6 +14,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/client"
 	"github.com/gatehouse-mcp/gatehouse/internal/federation"
 	"github.com/gatehouse-mcp/gatehouse/internal/seal"
+	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 	"github.com/gatehouse-mcp/gatehouse/internal/unit"
 )
 
@@ -28,7 +29,12 @@ type Server struct {
 	Registrar Registrar // of clients that register themselves; nil: none may
 	People    People
 	Providers []federation.Provider // by which people can sign in; in the order of the pages
-	Seal      *seal.Key             // of requests under way: purpose "flow" and "upstream"
+	Logins    *federation.Logins    // sign-ins under way at them; required with Providers
+	Vault     *federation.Vault     // of tokens that servers of ours are to get; nil: none are kept
+	// Place returns the tenant of somebody who comes by a provider; a refusal is a
+	// *federation.Refusal. Required with Providers.
+	Place func(ctx context.Context, who *federation.Profile) (tenant.ID, error)
+	Seal  *seal.Key // of requests under way: purpose "flow" and "upstream"
 
 	Settings Settings
 
@@ -64,6 +70,7 @@ type Resource struct {
 type Who struct {
 	Subject, Tenant, Client string
 	Groups, Roles           []string
+	Service                 bool // a program that speaks for itself
 }
 
 // Scope is one right, in words.

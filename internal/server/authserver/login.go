@@ -63,8 +63,10 @@ func (s *Server) choose(w http.ResponseWriter, r *http.Request, f *flow, status 
 	if res := s.resourceAt(f.Resource); res != nil && f.Next == "" {
 		page.Opens = res.Name
 	}
-	if c, err := s.Clients.Find(r.Context(), f.Client); f.Client != "" && err == nil {
-		page.For = c.Name
+	if f.Client != "" {
+		if c, err := s.Clients.Find(r.Context(), f.Client); err == nil {
+			page.For = c.Name
+		}
 	}
 	s.page(w, r, status, "login", page)
 }

@@ -71,7 +71,7 @@ var resetSteps = []string{
 // operator only.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if provider, ok := errors.AsType[*federation.Refusal](err); ok {
-		s.refuseProvider(w, r, provider)
+		s.refuseAccount(w, r, nil, provider)
 		return
 	}
 	e := s.refusalOf(err)
@@ -86,6 +86,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 func (s *Server) refusalOf(err error) *oauth.Error {
 	if e, ok := errors.AsType[*oauth.Error](err); ok {
 		return e
+	}
+	if e, ok := errors.AsType[*federation.Refusal](err); ok {
+		return &oauth.Error{Code: oauth.AccessDenied, Ref: e.Code, Status: statuses[e.Code], Description: e.Text, Cause: err}
 	}
 	switch {
 	case errors.Is(err, client.ErrUnknown):
@@ -170,20 +173,6 @@ func (s *Server) redirectPage(w http.ResponseWriter, r *http.Request, c *client.
 		"For the app's developer: register this redirect_uri exactly as it is sent. Only the port of a loopback address may differ.",
 	}
 	s.page(w, r, badStatus(e), "refused", page)
-}
-
-func (s *Server) refuseProvider(w http.ResponseWriter, r *http.Request, e *federation.Refusal) {
-	page := refusal{Title: "You cannot sign in with this account", Text: e.Text, Code: e.Code, Account: e.Account}
-	if e.Account == "" {
-		page.Title = "Signing in did not work"
-	}
-	if sealed := r.FormValue(flowField); sealed != "" {
-		if f, err := s.flowFrom(r, sealed); err == nil {
-			page.Retry, page.RetryText = s.loginURL(sealed, true), "Use another account"
-			_ = f
-		}
-	}
-	s.page(w, r, http.StatusForbidden, "refused", page)
 }
 
 // refuseRequest answers an authorization request that must not be answered to anybody else.

@@ -14,6 +14,8 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("POST /authorize", s.authorize)
 	mux.HandleFunc("POST /auth/consent", s.consent)
 	mux.HandleFunc("GET /auth/login", s.login)
+	mux.HandleFunc("GET /auth/login/{provider}", s.loginProvider)
+	mux.HandleFunc("GET /auth/callback/{provider}", s.callback)
 	mux.HandleFunc("GET /device", s.device)
 	mux.HandleFunc("POST /device", s.deviceCode)
 	mux.HandleFunc("GET /account", s.account)

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/login"
+	"github.com/gatehouse-mcp/gatehouse/internal/oauth"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 )
 
@@ -28,8 +30,37 @@ func (s *Server) person(r *http.Request) (*login.Person, error) {
 	return who, nil
 }
 
+// enter lets somebody in who has proved who they are: a new session, whatever the
+// browser had before, and the flow goes on. Whoever put a cookie into somebody's
+// browser has nothing of it.
+func (s *Server) enter(w http.ResponseWriter, r *http.Request, f *flow, e *login.Entry) {
+	e.From, _ = s.Address(r)
+	e.Agent = r.UserAgent()
+	if c, err := r.Cookie(s.cookieName(sessionCookie)); err == nil {
+		e.Had = c.Value
+	}
+	cookie, who, err := s.People.Open(r.Context(), e)
+	if errors.Is(err, login.ErrDisabled) {
+		err = &oauth.Error{Code: oauth.AccessDenied, Ref: "GH-1425", Status: http.StatusForbidden, Description: "This account is disabled here", Cause: err}
+	}
+	if err == nil {
+		err = s.tell(r, &audit.Event{
+			Action: "login", Request: f.ID, ClientID: f.Client, Subject: who.ID, TenantID: string(who.Tenant), Outcome: audit.OK,
+			Detail: map[string]string{"provider": e.By.Provider, "session": who.Session.ID},
+		})
+	}
+	if err != nil {
+		s.refused(w, r, "login", err)
+		return
+	}
+	s.setSession(w, cookie)
+	s.signedIn(w, r, f, who)
+}
+
 // People are those who sign in: login.Service.
 type People interface {
+	SignIn(ctx context.Context, a *login.Arrival) (*login.User, login.Link, error)
+	Open(ctx context.Context, e *login.Entry) (cookie string, p *login.Person, err error)
 	Session(ctx context.Context, cookie string) (*login.Person, error)
 	Sessions(ctx context.Context, t tenant.ID, user string) ([]login.Session, error)
 	End(ctx context.Context, t tenant.ID, user, id string) (*login.Session, error)

@@ -36,10 +36,10 @@ func revocationRoundTrip(t *testing.T, d *store.DB) {
 	list, total, err := s.Revocations(ctx, token.Filter{})
 	must(t, err)
 	wantSame(t, "list", list, want)
-	for _, f := range []token.Filter{{Kind: token.KindClient}, {Value: want[2].Value}, {Kind: token.KindClient, Issuer: want[2].Issuer, Limit: 1}} {
+	for _, f := range []token.Filter{{Kind: token.KindClient}, {Value: want[3].Value}, {Kind: token.KindClient, Issuer: want[3].Issuer, Limit: 1}} {
 		list, n, err := s.Revocations(ctx, f)
 		must(t, err)
-		wantSame(t, fmt.Sprint(f), list, []token.Revocation{want[2]})
+		wantSame(t, fmt.Sprint(f), list, []token.Revocation{want[3]})
 		if n != total || n != len(want) {
 			t.Errorf("got %d in all, want %d", n, len(want))
 		}
