@@ -196,6 +196,13 @@ func TestIDsAreOurs(t *testing.T) {
 		_, err := h.Find(t.Context(), id)
 		wantErr(t, what, err, client.ErrUnknown)
 	}
+	last := r.ID[len(r.ID)-1]
+	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") {
+		if c != last { // some of them say the same bytes
+			_, err := h.Find(t.Context(), r.ID[:len(r.ID)-1]+string(c))
+			wantErr(t, "another last character", err, client.ErrUnknown)
+		}
+	}
 	if _, err := (&client.Registry{Store: h.Store, Secret: nil, Settings: h.Settings}).Register(t.Context(), []byte(`{"redirect_uris":["https://a.test/cb"]}`)); err == nil {
 		t.Error("without a secret there are ids")
 	}
