@@ -384,3 +384,13 @@ func (d *desk) assertions() []AssertionIssuer {
 	}
 	return []AssertionIssuer{{Issuer: enterprise, Keys: set, Tenant: d.def, Scopes: []string{"notes:read", "notes:write"}}}
 }
+
+// read reads an answer in another form, if it is one.
+func read(t testing.TB, a *said, into any) {
+	t.Helper()
+	if a.ResponseRecorder.Code < 300 {
+		if err := json.Unmarshal(a.Body.Bytes(), into); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
