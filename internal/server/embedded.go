@@ -13,6 +13,7 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
+	"github.com/gatehouse-mcp/gatehouse/internal/federation"
 	"github.com/gatehouse-mcp/gatehouse/internal/policy"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/authserver"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/wellknown"
@@ -79,7 +80,8 @@ func (r *Running) newAuthServer(ctx context.Context, c *config.Config, served []
 	}
 	s := &authserver.Server{
 		Issuer: c.OwnIssuer(), Seal: seal, Settings: authSettings(e), Clients: clients, Registrar: clients,
-		People: people, Providers: providers,
+		People: people, Providers: providers, Place: r.place(c),
+		Logins: &federation.Logins{Store: r.DB.Federation(), Seal: seal}, Vault: r.newVault(providers, seal),
 		Trail: r.Trail, Address: r.address, Log: r.server.Options.Log, Quiet: r.server.Quiet,
 		Knock: r.knock, Failed: r.countFailed,
 		Count: func(endpoint string, status int, took time.Duration) {

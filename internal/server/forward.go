@@ -15,11 +15,18 @@ import (
 )
 
 // newForward says what an upstream is told of callers; nil: nothing.
-func newForward(ctx context.Context, i *Installation, u config.Upstream, origin string) (*upstream.Forward, error) {
+func newForward(ctx context.Context, i *Installation, c *config.Config, u config.Upstream, origin string) (*upstream.Forward, error) {
 	if err := config.CheckForward(&u.Forward, u.URL != ""); err != nil {
 		return nil, config.Mistakes{{Code: "GH-2001", Text: "servers." + u.Name + ".forward " + err.Error()}}
 	}
 	f := &upstream.Forward{Forward: u.Forward, Issuer: origin, Audience: u.URL, Server: u.Name}
+	if u.Forward.UpstreamToken != "" {
+		vault, err := i.vaultOf(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		f.Tokens, f.House = vault, c.OwnIssuer()
+	}
 	switch {
 	case f.Forward.Identity == config.IdentityJWT:
 		keys, err := i.Signing(ctx)
@@ -27,7 +34,7 @@ func newForward(ctx context.Context, i *Installation, u config.Upstream, origin 
 			return nil, err
 		}
 		f.Signer = keys
-	case f.Forward.Identity != config.IdentityHeaders && f.TenantHeader == "" && f.Authorization == "":
+	case f.Forward.Identity != config.IdentityHeaders && f.TenantHeader == "" && f.Authorization == "" && f.UpstreamToken == "":
 		return nil, nil //nolint:nilnil // nothing is told
 	}
 	return f, f.Open()

@@ -7,8 +7,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/gatehouse-mcp/gatehouse/internal/login"
 )
 
 func TestA020AnotherClientIsAskedAboutBeforeAnythingUpstream(t *testing.T) {
@@ -257,8 +255,4 @@ func TestA027ThePageShowsTheTruth(t *testing.T) {
 	if !strings.Contains(p.text, "<strong>app.test</strong>") {
 		t.Error("the page does not show where it returns to")
 	}
-}
-
-func (h *house) another(name string) *login.User {
-	return &login.User{ID: "usr_" + name, Tenant: h.tenant, Email: name + "@acme.test", State: login.Active}
 }

@@ -3,8 +3,10 @@ package authserver
 import (
 	"context"
 	"crypto/rand"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"regexp"
@@ -17,6 +19,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/federation"
 	"github.com/gatehouse-mcp/gatehouse/internal/login"
 	"github.com/gatehouse-mcp/gatehouse/internal/store"
+	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 )
 
 // trail keeps what it is told.
@@ -81,6 +84,7 @@ func (u *upstreamDouble) Finish(_ context.Context, redirect string, p *federatio
 
 // house is an authorization server with people, and two providers.
 type arrivals struct {
+	home tenant.ID
 	*Server
 	t            *testing.T
 	trail        *arrivalTrail
@@ -102,7 +106,10 @@ func newArrivals(t *testing.T) *arrivals {
 	}
 	h := &arrivals{Server: newServer(t), t: t, trail: &arrivalTrail{}, honest: &upstreamDouble{name: "honest"}, evil: &upstreamDouble{name: "evil"}, db: db}
 	s := h.Server
-	s.Trail, s.Home, s.Providers = h.trail, home.ID, []federation.Provider{h.honest, h.evil}
+	s.Log, s.Trail, s.Providers = slog.New(slog.DiscardHandler), h.trail, []federation.Provider{h.honest, h.evil}
+	h.home = home.ID
+	s.Place = func(context.Context, *federation.Profile) (tenant.ID, error) { return home.ID, nil }
+	s.Address = func(*http.Request) (netip.Addr, bool) { return netip.Addr{}, false }
 	s.Logins = &federation.Logins{Store: db.Federation(), Seal: s.Seal}
 	s.Vault = &federation.Vault{Store: db.Federation(), Seal: s.Seal, Providers: map[string]federation.Provider{"honest": h.honest}}
 	s.People = &login.Service{Store: db.Login(), Seal: s.Seal, Issuer: s.Issuer}
@@ -198,7 +205,7 @@ func TestPeopleComeBackFromTheirProvider(t *testing.T) {
 		t.Fatalf("got %d %q, signed in %v: %s", status, to, b.signedIn(), page)
 	}
 	who, err := h.People.Session(t.Context(), b.cookies["__Host-gatehouse-session"])
-	if err != nil || who.Identity.Issuer != "https://honest.test" || who.Identity.Subject != "sub-ada" || who.Session.Provider != "honest" || who.Tenant != h.Home {
+	if err != nil || who.Identity.Issuer != "https://honest.test" || who.Identity.Subject != "sub-ada" || who.Session.Provider != "honest" || who.Tenant != h.home {
 		t.Fatalf("got %+v, %v", who, err)
 	}
 	if e := h.trail.find("callback"); e.Subject != who.ID || e.Detail["subject"] != "sub-ada" || e.Outcome != audit.OK || e.Request == "" {

@@ -80,7 +80,7 @@ func TestNoIsToldToTheClient(t *testing.T) {
 func TestScopesAreChosen(t *testing.T) {
 	h := newHouse(t)
 	h.Resources[0].Grantable = func(_ context.Context, who Who, scopes []string) []string {
-		if who.Tenant != "default" || who.Subject != "usr_ada" {
+		if who.Tenant != "default" || who.Subject != h.ada.ID {
 			t.Errorf("got %+v", who)
 		}
 		out := []string{}
@@ -159,10 +159,9 @@ func TestAnotherAccount(t *testing.T) {
 	if !strings.Contains(next.Header.Get("Location"), "switch=1") {
 		t.Errorf("got %q, want another account", next.Header.Get("Location"))
 	}
-	eve := *h.ada
-	eve.ID, eve.Email = "usr_eve", "eve@acme.test"
-	v := answered(t, b.goOn(next, &eve).goes(), claudeBack, "s t&te")
-	if g := h.redeem(v.Get("code"), trusted, claudeBack); g.Subject != "usr_eve" {
+	eve := h.another("eve")
+	v := answered(t, b.goOn(next, eve).goes(), claudeBack, "s t&te")
+	if g := h.redeem(v.Get("code"), trusted, claudeBack); g.Subject != eve.ID {
 		t.Errorf("got %+v", g)
 	}
 }
@@ -201,7 +200,7 @@ func TestAStoreThatIsAwayIsSaidSo(t *testing.T) {
 	h := newHouse(t)
 	b := h.browser()
 	b.signIn(h.ada)
-	h.People.(*crowd).broken = true
+	h.People = away{h.People}
 	isPage(t, "authorize", b.get(askTrusted()), 503, "GH-1429")
 	isPage(t, "account", b.get("/account"), 503, "GH-1429")
 }

@@ -12,7 +12,7 @@ import (
 const (
 	formField  = "form"    // hidden, in forms of somebody who is signed in and that belong to no flow
 	formSealed = "form"    // purpose; the row is the session's id
-	formTime   = time.Hour // how long a page with such a form may lie open
+	formTime   = 1 * time.Hour // how long a page with such a form may lie open
 	maxForm    = 64 << 10  // bytes of a form
 )
 

@@ -57,6 +57,7 @@ type house struct {
 	trail   trail
 	log     bytes.Buffer
 	tenant  tenant.ID
+	logins  *login.Service
 	ada     *login.User
 
 	mu     sync.Mutex
@@ -123,7 +124,10 @@ func newServer(t testing.TB) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Server{Issuer: issuer, Seal: key}
+	return &Server{
+		Issuer: issuer, Name: "Acme Notes", Seal: key, Log: slog.New(slog.DiscardHandler),
+		Address: func(*http.Request) (netip.Addr, bool) { return netip.MustParseAddr("192.0.2.1"), false },
+	}
 }
 
 func newHouse(t *testing.T) *house {
