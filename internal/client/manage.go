@@ -272,6 +272,16 @@ func (g *Registry) List(ctx context.Context, f Filter) (all []Entry, total int, 
 	return all, total, nil
 }
 
+// Consider returns the client that a decision would be upon, without fetching its
+// document; ErrUnknown if there is nothing to decide upon.
+func (g *Registry) Consider(ctx context.Context, id string) (*Entry, error) {
+	row, err := g.decidable(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return entryOf(g.rough(row), row, nil), nil
+}
+
 // Decide approves of a client or blocks it. Whatever a blocked one was allowed has
 // ended when Decide returns. A client that was never seen can be decided upon, if
 // its id is one that a client can have.

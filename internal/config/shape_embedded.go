@@ -102,6 +102,7 @@ type Login struct {
 	ClientID      string
 	ClientSecret  Secret
 	Scopes        []string // beside the preset's
+	Tenant        string   // of its people; empty: what is linked to their organization, else the default tenant
 	Allow         Admitted
 	Authoritative []string // domains of addresses that it vouches for, beside those that it is known for
 	CA            string

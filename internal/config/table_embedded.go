@@ -61,6 +61,7 @@ var loginSettings = slices.Concat([]setting{
 	{key: "client_secret", field: "ClientSecret", form: formSecret, doc: "Its secret."},
 }, loginParams(), []setting{
 	{key: "scopes", field: "Scopes", single: true, doc: "What is asked for beside what the preset asks for."},
+	{key: "bind_tenant", field: "Tenant", check: checkTenant, doc: "The tenant of its people. Left out: the one that is linked to what the provider says of their organization (`gatehouse tenant link acme --external-id google=acme.com`), else `default`, unless `tenants.require` is true."},
 	{key: "allow", field: "Allow", doc: "Who may come in: `users`, whatever else is written, and whoever has an entry of each of the other lists that are there. A provider that anybody can have an account at needs it.", within: []setting{
 		{key: "everyone", field: "Everyone", def: "false", doc: "Whoever has an account there."},
 		{key: "domains", field: "Domains", single: true, doc: "Domains of verified addresses, exactly; of accounts, where the provider tells that (Google's Workspace)."},

@@ -79,7 +79,7 @@ func (r *Running) newAuthServer(ctx context.Context, c *config.Config, served []
 	}
 	s := &authserver.Server{
 		Issuer: c.OwnIssuer(), Seal: seal, Settings: authSettings(e), Clients: clients, Registrar: clients,
-		People: people, Providers: f.providers, Logins: f.logins, Vault: f.vault, Home: f.home,
+		People: people, Providers: f.providers, Logins: f.logins, Vault: f.vault, Place: r.place(c),
 		Trail: r.Trail, Address: r.address, Log: r.server.Options.Log, Quiet: r.server.Quiet,
 		Knock: r.knock, Failed: r.countFailed,
 		Count: func(endpoint string, status int, took time.Duration) {
@@ -113,9 +113,13 @@ func (r *Running) newAuthResource(c *config.Config, v *served) authserver.Resour
 			if rules == nil {
 				return scopes
 			}
+			kind := gatehouse.KindUser
+			if who.Service {
+				kind = gatehouse.KindService
+			}
 			return rules.Grantable(&policy.Asker{
 				Identity: &gatehouse.Identity{
-					Issuer: c.OwnIssuer(), Subject: who.Subject, Client: who.Client, Groups: who.Groups, Roles: who.Roles, Kind: gatehouse.KindUser,
+					Issuer: c.OwnIssuer(), Subject: who.Subject, Client: who.Client, Groups: who.Groups, Roles: who.Roles, Kind: kind,
 				}, Tenant: who.Tenant, SignedIn: 0,
 			}, scopes)
 		},

@@ -19,7 +19,6 @@ type federated struct {
 	providers []federation.Provider
 	logins    *federation.Logins
 	vault     *federation.Vault
-	home      tenant.ID // of people who come by a provider
 }
 
 // federations makes them once for a configuration: what a provider says of
@@ -40,11 +39,7 @@ func (r *Running) federation(ctx context.Context, c *config.Config) (*federated,
 	if err != nil {
 		return nil, err
 	}
-	home, err := r.DB.Tenants().ByName(ctx, tenant.Default)
-	if err != nil {
-		return nil, err
-	}
-	f := &federated{config: c, home: home.ID, logins: &federation.Logins{Store: r.DB.Federation(), Seal: seal}}
+	f := &federated{config: c, logins: &federation.Logins{Store: r.DB.Federation(), Seal: seal}}
 	if f.providers, err = newProviders(c); err != nil {
 		return nil, err
 	}

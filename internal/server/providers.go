@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/internal/federation"
+	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 )
 
 // LoginSettings are how people sign in by a provider of a configuration.
@@ -85,4 +87,46 @@ func newProviders(c *config.Config) (all []federation.Provider, err error) {
 		all = append(all, p)
 	}
 	return all, nil
+}
+
+// place finds the tenant of people who come by a provider: the one that the
+// configuration says, or the one that is linked to their organization there.
+func (r *Running) place(c *config.Config) func(context.Context, *federation.Profile) (tenant.ID, error) {
+	return func(ctx context.Context, who *federation.Profile) (tenant.ID, error) {
+		t, why := r.placed(ctx, c, who)
+		switch {
+		case why != nil && !errors.Is(why, tenant.ErrNotFound):
+			return "", why
+		case why == nil && t.State == tenant.Active:
+			return t.ID, nil
+		case why == nil:
+			why = fmt.Errorf("tenant %s is %s", t.Name, t.State)
+		}
+		return "", &federation.Refusal{
+			Code: federation.CodeAllow, Text: "Your organization has no place here. Ask whoever runs this server.", Account: who.Email,
+			Cause: fmt.Errorf("organization %.80q of login %s: %w", who.Tenant, who.Provider, why),
+		}
+	}
+}
+
+// placed returns tenant.ErrNotFound, wrapped, when there is no tenant for somebody.
+func (r *Running) placed(ctx context.Context, c *config.Config, who *federation.Profile) (*tenant.Tenant, error) {
+	for i := range c.Auth.Embedded.Login {
+		if l := &c.Auth.Embedded.Login[i]; l.Name == who.Provider && l.Tenant != "" {
+			return r.DB.Tenants().ByName(ctx, l.Tenant)
+		}
+	}
+	known := r.Rights.Tenants
+	if err := known.Changed(ctx); err != nil { // a link that was just made counts
+		return nil, err
+	}
+	if who.Tenant != "" {
+		if t, ok := known.ByLink(tenant.Link{Issuer: who.Issuer, External: who.Tenant}); ok {
+			return t, nil
+		}
+	}
+	if c.Tenants.Require {
+		return nil, fmt.Errorf("nothing tells the tenant, and tenants.require is on: %w", tenant.ErrNotFound)
+	}
+	return r.DB.Tenants().ByName(ctx, tenant.Default)
 }

@@ -10,11 +10,13 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
+	"github.com/gatehouse-mcp/gatehouse/internal/client"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 	"github.com/gatehouse-mcp/gatehouse/internal/token"
 )
@@ -31,6 +33,7 @@ type Admin struct {
 	Config   Configuration          // nil: no server runs
 	Bans     Bans                   // of the running server; nil: none runs
 	Tokens   *token.Service         // revokes access tokens
+	Clients  ClientsOf              // OAuth clients
 	Issuers  func() []Issuer        // as configured at the moment; nil: nobody knows any
 	Defaults func() Defaults        // as configured at the moment; nil: nothing is
 	Status   func() adminapi.Status // of this process
@@ -39,6 +42,10 @@ type Admin struct {
 	Now      func() time.Time
 	Log      *slog.Logger
 }
+
+// ClientsOf returns the OAuth clients as they are configured at the moment. It needs
+// the key that secrets are sealed under, which is not asked for before.
+type ClientsOf func(ctx context.Context) (*client.Registry, error)
 
 // Judge says what a key's text is worth: apikey.Verifier.
 type Judge interface {
@@ -78,8 +85,7 @@ func (a *Admin) Handler() http.Handler {
 	b := &bans{a}
 	p := &tools{a}
 	w := &tokens{a}
-	mux := http.NewServeMux()
-	for pattern, do := range map[string]endpoint{
+	all := map[string]endpoint{
 		"GET /v1/status":                  func(*http.Request) (reply, error) { return reply{body: a.Status()}, nil },
 		"GET /v1/keys":                    k.list,
 		"POST /v1/keys":                   k.create,
@@ -117,7 +123,10 @@ func (a *Admin) Handler() http.Handler {
 		"GET /v1/tools":                     p.list,
 		"GET /v1/tools/diff":                p.diff,
 		"POST /v1/tools/approve":            p.approve,
-	} {
+	}
+	maps.Copy(all, (&clients{a}).endpoints())
+	mux := http.NewServeMux()
+	for pattern, do := range all {
 		mux.Handle(pattern, a.writes(a.recorded(pattern, do)))
 	}
 	mux.Handle("/", a.writes(func(r *http.Request) (reply, error) {

@@ -58,6 +58,11 @@ func actions() map[string]string {
 
 		"POST /v1/tools/approve": "tool.approve",
 
+		"POST /v1/clients":         "client.create",
+		"POST /v1/clients/approve": "client.approve",
+		"POST /v1/clients/block":   "client.block",
+		"POST /v1/clients/revoke":  "client.revoke",
+
 		"POST /v1/keys/verify":   "", // only asks
 		"POST /v1/config/reload": "", // who reloads writes it down, whoever asked for it
 	}
@@ -103,6 +108,12 @@ func (a *Admin) intent(r *http.Request, action string, body []byte) *audit.Event
 	e := &audit.Event{
 		Time: a.Now(), Kind: config.AuditAdmin, Action: action, Phase: audit.Intent, Request: rand.Text(), By: a.By,
 		KeyID: r.PathValue("id"), Tenant: r.PathValue("name"), Detail: asked(body),
+	}
+	if e.ClientID = e.Detail["client_id"]; e.ClientID != "" {
+		delete(e.Detail, "client_id")
+	}
+	if e.Detail["jwks"] != "" { // somebody may have taken the private ones
+		e.Detail["jwks"] = "…"
 	}
 	name := "tenant"
 	if action == "tenant.create" {
@@ -189,6 +200,8 @@ func (a *Admin) settle(r *http.Request, intent *audit.Event, out reply, refused 
 		}
 	case adminapi.Revocation:
 		ofRevocation(&e, &body)
+	case adminapi.OAuthClient:
+		ofClient(&e, &body)
 	case []adminapi.Tool:
 		ofTools(&e, body)
 	case adminapi.Imported:

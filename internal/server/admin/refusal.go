@@ -8,6 +8,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
+	"github.com/gatehouse-mcp/gatehouse/internal/client"
 	"github.com/gatehouse-mcp/gatehouse/internal/signing"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 	"github.com/gatehouse-mcp/gatehouse/internal/token"
@@ -51,6 +52,9 @@ var facts = []struct {
 	{token.ErrNotFound, http.StatusNotFound, codeNotFound},
 	{token.ErrInvalid, http.StatusBadRequest, codeArgument},
 	{token.ErrFull, http.StatusConflict, codeConflict},
+	{client.ErrUnknown, http.StatusNotFound, codeNotFound},
+	{client.ErrExists, http.StatusConflict, codeExists},
+	{client.ErrWrong, http.StatusBadRequest, codeArgument},
 	{tenant.ErrDefault, http.StatusConflict, codeConflict},
 	{apikey.ErrReplaced, http.StatusConflict, codeConflict},
 	{apikey.ErrRevoked, http.StatusConflict, codeConflict},

@@ -7,8 +7,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/gatehouse-mcp/gatehouse/internal/login"
 )
 
 func TestA020AnotherClientIsAskedAboutBeforeAnythingUpstream(t *testing.T) {
@@ -37,6 +35,7 @@ func TestA022AFlowIsBoundToTheBrowserThatAllowedIt(t *testing.T) {
 	}
 	to, _ := url.Parse(next.Header.Get("Location"))
 	sealed := to.Query().Get("flow")
+	isPage(t, "the flow of a later step", b.post("/auth/consent", url.Values{"flow": {sealed}, "decision": {"allow"}}), 400, "GH-1424")
 	second := b.decide(b.get(ask(native, "http://127.0.0.1:4000/callback")), "allow") // another tab
 	if len(second.Cookies()) != 0 {
 		t.Error("the second tab takes the cookie from the first")
@@ -257,8 +256,4 @@ func TestA027ThePageShowsTheTruth(t *testing.T) {
 	if !strings.Contains(p.text, "<strong>app.test</strong>") {
 		t.Error("the page does not show where it returns to")
 	}
-}
-
-func (h *house) another(name string) *login.User {
-	return &login.User{ID: "usr_" + name, Tenant: h.tenant, Email: name + "@acme.test", State: login.Active}
 }

@@ -31,8 +31,10 @@ type Server struct {
 	Providers []federation.Provider // by which people can sign in; in the order of the pages
 	Logins    *federation.Logins    // sign-ins under way at them; required with Providers
 	Vault     *federation.Vault     // of tokens that servers of ours are to get; nil: none are kept
-	Home      tenant.ID             // of people who come by a provider; required with Providers
-	Seal      *seal.Key             // of requests under way: purpose "flow" and "upstream"
+	// Place returns the tenant of somebody who comes by a provider; a refusal is a
+	// *federation.Refusal. Required with Providers.
+	Place func(ctx context.Context, who *federation.Profile) (tenant.ID, error)
+	Seal  *seal.Key // of requests under way: purpose "flow" and "upstream"
 
 	Settings Settings
 
@@ -68,6 +70,7 @@ type Resource struct {
 type Who struct {
 	Subject, Tenant, Client string
 	Groups, Roles           []string
+	Service                 bool // a program that speaks for itself
 }
 
 // Scope is one right, in words.

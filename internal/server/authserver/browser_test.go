@@ -124,6 +124,7 @@ func TestInABrowser(t *testing.T) {
 	t.Run("a client behind a scheme of its own", func(t *testing.T) { v.privateClient(t, chromium.Open(t)) })
 	t.Run("a device", func(t *testing.T) { v.deviceInABrowser(t, b.For(t)) })
 	t.Run("an account", func(t *testing.T) { v.accountInABrowser(t, b.For(t)) })
+	t.Run("plain HTTP on this machine", func(t *testing.T) { plainHTTP(t, chromium.Open(t)) })
 	t.Run("what goes wrong", func(t *testing.T) { v.wrongInABrowser(t, b.For(t)) })
 	b.For(t)
 	for _, one := range b.Messages() {
@@ -203,6 +204,19 @@ func (v *world) privateClient(t *testing.T, b *chromium.Tab) {
 	}
 	b.Press("Open Cursor")
 	b.WaitFor("Open Cursor") // the page is still there for those who have no such app
+}
+
+// plainHTTP is for developers: a browser takes no cookie with the prefix from it,
+// so there is none, and a flow goes on all the same.
+func plainHTTP(t *testing.T, b *chromium.Tab) {
+	h := newHouse(t)
+	here := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.handler.ServeHTTP(w, r) }))
+	defer here.Close()
+	h.Issuer = here.URL
+	h.handler = h.Handler()
+	b.Go(here.URL + ask(native, "http://127.0.0.1:4000/callback", "resource", ""))
+	b.Press("Allow")
+	b.WaitFor("Continue with GitHub")
 }
 
 func (v *world) deviceInABrowser(t *testing.T, b *chromium.Tab) {

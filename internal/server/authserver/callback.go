@@ -69,8 +69,12 @@ func (s *Server) returned(r *http.Request) (f *flow, p federation.Provider, who 
 
 // arrive returns the user that somebody is, whom their provider vouches for.
 func (s *Server) arrive(ctx context.Context, who *federation.Profile) (*login.User, login.Link, error) {
+	home, err := s.Place(ctx, who)
+	if err != nil {
+		return nil, login.Link{}, err
+	}
 	user, by, err := s.People.SignIn(ctx, &login.Arrival{
-		Tenant: s.Home, Provider: who.Provider, Issuer: who.Issuer, Subject: who.Subject, Name: who.Name, Email: who.Email, Vouched: who.Vouched,
+		Tenant: home, Provider: who.Provider, Issuer: who.Issuer, Subject: who.Subject, Name: who.Name, Email: who.Email, Vouched: who.Vouched,
 		Groups: who.Groups, Roles: who.Roles,
 	})
 	var text string

@@ -19,6 +19,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/federation"
 	"github.com/gatehouse-mcp/gatehouse/internal/login"
 	"github.com/gatehouse-mcp/gatehouse/internal/store"
+	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 )
 
 // diary keeps what it is told.
@@ -83,6 +84,7 @@ func (u *upstreamDouble) Finish(_ context.Context, redirect string, p *federatio
 
 // abroad is an authorization server with people, and two providers.
 type abroad struct {
+	home tenant.ID
 	*Server
 	t            *testing.T
 	trail        *diary
@@ -105,7 +107,8 @@ func newAbroad(t *testing.T) *abroad {
 	h := &abroad{Server: newServer(t), t: t, trail: &diary{}, honest: &upstreamDouble{name: "honest"}, evil: &upstreamDouble{name: "evil"}, db: db}
 	s := h.Server
 	s.Log, s.Address = slog.New(slog.DiscardHandler), func(*http.Request) (netip.Addr, bool) { return netip.MustParseAddr("192.0.2.1"), false }
-	s.Trail, s.Home, s.Providers = h.trail, home.ID, []federation.Provider{h.honest, h.evil}
+	s.Trail, s.Providers, h.home = h.trail, []federation.Provider{h.honest, h.evil}, home.ID
+	s.Place = func(context.Context, *federation.Profile) (tenant.ID, error) { return home.ID, nil }
 	s.Logins = &federation.Logins{Store: db.Federation(), Seal: s.Seal}
 	s.Vault = &federation.Vault{Store: db.Federation(), Seal: s.Seal, Providers: map[string]federation.Provider{"honest": h.honest}}
 	s.People = &login.Service{Store: db.Login(), Seal: s.Seal, Issuer: s.Issuer}
@@ -201,7 +204,7 @@ func TestPeopleComeBackFromTheirProvider(t *testing.T) {
 		t.Fatalf("got %d %q, signed in %v: %s", status, to, b.signedIn(), page)
 	}
 	who, err := h.People.Session(t.Context(), b.cookies["__Host-gatehouse-session"])
-	if err != nil || who.Identity.Issuer != "https://honest.test" || who.Identity.Subject != "sub-ada" || who.Session.Provider != "honest" || who.Tenant != h.Home {
+	if err != nil || who.Identity.Issuer != "https://honest.test" || who.Identity.Subject != "sub-ada" || who.Session.Provider != "honest" || who.Tenant != h.home {
 		t.Fatalf("got %+v, %v", who, err)
 	}
 	if e := h.trail.find("callback"); e.Subject != who.ID || e.Detail["subject"] != "sub-ada" || e.Outcome != audit.OK || e.Request == "" {

@@ -57,6 +57,7 @@ type house struct {
 	trail   trail
 	log     bytes.Buffer
 	tenant  tenant.ID
+	logins  *login.Service
 	ada     *login.User
 
 	mu     sync.Mutex
@@ -84,13 +85,13 @@ func (b book) Find(_ context.Context, id string) (*client.Client, error) {
 type trail struct {
 	mu     sync.Mutex
 	events []audit.Event
-	broken bool
+	broken string // the action that cannot be written down; "*": none can
 }
 
 func (l *trail) Write(_ context.Context, e *audit.Event) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.broken {
+	if l.broken == "*" || l.broken == e.Action {
 		return audit.ErrUnwritable
 	}
 	l.events = append(l.events, *e)
@@ -123,7 +124,10 @@ func newServer(t testing.TB) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Server{Issuer: issuer, Seal: key}
+	return &Server{
+		Issuer: issuer, Name: "Acme Notes", Seal: key, Log: slog.New(slog.DiscardHandler),
+		Address: func(*http.Request) (netip.Addr, bool) { return netip.MustParseAddr("192.0.2.1"), false },
+	}
 }
 
 func newHouse(t *testing.T) *house {

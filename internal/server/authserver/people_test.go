@@ -2,89 +2,51 @@ package authserver
 
 import (
 	"context"
-	"crypto/rand"
+	"net/netip"
 	"net/url"
-	"sync"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/login"
 	"github.com/gatehouse-mcp/gatehouse/internal/store"
-	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 )
 
-// crowd are people with sessions in memory.
-type crowd struct {
-	People // nobody comes by a provider
-	mu       sync.Mutex
-	sessions map[string]*login.Person
-	broken   bool
+// away are people that nobody can look up at present.
+type away struct{ People }
+
+func (away) Session(context.Context, string) (*login.Person, error) { return nil, errBroken }
+
+func (h *house) people(db *store.DB) {
+	h.t.Helper()
+	h.logins = &login.Service{Store: db.Login(), Seal: h.Seal, Issuer: issuer, Now: h.clock}
+	h.People = h.logins
+	h.ada = h.another("ada")
 }
 
-func (c *crowd) Session(_ context.Context, cookie string) (*login.Person, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.broken {
-		return nil, errBroken
+// another returns who a provider knows by a name.
+func (h *house) another(name string) *login.User {
+	h.t.Helper()
+	u, _, err := h.logins.SignIn(h.t.Context(), arrival(h, name))
+	if err != nil {
+		h.t.Fatal(err)
 	}
-	if p := c.sessions[cookie]; p != nil {
-		return p, nil
-	}
-	return nil, login.ErrNotFound
+	return u
 }
 
-func (c *crowd) Sessions(_ context.Context, _ tenant.ID, user string) ([]login.Session, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var out []login.Session
-	for _, p := range c.sessions {
-		if p.ID == user {
-			out = append(out, p.Session)
-		}
+func arrival(h *house, name string) *login.Arrival {
+	return &login.Arrival{
+		Tenant: h.tenant, Provider: "google", Issuer: "https://accounts.google.com", Subject: name, Name: name, Email: name + "@acme.test",
 	}
-	return out, nil
-}
-
-func (c *crowd) End(_ context.Context, _ tenant.ID, user, id string) (*login.Session, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for cookie, p := range c.sessions {
-		if p.ID == user && p.Session.ID == id {
-			delete(c.sessions, cookie)
-			return &p.Session, nil
-		}
-	}
-	return nil, login.ErrNotFound
-}
-
-func (c *crowd) EndAll(_ context.Context, _ tenant.ID, user string) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	n := 0
-	for cookie, p := range c.sessions {
-		if p.ID == user {
-			delete(c.sessions, cookie)
-			n++
-		}
-	}
-	return n, nil
-}
-
-func (h *house) people(*store.DB) {
-	h.ada = &login.User{ID: "usr_ada", Tenant: h.tenant, Name: "Ada", Email: "ada@acme.test", State: login.Active}
-	h.People = &crowd{sessions: map[string]*login.Person{}}
 }
 
 // open opens a session.
 func (h *house) open(u *login.User) (cookie string, p *login.Person) {
 	h.t.Helper()
-	cookie = rand.Text()
-	p = &login.Person{User: *u, Session: login.Session{
-		ID: "ses_" + rand.Text(), User: u.ID, Provider: "google", SignedIn: h.clock(), LastSeen: h.clock(), Expires: h.clock().Add(h.Settings.SessionTTL),
-		Agent: "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36", Address: "192.0.2.1",
-	}}
-	c := h.People.(*crowd)
-	c.mu.Lock()
-	c.sessions[cookie] = p
-	c.mu.Unlock()
+	cookie, p, err := h.logins.Open(h.t.Context(), &login.Entry{
+		User: u, By: u.Links[0], From: netip.MustParseAddr("192.0.2.1"),
+		Agent: "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36",
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
 	return cookie, p
 }
 

@@ -160,7 +160,7 @@ func (s *Server) claimsOf(ctx context.Context, q *tokenRequest, i *issue, res *R
 	}
 	who := Who{Subject: i.subject, Tenant: tenantName, Client: q.client.ID}
 	if i.user == nil {
-		c.Kind = "service"
+		c.Kind, who.Service = "service", true
 	} else {
 		c.Name, c.Groups, c.Roles = i.user.Name, i.user.Groups, i.user.Roles
 		who.Groups, who.Roles = c.Groups, c.Roles
