@@ -150,8 +150,3 @@ func marshal(t *testing.T, v any) string {
 	}
 	return string(b)
 }
-
-// nobody is a store without rows.
-type nobody struct{ client.Store }
-
-func (nobody) Client(context.Context, string) (*client.Row, error) { return nil, client.ErrUnknown }

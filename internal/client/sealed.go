@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -50,14 +51,7 @@ func sealID(secret []byte, m *metadata, at time.Time) (string, error) {
 	var b bytes.Buffer
 	b.WriteByte(sealedVersion)
 	b.Write(binary.BigEndian.AppendUint32(nil, uint32(at.Unix()/int64(day/time.Second))))
-	z, err := flate.NewWriterDict(&b, flate.BestCompression, []byte(dictionary))
-	if err != nil {
-		return "", fmt.Errorf("compress a registration: %w", err)
-	}
-	if _, err := z.Write(plain); err != nil {
-		return "", fmt.Errorf("compress a registration: %w", err)
-	}
-	if err := z.Close(); err != nil {
+	if err := compress(&b, plain); err != nil {
 		return "", fmt.Errorf("compress a registration: %w", err)
 	}
 	sum, err := tag(secret, forID, b.Bytes())
@@ -69,6 +63,38 @@ func sealID(secret []byte, m *metadata, at time.Time) (string, error) {
 		return "", errTooLong
 	}
 	return id, nil
+}
+
+// They are kept: making one costs more than most registrations.
+var compressors, decompressors sync.Pool
+
+func compress(to io.Writer, plain []byte) error {
+	z, ok := compressors.Get().(*flate.Writer)
+	if ok {
+		z.Reset(to)
+	} else {
+		var err error
+		if z, err = flate.NewWriterDict(to, flate.BestCompression, []byte(dictionary)); err != nil {
+			return err
+		}
+	}
+	defer compressors.Put(z)
+	if _, err := z.Write(plain); err != nil {
+		return err
+	}
+	return z.Close()
+}
+
+// decompress returns maxPlain bytes at most, and one more if there are more.
+func decompress(body []byte) ([]byte, error) {
+	z, ok := decompressors.Get().(io.ReadCloser)
+	if !ok {
+		z = flate.NewReaderDict(bytes.NewReader(body), []byte(dictionary))
+	} else if err := z.(flate.Resetter).Reset(bytes.NewReader(body), []byte(dictionary)); err != nil { //nolint:forcetypeassert // flate says so
+		return nil, err
+	}
+	defer decompressors.Put(z)
+	return io.ReadAll(io.LimitReader(z, maxPlain+1))
 }
 
 // openID returns what is in an id, and the day of its registration. It returns
@@ -92,8 +118,7 @@ func openID(secret []byte, id string) (*metadata, time.Time, error) {
 	if subtle.ConstantTimeCompare(sum[:macLen], mac) != 1 || body[0] != sealedVersion {
 		return nil, none, ErrUnknown
 	}
-	z := flate.NewReaderDict(bytes.NewReader(body[5:]), []byte(dictionary))
-	plain, err := io.ReadAll(io.LimitReader(z, maxPlain+1))
+	plain, err := decompress(body[5:])
 	if err != nil || len(plain) > maxPlain {
 		return nil, none, fmt.Errorf("a registration of ours cannot be read: %w", ErrUnknown)
 	}

@@ -12,9 +12,11 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/seal"
 )
 
+// SecretName is what the secret is called in the store.
+const SecretName = "clients"
+
 const (
 	secretLen     = 32
-	secretName    = "clients"
 	secretPurpose = "client"
 )
 
@@ -29,7 +31,7 @@ type Secrets interface {
 // with. The first to ask, of all processes, makes it. It is sealed in the
 // database, and sealed anew when the key to seal under changes: ids live on.
 func Secret(ctx context.Context, s Secrets, under *seal.Key) ([]byte, error) {
-	sealed, err := s.Sealed(ctx, secretName, "", "")
+	sealed, err := s.Sealed(ctx, SecretName, "", "")
 	if err != nil {
 		return nil, fmt.Errorf("the secret of clients: %w", err)
 	}
@@ -40,7 +42,7 @@ func Secret(ctx context.Context, s Secrets, under *seal.Key) ([]byte, error) {
 			return nil, err
 		}
 	}
-	secret, err := under.Open(secretPurpose, secretName, sealed)
+	secret, err := under.Open(secretPurpose, SecretName, sealed)
 	if err != nil {
 		return nil, fmt.Errorf("the secret of clients: %w", err)
 	}
@@ -56,11 +58,11 @@ func Secret(ctx context.Context, s Secrets, under *seal.Key) ([]byte, error) {
 }
 
 func keepSecret(ctx context.Context, s Secrets, under *seal.Key, old string, secret []byte) (string, error) {
-	fresh, err := under.Seal(secretPurpose, secretName, secret)
+	fresh, err := under.Seal(secretPurpose, SecretName, secret)
 	if err != nil {
 		return "", fmt.Errorf("seal the secret of clients: %w", err)
 	}
-	sealed, err := s.Sealed(ctx, secretName, old, fresh)
+	sealed, err := s.Sealed(ctx, SecretName, old, fresh)
 	if err != nil {
 		return "", fmt.Errorf("keep the secret of clients: %w", err)
 	}

@@ -22,6 +22,7 @@ import (
 // TestIDPTestDecidesByLiveMetadata asks providers that say more and less of
 // themselves what they can be used for.
 func TestIDPTestDecidesByLiveMetadata(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name    string
 		preset  string
@@ -120,6 +121,7 @@ func liveProvider(t *testing.T, path string, edit func(map[string]any)) (issuer,
 // TestTokenExplainVerifiesWhenAsked: with the issuer's keys the signature is
 // verified too, and only then.
 func TestTokenExplainVerifiesWhenAsked(t *testing.T) {
+	t.Parallel()
 	url, ca, key := liveProvider(t, "", func(map[string]any) {})
 	sign := func(by *ecdsa.PrivateKey) string {
 		s, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: by}, (&jose.SignerOptions{}).WithType("at+jwt").WithHeader("kid", "1"))

@@ -1,6 +1,8 @@
 package oauth_test
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -103,6 +105,9 @@ func TestA008Verifier(t *testing.T) {
 	} {
 		if oauth.VerifyPKCE(challenge, v) {
 			t.Errorf("the verifier %s is accepted", name)
+		}
+		if sum := sha256.Sum256([]byte(v)); name != "the challenge" && oauth.VerifyPKCE(base64.RawURLEncoding.EncodeToString(sum[:]), v) {
+			t.Errorf("the verifier %s is accepted by its own challenge", name)
 		}
 	}
 	if oauth.VerifyPKCE("", verifier) || oauth.VerifyPKCE("", "") || oauth.VerifyPKCE(verifier, verifier) {

@@ -13,7 +13,6 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
-	"github.com/gatehouse-mcp/gatehouse/internal/federation"
 	"github.com/gatehouse-mcp/gatehouse/internal/policy"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/authserver"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/wellknown"
@@ -74,14 +73,13 @@ func (r *Running) newAuthServer(ctx context.Context, c *config.Config, served []
 	}
 	people := r.newPeople(c, seal)
 	people.Failed = r.countFailedFrom
-	providers, err := newProviders(c)
+	f, err := r.federation(ctx, c)
 	if err != nil {
 		return nil, err
 	}
 	s := &authserver.Server{
 		Issuer: c.OwnIssuer(), Seal: seal, Settings: authSettings(e), Clients: clients, Registrar: clients,
-		People: people, Providers: providers, Place: r.place(c),
-		Logins: &federation.Logins{Store: r.DB.Federation(), Seal: seal}, Vault: r.newVault(providers, seal),
+		People: people, Providers: f.providers, Logins: f.logins, Vault: f.vault, Place: r.place(c),
 		Trail: r.Trail, Address: r.address, Log: r.server.Options.Log, Quiet: r.server.Quiet,
 		Knock: r.knock, Failed: r.countFailed,
 		Count: func(endpoint string, status int, took time.Duration) {

@@ -55,6 +55,9 @@ func (i *Installation) Signing(ctx context.Context) (*signing.Keys, error) {
 		return nil, fmt.Errorf("open the signing keys: %w", err)
 	}
 	if key.Stale(check) { // last: from now on the older key is not needed
+		if err := i.reseal(ctx, key); err != nil {
+			return nil, err
+		}
 		if err := i.adopt(ctx, key, check); err != nil {
 			return nil, err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -47,7 +48,8 @@ func registering(t *testing.T) (*Server, *notebook) {
 	}
 	t.Cleanup(func() { d.Close() })
 	s, trail := newServer(t), &notebook{}
-	s.Trail, s.Limiter = trail, &ratelimit.Limiter{}
+	s.Trail, s.Limiter, s.Log = trail, &ratelimit.Limiter{}, slog.New(slog.DiscardHandler)
+	s.Address = func(*http.Request) (netip.Addr, bool) { return netip.MustParseAddr("192.0.2.1"), false }
 	s.Settings.RegistrationRate = unit.Rate{Count: 30, Per: time.Hour}
 	s.Registrar = &client.Registry{
 		Store: d.Clients(), Secret: make([]byte, 32), Issuer: s.Issuer, Settings: client.Settings{Registration: true, Unused: 30 * 24 * time.Hour},

@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/client"
+	"github.com/gatehouse-mcp/gatehouse/internal/grant"
 	"github.com/gatehouse-mcp/gatehouse/internal/store"
+	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 )
 
 func clientRow(id string, kind client.Kind) *client.Row {
@@ -92,6 +94,25 @@ func clientDelete(t *testing.T, d *store.DB) {
 	must(t, err)
 	if len(rows) != 0 || total != 0 {
 		t.Errorf("a deleted client is listed: %v, %d", rows, total)
+	}
+}
+
+func clientForget(t *testing.T, d *store.DB) {
+	s, ctx, acme, bolt := d.Consents(), t.Context(), newTenant(t, d, "acme"), newTenant(t, d, "bolt")
+	for _, tn := range []tenant.ID{acme, bolt} {
+		for _, id := range []string{"dcr_1", "dcr_2"} {
+			must(t, s.Remember(ctx, &grant.Consent{
+				ConsentKey: grant.ConsentKey{Tenant: tn, User: "usr_1", Client: id, Resource: "https://a.test/mcp"},
+				Scopes:     []string{"a", "b"}, Created: at(0), Expires: at(60),
+			}))
+		}
+	}
+	wantSame(t, "forgotten", get(s.ForgetClient(ctx, "dcr_1"))(t), 4)
+	for _, tn := range []tenant.ID{acme, bolt} {
+		left := get(s.Consents(ctx, tn, "usr_1", at(1)))(t)
+		if len(left) != 1 || left[0].Client != "dcr_2" {
+			t.Errorf("left of %s: %+v", tn, left)
+		}
 	}
 }
 

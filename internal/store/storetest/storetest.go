@@ -72,6 +72,7 @@ func Run(t *testing.T, open func(*testing.T) *store.DB) {
 		{"a decision upon a client, its use and its change keep out of each other's way", clientLife},
 		{"a deleted client stays so", clientDelete},
 		{"rows that strangers cause are bounded and swept", clientBound},
+		{"what people allowed a client is forgotten for all of them", clientForget},
 		{"a grant is redeemed and rotated once each", grantLife},
 		{"a grant ends with its access tokens, and in its tenant", grantRevoke},
 		{"one of many redeems, rotates, and nobody after a revocation", grantRace},
