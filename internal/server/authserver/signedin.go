@@ -19,8 +19,11 @@ import (
 // they allowed, or to the page that they wanted. Every way of signing in ends
 // here, after the session was set. f is what flowOf or flowFrom returned.
 func (s *Server) signedIn(w http.ResponseWriter, r *http.Request, f *flow, who *login.Person) {
+	if who.Session.Provider != "" {
+		s.setCookie(w, wayCookie, who.Session.Provider, wayKept)
+	}
 	if f.Next != "" {
-		s.sendOn(w, r, f.Next)
+		s.seeOther(w, r, f.Next)
 		return
 	}
 	c, err := s.Clients.Find(r.Context(), f.Client)
@@ -37,13 +40,6 @@ func (s *Server) signedIn(w http.ResponseWriter, r *http.Request, f *flow, who *
 	default:
 		s.issue(w, r, f, c, who, byPage)
 	}
-}
-
-// sendOn goes on to a page of ours, from wherever the browser comes: a redirect
-// would be part of a navigation that began elsewhere, and SameSite cookies of it
-// are not what they will be.
-func (s *Server) sendOn(w http.ResponseWriter, r *http.Request, path string) {
-	s.seeOther(w, r, path)
 }
 
 // issue ends a flow with a code for its client, or has its device go on. One flow
