@@ -21,7 +21,7 @@ build: ## build bin/gatehouse, one static binary
 test: ## install what the tests need, then run them all under the race detector
 	scripts/setup test
 	CGO_ENABLED=0 go vet ./...
-	go test -race -timeout 40m ./...
+	GORACE="atexit_sleep_ms=10 $$GORACE" go test -race -timeout 40m ./... # else each program sleeps for 1 s at its end
 
 check: ## format, vet, staticcheck, golangci-lint
 	scripts/setup check

@@ -60,6 +60,7 @@ func (p *production) stream(t testing.TB, c *http.Client, key string) *eventStre
 // TestA205NoisyTenant has one tenant do all that it can, in and over its
 // limits; another is served as before.
 func TestA205NoisyTenant(t *testing.T) {
+	t.Parallel()
 	up := newDouble(t, nil)
 	text := strings.NewReplacer("UPSTREAM", up.URL, "per_key: 10/min", "per_key: off", "per_tenant: 60/min", "per_tenant: 6000/min", "per_address: 40/min", "per_address: off", "per_ip: 20/min", "per_ip: 1000/min").Replace(limited)
 	p := serve(t, text)
@@ -115,6 +116,7 @@ func TestA205NoisyTenant(t *testing.T) {
 
 // TestA195StreamsAndSockets opens more than one caller and one address may have.
 func TestA195StreamsAndSockets(t *testing.T) {
+	t.Parallel()
 	up := newDouble(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {
 			w.Header().Set("Content-Type", "text/event-stream")

@@ -54,8 +54,12 @@ func fill(t *testing.T, dir string) (free func()) {
 // TestA171TrailOnAFullDisk fills the disk of the trail: refusals, calls, streams
 // and changes fail closed and say why; it goes on by itself when there is room.
 func TestA171TrailOnAFullDisk(t *testing.T) {
+	t.Parallel()
 	for _, strict := range []string{"true", "false"} {
-		t.Run("strict "+strict, func(t *testing.T) { trailOnAFullDisk(t, strict) })
+		t.Run("strict "+strict, func(t *testing.T) {
+			t.Parallel()
+			trailOnAFullDisk(t, strict)
+		})
 	}
 }
 
@@ -156,6 +160,7 @@ func saysWhatIsFull(t *testing.T, p *production) {
 // TestA211StoreOnAFullDisk fills the disk of the store: who has a key goes on,
 // nothing is promised that could not be kept, and it mends by itself.
 func TestA211StoreOnAFullDisk(t *testing.T) {
+	t.Parallel()
 	up := newDouble(t, nil)
 	p := &production{dir: stateDir(t)}
 	p.file = filepath.Join(p.dir, "gatehouse.yaml")

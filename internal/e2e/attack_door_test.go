@@ -129,6 +129,7 @@ func foreign() []string {
 // TestA123EveryDoor crawls a production configuration: what is not listed is
 // not there, what is listed asks for what its class says.
 func TestA123EveryDoor(t *testing.T) {
+	t.Parallel()
 	up := newDouble(t, nil)
 	p := serve(t, strings.ReplaceAll(allDoors, "UPSTREAM", up.URL))
 	_, key := p.key("--name", "crawl")
@@ -260,6 +261,7 @@ func unixSockets(t *testing.T, p *production) []string {
 // a good one where it is in the URL, it is told nowhere, and nothing is asked of
 // the server behind.
 func TestA127EveryDoorRefusesKeysInOtherPlaces(t *testing.T) {
+	t.Parallel()
 	up := newDouble(t, nil)
 	p := serve(t, strings.ReplaceAll(allDoors, "UPSTREAM", up.URL))
 	_, good := p.key("--name", "good")

@@ -17,6 +17,7 @@ import (
 // stranger and from the proxy that is trusted: only the latter's
 // X-Forwarded-For and Forwarded count, and of these the last one that is no proxy's.
 func TestA130ForwardedAtTheEdge(t *testing.T) {
+	t.Parallel()
 	up := newDouble(t, nil)
 	p := serve(t, strings.ReplaceAll(allDoors, "UPSTREAM", up.URL))
 	_, near := p.key("--name", "near", "--ip", "127.0.0.0/8")
@@ -78,6 +79,7 @@ func TestA130ForwardedAtTheEdge(t *testing.T) {
 // TestA174WhatListens looks at every socket of the process, and at who may open
 // the private ones.
 func TestA174WhatListens(t *testing.T) {
+	t.Parallel()
 	up := newDouble(t, nil)
 	p := serve(t, strings.ReplaceAll(allDoors, "UPSTREAM", up.URL))
 	want := []string{p.Admin, p.Listen, p.Plain}

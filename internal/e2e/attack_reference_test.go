@@ -50,6 +50,7 @@ func TestAttackReference(t *testing.T) {
 // TestA222BuildIsWhole builds the program twice, as it is released: with a
 // toolchain that is not known to be broken, and with the same result.
 func TestA222BuildIsWhole(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	var sums [2][sha256.Size]byte
 	for i := range sums {

@@ -79,6 +79,7 @@ func (b breakage) survives(t *testing.T, p *production, key string) {
 // TestA215BrokenReloads breaks the configuration of a running server in every
 // way: the old one stays in force, and everybody who asks is told so.
 func TestA215BrokenReloads(t *testing.T) {
+	t.Parallel()
 	up := newDouble(t, nil)
 	p := &production{dir: stateDir(t)}
 	p.file = filepath.Join(p.dir, "gatehouse.yaml")
@@ -142,6 +143,7 @@ func (p *production) takesForeignKey(t *testing.T, key string) {
 // TestA215LinksAndCertificates turns the links that orchestrators use, and
 // brings a certificate whose key is another's.
 func TestA215LinksAndCertificates(t *testing.T) {
+	t.Parallel()
 	up := newDouble(t, nil)
 	p := &production{dir: stateDir(t)}
 	p.pool = certificate(t, p.dir, "mcp.test")
@@ -182,6 +184,7 @@ func TestA215LinksAndCertificates(t *testing.T) {
 // TestA215ManyReloads reloads ten times a second under load: no call is lost,
 // and no stream ends.
 func TestA215ManyReloads(t *testing.T) {
+	t.Parallel()
 	up := newDouble(t, nil)
 	p := serve(t, plain(up))
 	_, key := p.key("--name", "k")

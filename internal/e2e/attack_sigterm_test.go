@@ -121,6 +121,7 @@ func (p *production) endsInGrace(t *testing.T) {
 // TestA220SIGTERMUnderLoad stops the real program at work: what had been asked
 // is answered, streams end whole, and whoever balances load is told first.
 func TestA220SIGTERMUnderLoad(t *testing.T) {
+	t.Parallel()
 	slow := make(chan struct{})
 	up := newDouble(t, shortAndSlow(slow))
 	p := serve(t, plain(up))
@@ -161,6 +162,7 @@ func TestA220SIGTERMUnderLoad(t *testing.T) {
 
 // TestA220SecondSIGTERM asks twice while a call hangs: the second one is obeyed at once.
 func TestA220SecondSIGTERM(t *testing.T) {
+	t.Parallel()
 	hang := make(chan struct{})
 	defer close(hang)
 	up := newDouble(t, func(w http.ResponseWriter, r *http.Request) {

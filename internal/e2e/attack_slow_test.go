@@ -18,7 +18,7 @@ import (
 // TestA194SlowCallers is slow in every way at the real program, as it is by
 // default: whoever is slow is hung up on in time, and holds up nobody.
 func TestA194SlowCallers(t *testing.T) {
-	t.Parallel() // with the next one: both wait for half a minute
+	t.Parallel()
 	up := newDouble(t, nil)
 	p := serve(t, plain(up))
 	_, key := p.key("--name", "k")
@@ -146,6 +146,7 @@ func (p *production) launchWith(t *testing.T, preamble string, env ...string) {
 // connections than that: it neither ends nor forgets, and keeps what its own
 // files need.
 func TestA201FewFileDescriptors(t *testing.T) {
+	t.Parallel()
 	up := newDouble(t, nil)
 	p := &production{dir: stateDir(t)}
 	p.file = filepath.Join(p.dir, "gatehouse.yaml")
@@ -190,6 +191,7 @@ func TestA201FewFileDescriptors(t *testing.T) {
 // TestA203MemoryUnderAllSizes sends everything that is large at once, from many
 // sides, to a program that was told to stay small.
 func TestA203MemoryUnderAllSizes(t *testing.T) {
+	t.Parallel()
 	up := newDouble(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Mcp-Name") == "big" {
 			gigabyte(w)
@@ -274,6 +276,7 @@ func sendLarge(t *testing.T, c *http.Client, body string, headers ...string) {
 // TestA199OneServerHangs has one server behind take calls and never answer: the
 // other is served as before, and what hung is gone with its callers.
 func TestA199OneServerHangs(t *testing.T) {
+	t.Parallel()
 	var gone atomic.Int64
 	up := newDouble(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/twin" && r.Method == http.MethodPost && r.Header.Get("X-Request-Id") != "" {
@@ -316,6 +319,7 @@ func TestA199OneServerHangs(t *testing.T) {
 // TestA165KeysStayWhereTheyBelong uses keys at other servers, with other tools
 // and from other networks, and wants open streams cut when they end.
 func TestA165KeysStayWhereTheyBelong(t *testing.T) {
+	t.Parallel()
 	up := newDouble(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {
 			w.Header().Set("Content-Type", "text/event-stream")
@@ -325,8 +329,7 @@ func TestA165KeysStayWhereTheyBelong(t *testing.T) {
 		}
 		answerJSON(w, `{"content":[],"tools":[]}`)
 	})
-	text := strings.NewReplacer("UPSTREAM", up.URL, `url: "UPSTREAM/other"}`, `url: "`+up.URL+`/other", tenants: [acme]}`).Replace(allDoors)
-	p := serve(t, text)
+	p := serve(t, strings.NewReplacer("UPSTREAM", up.URL, `url: "UPSTREAM/other"}`, `url: "`+up.URL+`/other", tenants: [acme]}`).Replace(allDoors))
 	p.run("tenant", "create", "acme")
 	_, ours := p.key("--name", "ours", "--tools", "get_*")
 	_, acme := p.key("--name", "acme", "--tenant", "acme")

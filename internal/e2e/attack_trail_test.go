@@ -139,9 +139,11 @@ func (a decision) isOnTrail(t *testing.T, p *production, id string) {
 // TestA169OneEventForEachDecision takes every way that a request can end, once
 // or twice, and counts what the trail has of each.
 func TestA169OneEventForEachDecision(t *testing.T) {
+	t.Parallel()
 	up := newDouble(t, faulty)
 	for _, strict := range []bool{false, true} {
 		t.Run(fmt.Sprintf("strict %v", strict), func(t *testing.T) {
+			t.Parallel()
 			p := serve(t, strings.NewReplacer("UPSTREAM", up.URL, "per_key: 10/min", "per_key: off", "per_address: 40/min", "per_address: off", "admin: {listen", fmt.Sprintf("audit: {strict: %v}\nadmin: {listen", strict)).Replace(limited))
 			d := &decisions{p: p}
 			d.id, d.key = p.key("--name", "k")
@@ -166,6 +168,7 @@ func TestA169OneEventForEachDecision(t *testing.T) {
 
 // TestA169RefusalsAtTheEdge wants refusals that no gateway sees in the trail too.
 func TestA169RefusalsAtTheEdge(t *testing.T) {
+	t.Parallel()
 	up := newDouble(t, nil)
 	p := serve(t, strings.ReplaceAll(allDoors, "UPSTREAM", up.URL))
 	id, key := p.key("--name", "burnt")
@@ -188,11 +191,11 @@ func TestA169RefusalsAtTheEdge(t *testing.T) {
 // TestA167NoInjectionIntoLogAndTrail says what is nasty in every position, to
 // the real program: what is logged stays one line for each, of characters that print.
 func TestA167NoInjectionIntoLogAndTrail(t *testing.T) {
+	t.Parallel()
 	up := newDouble(t, nil)
 	p := serve(t, plain(up))
 	_, key := p.key("--name", "k")
 	p.run("tenant", "create", "other")
-	c, c1 := p.client(), p.client(old)
 	nasty := "a\r\n{\"level\":\"INFO\",\"forged\":true}\x1b[2J\x1b]8;;http://evil.test\x07\u202e\u2028\u0085\u200b\x7f"
 	quoted, _ := json.Marshal(nasty)
 	fits := strings.Map(func(r rune) rune { // a header
@@ -201,7 +204,7 @@ func TestA167NoInjectionIntoLogAndTrail(t *testing.T) {
 		}
 		return r
 	}, nasty) + "\xff\xc0"
-	for _, c := range []*http.Client{c, c1} {
+	for _, c := range []*http.Client{p.client(), p.client(old)} {
 		for _, body := range []string{
 			`{"jsonrpc":"2.0","id":1,"method":` + string(quoted) + `}`,
 			`{"jsonrpc":"2.0","id":` + string(quoted) + `,"method":"ping"}`,
@@ -353,6 +356,7 @@ func lookForCanaries(t *testing.T, canaries, files map[string]string) {
 // log with every line on, trail, metrics, status, commands, backup, the memory
 // dump that SIGQUIT asks for.
 func TestA168CanarySweep(t *testing.T) {
+	t.Parallel()
 	up := newDouble(t, faulty)
 	canaries := map[string]string{}
 	p := serveCanaries(t, up, canaries)

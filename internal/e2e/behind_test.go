@@ -143,8 +143,10 @@ func (v *vouched) sign(typ string, edit func(*upstream.Identity)) string {
 
 // TestExamplesBehindTheGateway lets real servers verify what a real gateway tells them.
 func TestExamplesBehindTheGateway(t *testing.T) {
+	t.Parallel()
 	for name, example := range examples() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			v := vouch(t, example)
 			v.admitted("at first")
 			good := v.sign(upstream.IdentityType, func(*upstream.Identity) {})
@@ -238,6 +240,7 @@ func (v *vouched) rotations() {
 
 // TestPythonExample compiles what cannot be run without packages.
 func TestPythonExample(t *testing.T) {
+	t.Parallel()
 	python, err := exec.LookPath("python3")
 	if err != nil {
 		missing(t, "python3")

@@ -22,6 +22,7 @@ Exit codes: 0 done · 1 it failed, or the answer is no · 2 wrong usage or confi
 
 // TestCommandReference holds docs/reference/cli.md to the program's own help.
 func TestCommandReference(t *testing.T) {
+	t.Parallel()
 	var b strings.Builder
 	b.WriteString(cliHead)
 	describe(t, &b, nil)

@@ -75,8 +75,10 @@ func mcpClients() []mcpClient {
 
 // TestClients lets real clients list and call tools with a key, and be refused without.
 func TestClients(t *testing.T) {
+	t.Parallel()
 	for _, s := range protectedServers() {
 		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
 			g := s.up(t)
 			for _, c := range mcpClients() {
 				for _, era := range c.eras {

@@ -97,6 +97,7 @@ var refusedBefore = []string{"tasks-dispatch-and-envelope/07/sep-2663-tasks-get-
 // TestConformance holds Gatehouse to being invisible: each check of the
 // official suite ends as it does against the server itself.
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name           string
 		stateless      bool
@@ -109,6 +110,7 @@ func TestConformance(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			server := goServer(t, tt.stateless)
 			g := up(t, server)
 			protected := shim(t, g.URL, g.Key)
@@ -152,6 +154,7 @@ func (v verdicts) tally(statuses ...string) map[string]int {
 // with that server's own HTTP mode: what passes there passes here. Two
 // scenarios get better: Gatehouse checks Host, and ends sessions itself.
 func TestConformanceStdio(t *testing.T) {
+	t.Parallel()
 	what := []string{"--requirements", "2025-11-25"}
 	server := nodeServerHTTP(t)
 	g := up(t, append([]string{"--"}, nodeServer(t)...)...)

@@ -15,6 +15,7 @@ import (
 // TestSystemdUnits has systemd judge the units: that it understands every line,
 // and how much of the machine they lay open.
 func TestSystemdUnits(t *testing.T) {
+	t.Parallel()
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {
 		missing(t, "systemd-analyze")
@@ -97,6 +98,7 @@ func TestContainerfile(t *testing.T) {
 // TestContainerImage takes the steps of the Containerfile by hand, and runs
 // what comes of them as the image would: alone, and as nobody.
 func TestContainerImage(t *testing.T) {
+	t.Parallel()
 	if os.Getuid() != 0 {
 		missing(t, "root, for chroot")
 	}

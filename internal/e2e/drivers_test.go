@@ -37,10 +37,10 @@ func npmScript(t testing.TB, script string) string {
 	return f.Name()
 }
 
-// typescript drives a script of internal/e2e/npm.
-func typescript(script string) func(*testing.T, string, string, string, string, map[string]any) met {
+// typescript drives a script of internal/e2e/npm, with more in the environment.
+func typescript(script string, env ...string) func(*testing.T, string, string, string, string, map[string]any) met {
 	return func(t *testing.T, url, key, era, tool string, args map[string]any) met {
-		out, errs, _ := run(t, patience, node(t), npmScript(t, script), url, key, era, tool, mustJSON(t, args))
+		out, errs, _ := runWith(t, env, patience, node(t), npmScript(t, script), url, key, era, tool, mustJSON(t, args))
 		var got struct {
 			met
 			Result content

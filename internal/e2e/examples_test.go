@@ -86,6 +86,7 @@ func runExample(t *testing.T, cmd *exec.Cmd) *sample {
 // TestLibraryExamples runs the Go examples with tokens of a real provider and
 // clients that find their way in, and to more scopes, by themselves.
 func TestLibraryExamples(t *testing.T) {
+	t.Parallel()
 	for name, cmd := range libraryExamples() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

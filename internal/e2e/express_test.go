@@ -66,16 +66,18 @@ func inFrontWith(t *testing.T, more func(*front) []string, file string) *front {
 	return f
 }
 
-// meets wants real clients to be let in with good, as who, and refused with each of bad.
-func meets(t *testing.T, client *http.Client, url, who, good string, bad map[string]string) {
+// meets wants real clients to be let in with good, as who, and refused with each
+// of bad. Those in Node.js trust the certificates in the file trust too.
+func meets(t *testing.T, client *http.Client, trust, url, who, good string, bad map[string]string) {
 	t.Helper()
-	for _, c := range []mcpClient{{"TypeScript SDK 2", nil, typescript("sdk2.mjs")}, {"TypeScript SDK 1", nil, typescript("sdk1.mjs")}} {
+	env := "NODE_EXTRA_CA_CERTS=" + trust // empty: none
+	for _, c := range []mcpClient{{"TypeScript SDK 2", nil, typescript("sdk2.mjs", env)}, {"TypeScript SDK 1", nil, typescript("sdk1.mjs", env)}} {
 		got := c.meet(t, url, good, "legacy", "list_notes", map[string]any{})
 		if got.Error != "" || got.Text != who+" has 0 notes" || len(got.Tools) != 2 {
 			t.Errorf("%s: got %+v, want %s to be let in", c.name, got, who)
 		}
 	}
-	if got := typescript("sdk1.mjs")(t, url, "", "legacy", "list_notes", map[string]any{}); got.Status != http.StatusUnauthorized || got.Text != "" {
+	if got := typescript("sdk1.mjs", env)(t, url, "", "legacy", "list_notes", map[string]any{}); got.Status != http.StatusUnauthorized || got.Text != "" {
 		t.Errorf("without a credential: got %+v, want 401 and nothing else", got)
 	}
 	for what, token := range bad {
@@ -113,20 +115,23 @@ func calls(t *testing.T, client *http.Client, url, token string) (status int, ch
 }
 
 func TestExpressWithAPIKeys(t *testing.T) {
+	t.Parallel()
 	t.Run("in the process", func(t *testing.T) {
+		t.Parallel()
 		key := rand.Text() + rand.Text()
 		app := express(t, "in-process/api-key.ts", fmt.Sprintf(`KEYS={"%x":{"sub":"ada"}}`, sha256.Sum256([]byte(key))))
-		meets(t, http.DefaultClient, "http://"+app+"/mcp", "ada", key, map[string]string{"another": rand.Text(), "a part": key[1:], "another case": strings.ToLower(key)})
+		meets(t, http.DefaultClient, "", "http://"+app+"/mcp", "ada", key, map[string]string{"another": rand.Text(), "a part": key[1:], "another case": strings.ToLower(key)})
 	})
 	t.Run("Gatehouse in front", func(t *testing.T) {
+		t.Parallel()
 		f := inFront(t, "api-key.yaml")
-		t.Setenv("NODE_EXTRA_CA_CERTS", f.all)
 		id, key := f.key("--name", "ada")
-		meets(t, &http.Client{Transport: f.way(t)}, f.url, "key:"+id, key, map[string]string{"another": rand.Text(), "a part": key[:60]})
+		meets(t, &http.Client{Transport: f.way(t)}, f.all, f.url, "key:"+id, key, map[string]string{"another": rand.Text(), "a part": key[:60]})
 	})
 }
 
 func TestExpressWithOAuth(t *testing.T) {
+	t.Parallel()
 	scopes := "notes:read notes:write"
 	travel := func(t *testing.T, f *front, p *provider) {
 		t.Helper()
@@ -143,10 +148,10 @@ func TestExpressWithOAuth(t *testing.T) {
 		}
 		good := p.token(request{user: "ada", resource: f.url, scopes: "notes:read"}).Access
 		other := p.token(request{user: "ada", resource: mcpResource, scopes: "notes:read"}).Access
-		t.Setenv("NODE_EXTRA_CA_CERTS", f.all)
-		meets(t, &http.Client{Transport: f.way(t)}, f.url, "ada", good, map[string]string{"for another server": other, "unsigned": good[:strings.LastIndex(good, ".")+1], "garbage": "garbage"})
+		meets(t, &http.Client{Transport: f.way(t)}, f.all, f.url, "ada", good, map[string]string{"for another server": other, "unsigned": good[:strings.LastIndex(good, ".")+1], "garbage": "garbage"})
 	}
 	t.Run("in the process", func(t *testing.T) {
+		t.Parallel()
 		f := reserved(t)
 		p := nodeProvider(t, map[string]map[string]any{"ada": {}}, map[string]nodeResource{f.url: {Scope: scopes}, mcpResource: {Scope: scopes}})
 		f.trust(t, p)
@@ -154,6 +159,7 @@ func TestExpressWithOAuth(t *testing.T) {
 		travel(t, f, p)
 	})
 	t.Run("Gatehouse in front", func(t *testing.T) {
+		t.Parallel()
 		var p *provider
 		f := inFrontWith(t, func(f *front) []string {
 			p = nodeProvider(t, map[string]map[string]any{"ada": {}}, map[string]nodeResource{f.url: {Scope: scopes}, mcpResource: {Scope: scopes}})
@@ -225,16 +231,18 @@ func (j *jobs) bad(t *testing.T, resource string) map[string]string {
 }
 
 func TestExpressWithJWT(t *testing.T) {
+	t.Parallel()
 	j := newJobs(t)
 	t.Run("in the process", func(t *testing.T) {
+		t.Parallel()
 		const resource = "https://mcp.example.com/mcp"
 		app := express(t, "in-process/jwt.ts", "RESOURCE="+resource, "ISSUER=https://jobs.example.com", "JWKS="+j.URL)
-		meets(t, http.DefaultClient, "http://"+app+"/mcp", "job-7", j.token(t, resource, jose.RS256, j.key, func(*jwt.Claims) {}), j.bad(t, resource))
+		meets(t, http.DefaultClient, "", "http://"+app+"/mcp", "job-7", j.token(t, resource, jose.RS256, j.key, func(*jwt.Claims) {}), j.bad(t, resource))
 	})
 	t.Run("Gatehouse in front", func(t *testing.T) {
+		t.Parallel()
 		f := inFront(t, "jwt.yaml", `url: "https://jobs.example.com/jwks.json"}`, fmt.Sprintf("url: %q}\n      private: [127.0.0.1]", j.URL))
-		t.Setenv("NODE_EXTRA_CA_CERTS", f.all)
-		meets(t, &http.Client{Transport: f.way(t)}, f.url, "job-7", j.token(t, f.url, jose.RS256, j.key, func(*jwt.Claims) {}), j.bad(t, f.url))
+		meets(t, &http.Client{Transport: f.way(t)}, f.all, f.url, "job-7", j.token(t, f.url, jose.RS256, j.key, func(*jwt.Claims) {}), j.bad(t, f.url))
 	})
 }
 

@@ -18,6 +18,7 @@ func (p *production) says(t testing.TB, stdin string, args ...string) (string, i
 	if err != nil && cmd.ProcessState == nil {
 		t.Fatal(err)
 	}
+	noRace(t, string(out))
 	return string(out), cmd.ProcessState.ExitCode()
 }
 

@@ -17,6 +17,7 @@ var block = regexp.MustCompile("(?s)<!-- ([a-z.]+) -->\n```yaml\n(.*?)```")
 // TestGuidesCanBeServed validates every configuration that a guide shows. Its
 // absolute paths are in a directory of ours, which has what they name.
 func TestGuidesCanBeServed(t *testing.T) {
+	t.Parallel()
 	n := 0
 	for _, page := range sources(t, ".md") {
 		for _, m := range block.FindAllStringSubmatch(read(t, page), -1) {

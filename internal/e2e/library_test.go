@@ -69,6 +69,7 @@ func (p *provider) verifier(resource string) *gatehouse.JWTVerifier {
 // TestLibraryWithRealProviders has a server protect itself with the library, for
 // tokens of three providers at once, and real clients that find their way in.
 func TestLibraryWithRealProviders(t *testing.T) {
+	t.Parallel()
 	for _, g := range guardedProviders() {
 		t.Run(g.name, func(t *testing.T) {
 			t.Parallel()

@@ -13,6 +13,7 @@ import (
 // TestMakeRun is the newcomer's first minute: one command, and there is a
 // protected server that a client with the key can use.
 func TestMakeRun(t *testing.T) {
+	t.Parallel()
 	state := stateDir(t)
 	if _, err := exec.LookPath("make"); err != nil {
 		missing(t, "make")

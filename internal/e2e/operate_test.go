@@ -28,6 +28,7 @@ func operate(t *testing.T) (p *production, call func()) {
 
 // TestMetricsReference holds docs/reference/metrics.md to what a running server publishes.
 func TestMetricsReference(t *testing.T) {
+	t.Parallel()
 	p, _ := operate(t)
 	p.ask(p.client(), "GET", "https://mcp.test/nowhere", "")
 	got := p.ask(http.DefaultClient, "GET", "http://"+p.Admin+"/-/metrics", "").body
@@ -64,6 +65,7 @@ func TestMetricsReference(t *testing.T) {
 
 // A rehearsal of a reload says what the server would say, and changes nothing.
 func TestReloadRehearsed(t *testing.T) {
+	t.Parallel()
 	p, _ := operate(t)
 	fails := func(with, want string) {
 		t.Helper()
@@ -85,6 +87,7 @@ func TestReloadRehearsed(t *testing.T) {
 
 // What a reload says it has put in force is in force.
 func TestReloadChangesTheTrail(t *testing.T) {
+	t.Parallel()
 	p, call := operate(t)
 	calls := func() (n int) {
 		for _, e := range p.trail() {
@@ -109,6 +112,7 @@ func TestReloadChangesTheTrail(t *testing.T) {
 
 // Whoever looks after a server need not have its secrets.
 func TestOperatorsNeedNoSecrets(t *testing.T) {
+	t.Parallel()
 	p, _ := operate(t)
 	for _, command := range []string{"status", "audit tail", "audit search --kind admin", "key list", "ban list", "config reload --dry-run"} {
 		cmd := exec.Command(gatehouseBinary(t), append(strings.Fields(command), "-c", p.file)...)

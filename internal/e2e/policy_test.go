@@ -43,6 +43,7 @@ store: {sqlite: state/g.db}
 // resources of a real server, about what its lists show, and about a call that
 // is refused by a rule from a file which is added while it runs.
 func TestRulesThroughTheGateway(t *testing.T) {
+	t.Parallel()
 	p := &production{dir: stateDir(t)}
 	p.file = filepath.Join(p.dir, "gatehouse.yaml")
 	p.pool = certificate(t, p.dir, "mcp.test")

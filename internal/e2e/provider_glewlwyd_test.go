@@ -20,7 +20,7 @@ import (
 
 // glewlwydProvider starts glewlwyd with users who may have the scopes, and
 // with the resources that each scope is for. Their password is notASecret.
-func glewlwydProvider(t testing.TB, users []string, scopes map[string][]string) *provider {
+func glewlwydProvider(t testing.TB, users []string, scopes map[string][]string, clients ...map[string]any) *provider {
 	t.Helper()
 	p := newProvider(t, "glewlwyd")
 	p.issuer += "/api/oidc"
@@ -45,12 +45,15 @@ func glewlwydProvider(t testing.TB, users []string, scopes map[string][]string) 
 		p.glewlwydCall(admin, http.MethodPost, "/api/scope/", map[string]any{"name": s, "display_name": s, "password_required": true, "scheme": map[string]any{}})
 	}
 	for _, u := range users {
-		p.glewlwydCall(admin, http.MethodPost, "/api/user/", map[string]any{"username": u, "password": notASecret, "enabled": true, "scope": append([]string{"g_profile"}, names...)})
+		p.glewlwydCall(admin, http.MethodPost, "/api/user/", map[string]any{"username": u, "password": notASecret, "enabled": true, "scope": append([]string{"g_profile", "openid"}, names...)})
 	}
 	p.glewlwydCall(admin, http.MethodPost, "/api/client/", map[string]any{
 		"client_id": p.client, "name": p.client, "confidential": false, "enabled": true, "scope": names, "redirect_uri": []string{redirectURI},
 		"authorization_type": []string{"code", "refresh_token"}, "token_endpoint_auth_method": []string{"none"},
 	})
+	for _, c := range clients {
+		p.glewlwydCall(admin, http.MethodPost, "/api/client/", c)
+	}
 	keys := []json.RawMessage{privateKey(t, "key-1")}
 	p.glewlwydCall(admin, http.MethodPost, "/api/mod/plugin/", p.glewlwydPlugin(keys, scopes))
 	p.rotate = func() {

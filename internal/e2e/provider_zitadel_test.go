@@ -16,13 +16,13 @@ const zitadelProject = "162840776835432345"
 
 // zitadelProvider starts the example provider of zitadel/oidc. Its users are
 // id1, an editor, and id2, a viewer.
-func zitadelProvider(t testing.TB) *provider {
+func zitadelProvider(t testing.TB, more ...string) *provider {
 	t.Helper()
 	p := newProvider(t, "zitadel")
 	p.client = "native"
 	program := zitadelBinary(t)
 	p.command = func() *exec.Cmd {
-		return exec.Command(program, "-listen", p.address, "-issuer", p.issuer, "-cert", p.file("cert.pem"), "-key", p.file("key.pem"), "-redirect", redirectURI)
+		return exec.Command(program, append([]string{"-listen", p.address, "-issuer", p.issuer, "-cert", p.file("cert.pem"), "-key", p.file("key.pem"), "-redirect", redirectURI}, more...)...)
 	}
 	name := map[string]string{"id1": "test-user@127.0.0.1", "id2": "test-user2"}
 	p.page = func(browser *http.Client, at *url.URL, user string) (string, error) {

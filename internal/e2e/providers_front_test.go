@@ -55,6 +55,7 @@ func guardedProviders() []guarded {
 // URL find the provider, sign their user in and call a tool; what the user may
 // not do stays hidden.
 func TestRealProvidersServeRealClients(t *testing.T) {
+	t.Parallel()
 	for _, g := range guardedProviders() {
 		t.Run(g.name, func(t *testing.T) {
 			t.Parallel()
@@ -97,6 +98,7 @@ func TestRealProvidersServeRealClients(t *testing.T) {
 // not for it: for another resource, of another issuer, of yesterday, or no
 // access token at all.
 func TestForeignTokensAreRefused(t *testing.T) {
+	t.Parallel()
 	for _, g := range guardedProviders() {
 		t.Run(g.name, func(t *testing.T) {
 			t.Parallel()

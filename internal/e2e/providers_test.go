@@ -11,6 +11,7 @@ const mcpResource = "https://mcp.test/mcp"
 // TestProvidersIssueTokens holds the providers to what the other tests rely on:
 // a user who signs in gets a token, signed with the key that was announced last.
 func TestProvidersIssueTokens(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name   string
 		start  func(t *testing.T) *provider

@@ -70,6 +70,7 @@ func (d *traffic) unharmed(t *testing.T) {
 // its users call: no token is refused, neither an old one nor the first that the
 // new key signed, and one fetch is what it takes.
 func TestKeysRotateWhileTrafficRuns(t *testing.T) {
+	t.Parallel()
 	for _, g := range guardedProviders() {
 		t.Run(g.name, func(t *testing.T) {
 			t.Parallel()

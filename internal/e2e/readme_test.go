@@ -22,6 +22,7 @@ import (
 // `gatehouse up` is left running for the commands below it. It listens on a
 // free port in the place of 8080, and http://127.0.0.1:3000/mcp is a real server.
 func TestReadme(t *testing.T) {
+	t.Parallel()
 	r := newReader(t)
 	for _, step := range steps(read(t, "README.md")) {
 		if strings.HasPrefix(step.command, "make ") {

@@ -91,7 +91,7 @@ func write(t testing.TB, path, text string) {
 
 // serve starts `gatehouse serve` over a configuration. In it, DIR stands for a
 // directory of its own, which has cert.pem and key.pem for mcp.test and
-// b.mcp.test, and GATEHOUSE for the program. When the test ends it must end well, without a race or panic.
+// b.mcp.test, and GATEHOUSE for the program. When the test ends it must end well, without a panic.
 func serve(t testing.TB, yaml string, env ...string) *production {
 	t.Helper()
 	p := &production{dir: stateDir(t)}
@@ -121,7 +121,7 @@ func (p *production) launch(t testing.TB, env ...string) {
 				t.Errorf("ended with %v, want exit 0", err)
 			}
 		}
-		for _, bad := range []string{"DATA RACE", "panic:", "goroutine 1 ["} {
+		for _, bad := range []string{"panic:", "goroutine 1 ["} {
 			if strings.Contains(p.stderr.String(), bad) {
 				t.Errorf("standard error has %q", bad)
 			}
@@ -212,6 +212,7 @@ func (p *production) fails(t testing.TB, args ...string) string {
 	if err == nil {
 		t.Errorf("gatehouse %s ended with 0", strings.Join(args, " "))
 	}
+	noRace(t, string(out))
 	return string(out)
 }
 

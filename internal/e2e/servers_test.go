@@ -61,5 +61,6 @@ func runWith(t testing.TB, env []string, limit time.Duration, name string, args 
 	if ctx.Err() != nil {
 		t.Errorf("%s %s: not done after %v", name, strings.Join(args, " "), limit)
 	}
+	noRace(t, errs.String())
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }

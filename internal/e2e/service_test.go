@@ -66,6 +66,7 @@ func (m manager) hears(t *testing.T, want string) {
 // TestService runs the program as systemd does: sockets by their names, a
 // credential, the watchdog, a reload, the end.
 func TestService(t *testing.T) {
+	t.Parallel()
 	p := &production{dir: stateDir(t)}
 	p.file, p.pool = filepath.Join(p.dir, "gatehouse.yaml"), certificate(t, p.dir, "mcp.test")
 	p.configure(t, asService)

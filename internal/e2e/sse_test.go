@@ -62,10 +62,15 @@ func inFrontOf(t *testing.T, u config.Upstream) (streamable, sse, key string) {
 // TestHTTPAndSSE has clients and servers of HTTP+SSE meet each other, and those
 // of the newer transports, through Gatehouse.
 func TestHTTPAndSSE(t *testing.T) {
-	backends := map[string]func() config.Upstream{
-		"HTTP+SSE":        func() config.Upstream { return config.Upstream{URL: nodeServerSSE(t), Transport: config.TransportSSE} },
-		"Streamable HTTP": func() config.Upstream { return config.Upstream{URL: nodeServerHTTP(t)} },
-		"stdio":           func() config.Upstream { return config.Upstream{Stdio: &config.Stdio{Command: nodeServer(t)}} },
+	t.Parallel()
+	backends := map[string]func(t *testing.T) config.Upstream{
+		"HTTP+SSE": func(t *testing.T) config.Upstream {
+			return config.Upstream{URL: nodeServerSSE(t), Transport: config.TransportSSE}
+		},
+		"Streamable HTTP": func(t *testing.T) config.Upstream { return config.Upstream{URL: nodeServerHTTP(t)} },
+		"stdio": func(t *testing.T) config.Upstream {
+			return config.Upstream{Stdio: &config.Stdio{Command: nodeServer(t)}}
+		},
 	}
 	calls := []struct {
 		tool string
@@ -79,7 +84,8 @@ func TestHTTPAndSSE(t *testing.T) {
 	}
 	for name, backend := range backends {
 		t.Run(name, func(t *testing.T) {
-			url, sse, key := inFrontOf(t, backend())
+			t.Parallel()
+			url, sse, key := inFrontOf(t, backend(t))
 			old := typescript("sdk1sse.mjs")
 			for _, c := range calls {
 				got := old(t, sse, key, "legacy", c.tool, c.args)

@@ -93,9 +93,6 @@ func TestNobodyLearnsWhoHasAnAccount(t *testing.T) {
 			t.Errorf("recovery, %s: got %v after %d hashes, want %v after 1", what, err, hashes, login.ErrWrong)
 		}
 	}
-	if h.failed.Load() != 16 {
-		t.Errorf("got %d attempts counted, want each", h.failed.Load())
-	}
 }
 
 // Whoever guesses waits longer and longer; whoever the account is of gets in
@@ -175,21 +172,22 @@ func TestGuessingCodes(t *testing.T) {
 	h := newHouse(t)
 	h.user(t, "ada")
 	_, codes := h.codes(t, "ada")
-	tried := 0
-	for wait := time.Duration(0); wait < time.Hour; {
-		h.pass(time.Minute) // so that the password needs no wait of its own
-		p, err := h.Password(t.Context(), &login.Try{Username: "ada", Password: good, Row: "flow", From: there})
+	tried, longest := 0, time.Duration(0)
+	for range 40 {
+		h.pass(time.Minute)                                                                         // so that the password needs no wait of its own
+		p, err := h.Password(t.Context(), &login.Try{Username: "ada", Password: good, Row: "flow"}) // from everywhere
 		must(t, err)
-		_, err = h.Second(t.Context(), p.Ticket, "flow", "123456", there)
+		_, err = h.Second(t.Context(), p.Ticket, "flow", "123456", netip.Addr{})
 		if w, ok := errors.AsType[*login.Wait](err); ok {
-			wait = w.For
-			h.pass(wait)
+			longest = max(longest, w.For)
+			h.pass(w.For)
 			continue
 		}
 		wantErr(t, "a guess", err, login.ErrWrong)
-		if tried++; tried > 20 {
-			t.Fatal("20 codes were tried, and there is no wait of an hour yet")
-		}
+		tried++
+	}
+	if tried > 30 || longest < 50*time.Minute {
+		t.Errorf("got %d codes tried, and waits up to %s", tried, longest)
 	}
 	h.pass(time.Hour)
 	p, err := h.try(t, "ada", good)

@@ -92,7 +92,7 @@ func (r *Running) newServed(ctx context.Context, c *config.Config, u *config.Ups
 func (r *Running) lead(ctx context.Context, c *config.Config, v *served, guard *access.Guard, earlier *served) error {
 	u := &v.config
 	v.fresh = earlier == nil || !earlier.same(u)
-	forward, err := newForward(ctx, r.Installation, c, *u, origin(Resource(c, u, r.Address)))
+	forward, err := r.newForward(ctx, c, *u)
 	if err != nil {
 		return err
 	}

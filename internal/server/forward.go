@@ -15,21 +15,21 @@ import (
 )
 
 // newForward says what an upstream is told of callers; nil: nothing.
-func newForward(ctx context.Context, i *Installation, c *config.Config, u config.Upstream, origin string) (*upstream.Forward, error) {
+func (r *Running) newForward(ctx context.Context, c *config.Config, u config.Upstream) (*upstream.Forward, error) {
 	if err := config.CheckForward(&u.Forward, u.URL != ""); err != nil {
 		return nil, config.Mistakes{{Code: "GH-2001", Text: "servers." + u.Name + ".forward " + err.Error()}}
 	}
-	f := &upstream.Forward{Forward: u.Forward, Issuer: origin, Audience: u.URL, Server: u.Name}
-	if u.Forward.UpstreamToken != "" {
-		vault, err := i.vaultOf(ctx, c)
+	f := &upstream.Forward{Forward: u.Forward, Issuer: origin(Resource(c, &u, r.Address)), Audience: u.URL, Server: u.Name}
+	if f.UpstreamToken != "" {
+		providers, err := r.federation(ctx, c)
 		if err != nil {
 			return nil, err
 		}
-		f.Tokens, f.House = vault, c.OwnIssuer()
+		f.Tokens, f.House = upstreamTokens{providers.vault}, c.OwnIssuer()
 	}
 	switch {
 	case f.Forward.Identity == config.IdentityJWT:
-		keys, err := i.Signing(ctx)
+		keys, err := r.Signing(ctx)
 		if err != nil {
 			return nil, err
 		}

@@ -20,6 +20,9 @@ func (i *Installation) newPeople(c *config.Config, under *seal.Key) *login.Servi
 		s.Settings = login.Settings{SessionTTL: e.SessionTTL, SessionIdle: e.SessionTTL, LinkByEmail: e.LinkBy == config.LinkVerifiedEmail}
 	}
 	s.EndGrants = func(ctx context.Context, t tenant.ID, user, by, reason string) (int, error) {
+		if _, err := i.DB.Federation().ForgetTokens(ctx, t, user, ""); err != nil { // those of their providers
+			return 0, fmt.Errorf("end what %s has of providers: %w", user, err)
+		}
 		grants := &grant.Service{Store: i.DB.Grants(), Issuer: s.Issuer, Changed: i.Rights.Changed, Log: i.log}
 		return grants.RevokeOf(ctx, grant.Filter{Tenant: t, Subject: user}, reason, by)
 	}
@@ -45,4 +48,12 @@ func assert(people *login.Service) func(context.Context, *authserver.AssertionIs
 		}
 		return u, nil
 	}
+}
+
+// accountsOf returns who has accounts of ours; nil: nobody may have one.
+func accountsOf(c *config.Config, people *login.Service) *login.Service {
+	if !c.Auth.Embedded.Accounts {
+		return nil
+	}
+	return people
 }

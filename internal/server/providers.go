@@ -4,18 +4,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/internal/federation"
-	"github.com/gatehouse-mcp/gatehouse/internal/seal"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 )
 
 // LoginSettings are how people sign in by a provider of a configuration.
 func LoginSettings(c *config.Config, l *config.Login) (*federation.Settings, error) {
+	house := ""
+	if u, err := url.Parse(c.OwnIssuer()); err == nil {
+		house = u.Host
+	}
 	s := &federation.Settings{
-		Name: l.Name, Title: l.Title, Preset: l.Preset, Params: l.Params, Issuer: l.Issuer,
+		House: house,
+		Name:  l.Name, Title: l.Title, Preset: l.Preset, Params: l.Params, Issuer: l.Issuer,
 		ClientID: l.ClientID, ClientSecret: l.ClientSecret.Reveal(), Scopes: l.Scopes, Allow: federation.Allow(l.Allow),
 		Authoritative: l.Authoritative, KeepTokens: l.KeepTokens || forwards(c, l.Name), Private: l.Private,
 	}
@@ -82,28 +87,6 @@ func newProviders(c *config.Config) (all []federation.Provider, err error) {
 		all = append(all, p)
 	}
 	return all, nil
-}
-
-// newVault keeps the tokens that these providers give for people.
-func (i *Installation) newVault(providers []federation.Provider, under *seal.Key) *federation.Vault {
-	v := &federation.Vault{Store: i.DB.Federation(), Seal: under, Providers: map[string]federation.Provider{}, Log: i.log}
-	for _, p := range providers {
-		v.Providers[p.Name()] = p
-	}
-	return v
-}
-
-// vaultOf is newVault of a configuration.
-func (i *Installation) vaultOf(ctx context.Context, c *config.Config) (*federation.Vault, error) {
-	key, _, err := i.sealKey(ctx)
-	if err != nil {
-		return nil, err
-	}
-	providers, err := newProviders(c)
-	if err != nil {
-		return nil, err
-	}
-	return i.newVault(providers, key), nil
 }
 
 // place finds the tenant of people who come by a provider: the one that the

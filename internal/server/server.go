@@ -59,6 +59,7 @@ type Running struct {
 	metrics    *ops.Metrics
 	sessionKey []byte
 	keys       *keySets        // of issuers
+	federated  federations     // by which people sign in
 	dpop       *gatehouse.DPoP // of all servers: a proof is good for one of them
 	began      time.Time
 

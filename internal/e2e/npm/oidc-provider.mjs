@@ -1,7 +1,8 @@
 // An OpenID provider of the real kind (node oidc-provider) whose users consent to everything.
 // node oidc-provider.mjs CONFIGURATION-FILE, which is JSON:
 //   {issuer, port, cert, key, keys: [JWK, the first signs], clients: [metadata], accounts: {name: {claims of access tokens}},
-//    resources: {URI: {scope, format: "jwt"|"opaque", ttl}}, defaultResource: URI, ttls: {user: seconds}}
+//    resources: {URI: {scope, format: "jwt"|"opaque", ttl}}, defaultResource: URI, ttls: {user: seconds},
+//    claims: {scope: [claims of ID tokens and userinfo]}}
 // Who signs in is the login_hint, or the first account. Prints "ready" when it listens.
 // For tests alone: POST /test/keys with [JWK, …] changes the keys; GET /test/seen counts requests by path.
 import { createServer as plain } from 'node:http';
@@ -23,7 +24,8 @@ function provider(keys) {
     cookies: { keys: ['not-a-secret'] },
     pkce: { required: () => true },
     clientDefaults: { id_token_signed_response_alg: keys[0].alg },
-    scopes: ['openid', 'offline_access', ...Object.values(given.resources).flatMap((r) => r.scope.split(' '))],
+    ...(given.claims && { claims: given.claims }),
+    scopes: ['openid', 'offline_access', ...Object.keys(given.claims ?? {}), ...Object.values(given.resources).flatMap((r) => r.scope.split(' '))],
     ttl: {
       Grant: 3600, IdToken: 600, Interaction: 600, RefreshToken: 3600, Session: 3600,
       AccessToken: (_ctx, token) => given.ttls?.[token.accountId] ?? token.resourceServer?.accessTokenTTL ?? 600,

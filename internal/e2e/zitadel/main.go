@@ -34,7 +34,11 @@ func main() {
 	cert := flag.String("cert", "", "certificate; empty: plain HTTP")
 	key := flag.String("key", "", "private key of the certificate")
 	redirect := flag.String("redirect", "", "redirect URI of the clients")
+	web := flag.String("web", "", "redirect URI of the client web, whose secret is not-a-secret; empty: there is none")
 	flag.Parse()
+	if *web != "" {
+		storage.RegisterClients(storage.WebClient("web", "not-a-secret", *web))
+	}
 	if err := serve(*listen, *issuer, *cert, *key, *redirect); err != nil {
 		slog.Error("ended", "error", err)
 		os.Exit(1)

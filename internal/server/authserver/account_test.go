@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/grant"
+	"github.com/gatehouse-mcp/gatehouse/internal/ratelimit"
 )
 
 var (
@@ -173,6 +174,16 @@ func TestGuessedUserCodesAreCounted(t *testing.T) {
 		if !strings.Contains(p.text, `aria-invalid="true"`) {
 			t.Error("the field does not say that it is wrong")
 		}
+	}
+	h.Limiter = &ratelimit.Limiter{Now: h.clock}
+	for range userCodeRate.Count {
+		b.post("/device", url.Values{"user_code": {"BBBB-BBBB"}})
+	}
+	counted = counted[:5]
+	many := b.post("/device", url.Values{"user_code": {"BBBB-BBBB"}})
+	isPage(t, "too many", many, 429, "GH-1501")
+	if many.Header.Get("Retry-After") == "" {
+		t.Error("the page does not say when to come back")
 	}
 	if len(counted) != 5 || counted[0] != "GH-1427" {
 		t.Errorf("got %v", counted)

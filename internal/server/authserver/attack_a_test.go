@@ -44,6 +44,9 @@ func TestA010NobodyIsSentToAURIThatIsNotRegistered(t *testing.T) {
 			}
 		}
 	}
+	if p := h.browser().get(ask(stranger, "https://\u0430pp.test/c\tb")); !strings.Contains(p.text, "https://·pp.test/c·b") {
+		t.Errorf("the page shows a twin\n%s", p.text)
+	}
 	p := h.browser().get(ask(stranger, ""))
 	if p.StatusCode != 200 || !strings.Contains(p.text, "app.test") {
 		t.Errorf("the only one is not taken: %d", p.StatusCode)

@@ -35,6 +35,7 @@ func TestA022AFlowIsBoundToTheBrowserThatAllowedIt(t *testing.T) {
 	}
 	to, _ := url.Parse(next.Header.Get("Location"))
 	sealed := to.Query().Get("flow")
+	isPage(t, "the flow of a later step", b.post("/auth/consent", url.Values{"flow": {sealed}, "decision": {"allow"}}), 400, "GH-1424")
 	second := b.decide(b.get(ask(native, "http://127.0.0.1:4000/callback")), "allow") // another tab
 	if len(second.Cookies()) != 0 {
 		t.Error("the second tab takes the cookie from the first")

@@ -82,6 +82,10 @@ func TestRequestsThatAreNotOfOurKind(t *testing.T) {
 			t.Errorf("%s: got %v, want %s", name, v, test.want)
 		}
 	}
+	quotes := strings.Repeat(`"`, maxState) // twice as long where it is kept
+	if v := answered(t, h.browser().get(askTrusted("state", quotes)).Header.Get("Location"), claudeBack, quotes); v.Get("error") != "invalid_request" {
+		t.Errorf("got %v", v)
+	}
 	long := h.browser().get(askTrusted("state", strings.Repeat("s", maxState+1)))
 	if v := answered(t, long.Header.Get("Location"), claudeBack, ""); v.Get("error") != "invalid_request" {
 		t.Errorf("got %v", v)

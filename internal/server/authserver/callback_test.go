@@ -22,23 +22,23 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 )
 
-// trail keeps what it is told.
-type arrivalTrail struct {
+// diary keeps what it is told.
+type diary struct {
 	mu  sync.Mutex
 	all []audit.Event
 }
 
-func (t *arrivalTrail) Durable(_ context.Context, e *audit.Event) error {
+func (t *diary) Durable(_ context.Context, e *audit.Event) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.all = append(t.all, *e)
 	return nil
 }
 
-func (t *arrivalTrail) Write(ctx context.Context, e *audit.Event) error { return t.Durable(ctx, e) }
+func (t *diary) Write(ctx context.Context, e *audit.Event) error { return t.Durable(ctx, e) }
 
 // find returns the last event of an action.
-func (t *arrivalTrail) find(action string) audit.Event {
+func (t *diary) find(action string) audit.Event {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i := range t.all {
@@ -82,18 +82,18 @@ func (u *upstreamDouble) Finish(_ context.Context, redirect string, p *federatio
 	return &federation.Profile{Provider: u.name, Issuer: "https://" + u.name + ".test", Subject: "sub-" + c.Code, Email: c.Code + "@acme.com", Groups: []string{"eng"}, Tokens: u.tokens}, nil
 }
 
-// house is an authorization server with people, and two providers.
-type arrivals struct {
+// abroad is an authorization server with people, and two providers.
+type abroad struct {
 	home tenant.ID
 	*Server
 	t            *testing.T
-	trail        *arrivalTrail
+	trail        *diary
 	honest, evil *upstreamDouble
 	handler      http.Handler
 	db           *store.DB
 }
 
-func newArrivals(t *testing.T) *arrivals {
+func newAbroad(t *testing.T) *abroad {
 	t.Helper()
 	db, err := store.Open(t.Context(), store.Config{SQLite: filepath.Join(t.TempDir(), "g", "g.db")})
 	if err != nil {
@@ -104,12 +104,11 @@ func newArrivals(t *testing.T) *arrivals {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &arrivals{Server: newServer(t), t: t, trail: &arrivalTrail{}, honest: &upstreamDouble{name: "honest"}, evil: &upstreamDouble{name: "evil"}, db: db}
+	h := &abroad{Server: newServer(t), t: t, trail: &diary{}, honest: &upstreamDouble{name: "honest"}, evil: &upstreamDouble{name: "evil"}, db: db}
 	s := h.Server
-	s.Log, s.Trail, s.Providers = slog.New(slog.DiscardHandler), h.trail, []federation.Provider{h.honest, h.evil}
-	h.home = home.ID
+	s.Log, s.Address = slog.New(slog.DiscardHandler), func(*http.Request) (netip.Addr, bool) { return netip.MustParseAddr("192.0.2.1"), false }
+	s.Trail, s.Providers, h.home = h.trail, []federation.Provider{h.honest, h.evil}, home.ID
 	s.Place = func(context.Context, *federation.Profile) (tenant.ID, error) { return home.ID, nil }
-	s.Address = func(*http.Request) (netip.Addr, bool) { return netip.Addr{}, false }
 	s.Logins = &federation.Logins{Store: db.Federation(), Seal: s.Seal}
 	s.Vault = &federation.Vault{Store: db.Federation(), Seal: s.Seal, Providers: map[string]federation.Provider{"honest": h.honest}}
 	s.People = &login.Service{Store: db.Login(), Seal: s.Seal, Issuer: s.Issuer}
@@ -117,16 +116,16 @@ func newArrivals(t *testing.T) *arrivals {
 	return h
 }
 
-// browser keeps cookies.
-type arriving struct {
-	h       *arrivals
+// guest keeps cookies.
+type guest struct {
+	h       *abroad
 	cookies map[string]string
 }
 
-func (h *arrivals) browser() *arriving { return &arriving{h, map[string]string{}} }
+func (h *abroad) browser() *guest { return &guest{h, map[string]string{}} }
 
 // get visits a page. Of a redirect the place comes back.
-func (b *arriving) get(target string) (status int, location, page string) {
+func (b *guest) get(target string) (status int, location, page string) {
 	b.h.t.Helper()
 	r := httptest.NewRequest(http.MethodGet, target, nil)
 	for name, value := range b.cookies {
@@ -142,7 +141,7 @@ func (b *arriving) get(target string) (status int, location, page string) {
 }
 
 // flow begins a sign-in without a client in this browser, and returns it sealed.
-func (b *arriving) flow() string {
+func (b *guest) flow() string {
 	b.h.t.Helper()
 	w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/account", nil)
 	for name, value := range b.cookies {
@@ -160,7 +159,7 @@ func (b *arriving) flow() string {
 }
 
 // leave goes to a provider and returns the state that it was given.
-func (b *arriving) leave(provider, sealed string) string {
+func (b *guest) leave(provider, sealed string) string {
 	b.h.t.Helper()
 	status, to, page := b.get("/auth/login/" + provider + "?" + url.Values{"flow": {sealed}}.Encode())
 	u, err := url.Parse(to)
@@ -174,12 +173,12 @@ func answerOf(provider, code, state string) string {
 	return "/auth/callback/" + provider + "?" + url.Values{"code": {code}, "state": {state}}.Encode()
 }
 
-func (b *arriving) signedIn() bool { return b.cookies["__Host-gatehouse-session"] != "" }
+func (b *guest) signedIn() bool { return b.cookies["__Host-gatehouse-session"] != "" }
 
 var refCode = regexp.MustCompile(`GH-\d{4}`)
 
 // wantRefused visits a page that refuses with a code, and lets nobody in.
-func (b *arriving) wantRefused(what, target string, status int, code string) string {
+func (b *guest) wantRefused(what, target string, status int, code string) string {
 	b.h.t.Helper()
 	got, to, page := b.get(target)
 	if got != status || refCode.FindString(page) != code || to != "" || b.signedIn() {
@@ -192,7 +191,7 @@ func (b *arriving) wantRefused(what, target string, status int, code string) str
 }
 
 func TestPeopleComeBackFromTheirProvider(t *testing.T) {
-	h := newArrivals(t)
+	h := newAbroad(t)
 	h.honest.tokens = &federation.Tokens{Access: "upstream-canary"}
 	b := h.browser()
 	sealed := b.flow()
@@ -229,7 +228,7 @@ func TestPeopleComeBackFromTheirProvider(t *testing.T) {
 }
 
 func TestA022StateIsGoodOnceAndTabsAreApart(t *testing.T) {
-	h := newArrivals(t)
+	h := newAbroad(t)
 	b := h.browser()
 	first, second := b.leave("honest", b.flow()), b.leave("honest", b.flow())
 	if _, to, _ := b.get(answerOf("honest", "ada", second)); to != "/account" {
@@ -255,7 +254,7 @@ func TestA022StateIsGoodOnceAndTabsAreApart(t *testing.T) {
 }
 
 func TestA030AnAnswerCountsInItsOwnBrowser(t *testing.T) {
-	h := newArrivals(t)
+	h := newAbroad(t)
 	eve, ada := h.browser(), h.browser()
 	state := eve.leave("honest", eve.flow())
 	ada.wantRefused("in a browser that knows nothing", answerOf("honest", "ada", state), http.StatusForbidden, "GH-1441")
@@ -268,7 +267,7 @@ func TestA030AnAnswerCountsInItsOwnBrowser(t *testing.T) {
 }
 
 func TestA031TheAnswerOfOneProviderIsNeverAnothers(t *testing.T) {
-	h := newArrivals(t)
+	h := newAbroad(t)
 	b := h.browser()
 	state := b.leave("evil", b.flow())
 	b.wantRefused("at the honest one's callback", answerOf("honest", "honest-code", state), http.StatusBadRequest, "GH-1440")
@@ -280,7 +279,7 @@ func TestA031TheAnswerOfOneProviderIsNeverAnothers(t *testing.T) {
 }
 
 func TestA020NobodyIsSentOnBeforeTheyAllowedAClient(t *testing.T) {
-	h := newArrivals(t)
+	h := newAbroad(t)
 	b := h.browser()
 	b.flow() // sets the cookie
 	f := &flow{ID: "f", Began: time.Now(), Client: "c", Browser: browserHash(b.cookies["__Host-gatehouse-browser"])}
@@ -301,7 +300,7 @@ func TestA020NobodyIsSentOnBeforeTheyAllowedAClient(t *testing.T) {
 }
 
 func TestWhoIsRefusedCanTryAnotherAccount(t *testing.T) {
-	h := newArrivals(t)
+	h := newAbroad(t)
 	h.honest.refuse = &federation.Refusal{Code: federation.CodeAllow, Text: "You signed in to HONEST as eve@gmail.com. Acme allows acme.com addresses.", Account: "eve@gmail.com"}
 	b := h.browser()
 	page := b.wantRefused("not allowed", answerOf("honest", "eve", b.leave("honest", b.flow())), http.StatusForbidden, "GH-1444")
@@ -327,7 +326,7 @@ func TestWhoIsRefusedCanTryAnotherAccount(t *testing.T) {
 }
 
 func TestDisabledPeopleStayOut(t *testing.T) {
-	h := newArrivals(t)
+	h := newAbroad(t)
 	b := h.browser()
 	if _, to, _ := b.get(answerOf("honest", "ada", b.leave("honest", b.flow()))); to != "/account" {
 		t.Fatalf("got %q", to)

@@ -6,6 +6,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/client"
+	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 )
 
 const claudeBack = "https://claude.ai/api/mcp/auth_callback"
@@ -125,6 +128,21 @@ func TestScopesAreChosen(t *testing.T) {
 	}
 }
 
+func TestAClientGetsNoMoreThanItMay(t *testing.T) {
+	h := newHouse(t)
+	b := h.browser()
+	page := b.get(askTrusted("scope", "notes:write notes:purge"))
+	next := b.decide(page, "allow")
+	h.clients[trusted].Scopes = []string{"notes:read", "notes:write"} // while the person is at their provider
+	v := answered(t, b.goOn(next, h.ada).goes(), claudeBack, "s t&te")
+	if g := h.redeem(v.Get("code"), trusted, claudeBack); !reflect.DeepEqual(g.Scopes, []string{"notes:write"}) {
+		t.Errorf("got %v", g.Scopes)
+	}
+	if p := h.browser().get(askTrusted("scope", "notes:write notes:purge")); strings.Contains(p.text, "notes:purge") {
+		t.Error("the page offers what the client may not have")
+	}
+}
+
 func TestAskingForEverythingTicksNothing(t *testing.T) {
 	h := newHouse(t)
 	b := h.browser()
@@ -179,17 +197,26 @@ func TestAnAccountThatMayNothingGetsNoCode(t *testing.T) {
 	h.Resources[0].Admits = func(name string) bool { return name != "default" }
 	b = h.browser()
 	isPage(t, "a tenant that may not come in", b.goOn(b.decide(b.get(askTrusted()), "allow"), h.ada), 403, "GH-1425")
+	h.Resources[0].Admits = nil
+	h.Tenant = func(_ context.Context, id tenant.ID) (*tenant.Tenant, error) {
+		return &tenant.Tenant{ID: id, Name: "default", State: tenant.Suspended}, nil
+	}
+	b = h.browser()
+	isPage(t, "a tenant that is suspended", b.goOn(b.decide(b.get(askTrusted()), "allow"), h.ada), 403, "GH-1425")
 }
 
 func TestWhatIsNotWrittenDownDoesNotHappen(t *testing.T) {
 	h := newHouse(t)
 	b := h.browser()
 	b.signIn(h.ada)
-	page := b.get(askTrusted())
-	h.trail.broken = true
-	isPage(t, "allow", b.decide(page, "allow"), 503, "GH-1429")
+	for _, action := range []string{"consent", "code", "*"} {
+		h.trail.broken = ""
+		page := b.get(askTrusted("prompt", "consent"))
+		h.trail.broken = action
+		isPage(t, "allow without "+action, b.decide(page, "allow"), 503, "GH-1429")
+	}
 	isPage(t, "authorize", b.get(askTrusted()), 503, "GH-1429")
-	h.trail.broken = false
+	h.trail.broken = ""
 	list, err := h.Grants.List(t.Context(), filterOf(h))
 	if err != nil || len(list) != 0 {
 		t.Errorf("got %v %v, want nothing granted", list, err)
@@ -203,4 +230,40 @@ func TestAStoreThatIsAwayIsSaidSo(t *testing.T) {
 	h.People = away{h.People}
 	isPage(t, "authorize", b.get(askTrusted()), 503, "GH-1429")
 	isPage(t, "account", b.get("/account"), 503, "GH-1429")
+}
+
+func TestAClientThatChangesMeanwhileIsAskedAboutAgain(t *testing.T) {
+	h := newHouse(t)
+	b := h.browser()
+	page := b.get(askTrusted())
+	h.clients[trusted].Version, h.clients[trusted].Name = "2", "Klaude"
+	again := b.decide(page, "allow")
+	if again.StatusCode != 200 || !strings.Contains(again.text, "has changed what it says about itself") || !strings.Contains(again.text, "Klaude") {
+		t.Fatalf("got %d\n%s", again.StatusCode, again.text)
+	}
+	next := b.decide(again, "allow")
+	h.clients[trusted].Version = "3" // while the person is at their provider
+	third := b.goOn(next, h.ada)
+	if third.StatusCode != 200 || third.goes() != "" || !strings.Contains(third.text, `value="allow"`) {
+		t.Fatalf("got %d %q", third.StatusCode, third.goes())
+	}
+	h.clients[trusted].RedirectURIs = []string{"https://claude.ai/another"}
+	h.clients[trusted].Version = "4"
+	isPage(t, "a redirect URI that is gone", b.decide(third, "allow"), 400, "GH-1402")
+	b = h.browser()
+	next = b.decide(b.get(askTrusted("redirect_uri", "https://claude.ai/another")), "allow")
+	h.clients[trusted].RedirectURIs = []string{claudeBack}
+	isPage(t, "a redirect URI that is gone meanwhile", b.goOn(next, h.ada), 400, "GH-1402")
+	h.clients[trusted].State = client.Blocked
+	isPage(t, "a client that is blocked meanwhile", b.goOn(next, h.ada), 403, "GH-1406")
+}
+
+func TestAServerThatIsGoneMeanwhile(t *testing.T) {
+	h := newHouse(t)
+	b := h.browser()
+	page := b.get(askTrusted())
+	next := b.decide(b.get(askTrusted()), "allow")
+	h.Resources[0].URL = "https://mcp.acme.test/elsewhere"
+	isPage(t, "on the page", b.decide(page, "allow"), 400, "GH-1404")
+	isPage(t, "at the end", b.goOn(next, h.ada), 400, "GH-1404")
 }

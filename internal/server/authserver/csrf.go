@@ -10,10 +10,10 @@ import (
 )
 
 const (
-	formField  = "form"    // hidden, in forms of somebody who is signed in and that belong to no flow
-	formSealed = "form"    // purpose; the row is the session's id
+	formField  = "form"        // hidden, in forms of somebody who is signed in and that belong to no flow
+	formSealed = "form"        // purpose; the row is the session's id
 	formTime   = 1 * time.Hour // how long a page with such a form may lie open
-	maxForm    = 64 << 10  // bytes of a form
+	maxForm    = 64 << 10      // bytes of a form
 )
 
 // sameSite refuses a form that another site sends. Browsers tell by

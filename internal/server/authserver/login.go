@@ -15,7 +15,8 @@ type choosing struct {
 	For         string // the client; empty: none
 	Providers   []way
 	Local       bool
-	Switch      bool // another account is wanted
+	Passkey     *ceremony // nil: there are no passkeys here
+	Switch      bool      // another account is wanted
 }
 
 type way struct {
@@ -32,7 +33,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 		s.refused(w, r, "login", err)
 		return
 	}
-	only := len(s.Providers) == 1 && !s.Settings.LocalAccounts
+	only := len(s.Providers) == 1 && s.Accounts == nil
 	if only && r.FormValue("switch") == "" {
 		s.sendTo(w, r, s.Issuer+"/auth/login/"+url.PathEscape(s.Providers[0].Name())+"?"+url.Values{flowField: {r.FormValue(flowField)}}.Encode(), s.Providers[0].Title())
 		return
@@ -52,11 +53,15 @@ func (s *Server) loginPage(w http.ResponseWriter, r *http.Request, f *flow, wron
 
 func (s *Server) choose(w http.ResponseWriter, r *http.Request, f *flow, status int, wrong string) {
 	sealed, err := s.sealFlow(f)
+	var ask *ceremony
+	if err == nil {
+		ask, err = s.askPasskey(f)
+	}
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	page := choosing{Flow: sealed, Wrong: wrong, Local: s.Settings.LocalAccounts, Switch: f.MaxAge < 0 || r.FormValue("switch") != ""}
+	page := choosing{Flow: sealed, Wrong: wrong, Local: s.Accounts != nil, Passkey: ask, Switch: f.MaxAge < 0 || r.FormValue("switch") != ""}
 	for _, p := range s.Providers {
 		page.Providers = append(page.Providers, way{Name: p.Name(), Title: p.Title(), First: len(page.Providers) == 0})
 	}
