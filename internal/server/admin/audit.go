@@ -63,6 +63,8 @@ func actions() map[string]string {
 		"POST /v1/clients/block":   "client.block",
 		"POST /v1/clients/revoke":  "client.revoke",
 
+		"POST /v1/grants/revoke": "grant.revoke",
+
 		"POST /v1/users":                   "user.create",
 		"POST /v1/users/{user}/invite":     "user.invite",
 		"POST /v1/users/{user}/disable":    "user.disable",
@@ -210,6 +212,8 @@ func (a *Admin) settle(r *http.Request, intent *audit.Event, out reply, refused 
 		}
 	case adminapi.Revocation:
 		ofRevocation(&e, &body)
+	case *adminapi.RevokedGrants:
+		ofGrants(&e, body)
 	case adminapi.OAuthClient:
 		ofClient(&e, &body)
 	case *adminapi.User:

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 )
@@ -62,9 +63,7 @@ func (s *Server) choose(w http.ResponseWriter, r *http.Request, f *flow, status 
 		return
 	}
 	page := choosing{Flow: sealed, Wrong: wrong, Local: s.Accounts != nil, Passkey: ask, Switch: f.MaxAge < 0 || r.FormValue("switch") != ""}
-	for _, p := range s.Providers {
-		page.Providers = append(page.Providers, way{Name: p.Name(), Title: p.Title(), First: len(page.Providers) == 0})
-	}
+	page.Providers = s.ways(r)
 	if res := s.resourceAt(f.Resource); res != nil && f.Next == "" {
 		page.Opens = res.Name
 	}
@@ -74,6 +73,27 @@ func (s *Server) choose(w http.ResponseWriter, r *http.Request, f *flow, status 
 		}
 	}
 	s.page(w, r, status, "login", page)
+}
+
+// ways are the providers, the one that was used last in this browser first.
+func (s *Server) ways(r *http.Request) []way {
+	last := ""
+	if c, err := r.Cookie(s.cookieName(wayCookie)); err == nil {
+		last = c.Value
+	}
+	var all []way
+	for _, p := range s.Providers {
+		one := way{Name: p.Name(), Title: p.Title()}
+		if one.Name == last {
+			all = slices.Insert(all, 0, one)
+		} else {
+			all = append(all, one)
+		}
+	}
+	if len(all) > 0 {
+		all[0].First = true
+	}
+	return all
 }
 
 // loginURL is where somebody goes on to sign in. What is in the URL is of no use
