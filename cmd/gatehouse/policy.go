@@ -95,7 +95,7 @@ func (a *app) policyLint() *cobra.Command {
 		Use:   "lint [-c FILE]",
 		Short: "Say which rules have no effect, or another than it seems",
 		Long: "Look at the rules of a file (default ./gatehouse.yaml): rules that can never match, or never decide anything;\n" +
-			"conditions that never or always hold; scopes and tenants that nobody declared; paths and URIs that are compared\n" +
+			"two of one name; conditions that never or always hold; scopes and tenants that nobody declared; paths and URIs that are compared\n" +
 			"letter by letter. It ends with 1 when a warning says that more is allowed than it seems, with --strict at any.",
 		Example:               "  gatehouse policy lint\n  gatehouse policy lint --strict --json",
 		Args:                  exactly(),

@@ -97,8 +97,10 @@ func (c *Config) completeEmbedded() {
 			setDefault(&l.Preset, DefaultPreset)
 		}
 		setDefault(&l.Name, l.Preset)
-		if p := idp.Find(l.Preset); p != nil {
+		if p := idp.Find(l.Preset); p != nil && l.Preset != DefaultPreset { // its title is of a kind, not of one
 			setDefault(&l.Title, p.Title)
+		} else if l.Name != "" {
+			setDefault(&l.Title, strings.ToUpper(l.Name[:1])+l.Name[1:])
 		}
 	}
 }

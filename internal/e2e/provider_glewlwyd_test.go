@@ -45,7 +45,7 @@ func glewlwydProvider(t testing.TB, users []string, scopes map[string][]string, 
 		p.glewlwydCall(admin, http.MethodPost, "/api/scope/", map[string]any{"name": s, "display_name": s, "password_required": true, "scheme": map[string]any{}})
 	}
 	for _, u := range users {
-		p.glewlwydCall(admin, http.MethodPost, "/api/user/", map[string]any{"username": u, "password": notASecret, "enabled": true, "scope": append([]string{"g_profile"}, names...)})
+		p.glewlwydCall(admin, http.MethodPost, "/api/user/", map[string]any{"username": u, "password": notASecret, "enabled": true, "scope": append([]string{"g_profile", "openid"}, names...)})
 	}
 	p.glewlwydCall(admin, http.MethodPost, "/api/client/", map[string]any{
 		"client_id": p.client, "name": p.client, "confidential": false, "enabled": true, "scope": names, "redirect_uri": []string{redirectURI},

@@ -140,7 +140,7 @@ func (s *Service) Passkey(ctx context.Context, sealed, row string, answer []byte
 	}
 	parsed, err := protocol.ParseCredentialRequestResponseBytes(answer)
 	if err != nil {
-		return nil, s.refuse(from, fmt.Errorf("%w: %w", ErrWrong, err))
+		return nil, fmt.Errorf("%w: %w", ErrWrong, err)
 	}
 	var key *Passkey
 	var away error
@@ -153,9 +153,9 @@ func (s *Service) Passkey(ctx context.Context, sealed, row string, answer []byte
 	case away != nil && !errors.Is(away, ErrNotFound):
 		return nil, away
 	case err != nil:
-		return nil, s.refuse(from, fmt.Errorf("%w: %w", ErrWrong, err))
+		return nil, fmt.Errorf("%w: %w", ErrWrong, err)
 	case record.Authenticator.CloneWarning: // somebody has a copy. Web Authentication §7.2, step 21
-		return nil, s.refuse(from, fmt.Errorf("%w: the counter of passkey %s went back", ErrWrong, key.ID))
+		return nil, fmt.Errorf("%w: the counter of passkey %s went back", ErrWrong, key.ID)
 	}
 	return s.accept(ctx, key, record, data, from)
 }
@@ -191,7 +191,7 @@ func (s *Service) accept(ctx context.Context, key *Passkey, record *webauthn.Cre
 		return nil, known(err)
 	}
 	if !fresh {
-		return nil, s.refuse(from, fmt.Errorf("%w: the answer was given before", ErrWrong))
+		return nil, fmt.Errorf("%w: the answer was given before", ErrWrong)
 	}
 	was := key.Record
 	raw, err := json.Marshal(record)
@@ -204,7 +204,7 @@ func (s *Service) accept(ctx context.Context, key *Passkey, record *webauthn.Cre
 		return nil, known(err)
 	}
 	if !ok { // it was used elsewhere this moment, so its counter may have been judged by an old one
-		return nil, s.refuse(from, fmt.Errorf("%w: passkey %s was used at the same moment", ErrWrong, key.ID))
+		return nil, fmt.Errorf("%w: passkey %s was used at the same moment", ErrWrong, key.ID)
 	}
 	return s.proved(ctx, &Proof{User: u, Methods: kinds(record)}, from, "")
 }

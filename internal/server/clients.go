@@ -81,3 +81,12 @@ func (i *Installation) endClient(ctx context.Context, issuer, id, by, reason str
 	}
 	return nil
 }
+
+// adminGrants returns what people allowed, for whoever looks at it and ends it.
+func (i *Installation) adminGrants() *grant.Service {
+	issuer := "" // of whichever issuer, if no configuration says which
+	if s := i.clients.Load(); s != nil {
+		issuer = s.issuer
+	}
+	return &grant.Service{Store: i.DB.Grants(), Issuer: issuer, Changed: i.Rights.Changed, Log: i.log}
+}

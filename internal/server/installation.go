@@ -118,7 +118,7 @@ func (i *Installation) Close() error {
 func (i *Installation) Admin(status func() adminapi.Status, r *Running) http.Handler {
 	a := &admin.Admin{
 		Keys: i.Keys, Judge: i.Verifier, Tenants: i.Tenants, Database: database{i.DB}, Signing: signingDoor{i}, Defaults: i.keyDefaults,
-		Tokens: i.Revocations, Issuers: i.knownIssuers, Tools: i.Pins, Clients: i.adminClients,
+		Tokens: i.Revocations, Issuers: i.knownIssuers, Tools: i.Pins, Clients: i.adminClients, Grants: i.adminGrants,
 		Status: status, Audit: i.Trail, By: i.by, Now: time.Now, Log: i.log,
 	}
 	if r != nil {

@@ -49,3 +49,11 @@ func assert(people *login.Service) func(context.Context, *authserver.AssertionIs
 		return u, nil
 	}
 }
+
+// accountsOf returns who has accounts of ours; nil: nobody may have one.
+func accountsOf(c *config.Config, people *login.Service) *login.Service {
+	if !c.Auth.Embedded.Accounts {
+		return nil
+	}
+	return people
+}

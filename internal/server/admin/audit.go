@@ -63,6 +63,8 @@ func actions() map[string]string {
 		"POST /v1/clients/block":   "client.block",
 		"POST /v1/clients/revoke":  "client.revoke",
 
+		"POST /v1/grants/revoke": "grant.revoke",
+
 		"POST /v1/keys/verify":   "", // only asks
 		"POST /v1/config/reload": "", // who reloads writes it down, whoever asked for it
 	}
@@ -200,6 +202,8 @@ func (a *Admin) settle(r *http.Request, intent *audit.Event, out reply, refused 
 		}
 	case adminapi.Revocation:
 		ofRevocation(&e, &body)
+	case *adminapi.RevokedGrants:
+		ofGrants(&e, body)
 	case adminapi.OAuthClient:
 		ofClient(&e, &body)
 	case []adminapi.Tool:

@@ -16,7 +16,8 @@ type choosing struct {
 	For         string // the client; empty: none
 	Providers   []way
 	Local       bool
-	Switch      bool // another account is wanted
+	Passkey     *ceremony // nil: there are no passkeys here
+	Switch      bool      // another account is wanted
 }
 
 type way struct {
@@ -33,7 +34,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 		s.refused(w, r, "login", err)
 		return
 	}
-	only := len(s.Providers) == 1 && !s.Settings.LocalAccounts
+	only := len(s.Providers) == 1 && s.Accounts == nil
 	if only && r.FormValue("switch") == "" {
 		s.sendTo(w, r, s.Issuer+"/auth/login/"+url.PathEscape(s.Providers[0].Name())+"?"+url.Values{flowField: {r.FormValue(flowField)}}.Encode(), s.Providers[0].Title())
 		return
@@ -53,12 +54,17 @@ func (s *Server) loginPage(w http.ResponseWriter, r *http.Request, f *flow, wron
 
 func (s *Server) choose(w http.ResponseWriter, r *http.Request, f *flow, status int, wrong string) {
 	sealed, err := s.sealFlow(f)
+	var ask *ceremony
+	if err == nil {
+		ask, err = s.askPasskey(f)
+	}
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	page := choosing{Flow: sealed, Wrong: wrong, Local: s.Settings.LocalAccounts, Switch: f.MaxAge < 0 || r.FormValue("switch") != ""}
-	page.Providers = s.ways(r)
+	page := choosing{
+		Flow: sealed, Wrong: wrong, Providers: s.ways(r), Local: s.Accounts != nil, Passkey: ask, Switch: f.MaxAge < 0 || r.FormValue("switch") != "",
+	}
 	if res := s.resourceAt(f.Resource); res != nil && f.Next == "" {
 		page.Opens = res.Name
 	}

@@ -1,0 +1,444 @@
+package e2e
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"html"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// houses is the configuration of an installation whose people sign in with a provider.
+const houses = `version: 1
+server:
+  public_url: https://ADDRESS
+  listen: ADDRESS
+  tls: {files: {cert: DIR/cert.pem, key: DIR/key.pem}}
+servers:
+  - {name: front, path: /mcp, url: "UPSTREAM", forward: {identity: headersTOKEN}}
+auth:
+  api_keys: {}
+  embedded:
+    login:
+      - {LOGIN, ca: CA, private: [127.0.0.1]}
+scopes:
+  tools:read: {title: Use what only reads, default: true}
+policy:
+  default: deny
+  rules:
+    - {name: read, tools: [test_simple_text], require: {scopes: [tools:read]}}
+limits: {per_key: off, failed_auth: {per_ip: 1000000/min, ban: 1m}}
+store: {sqlite: DIR/state/gatehouse.db, encryption_key: "${file:DIR/kek}"}
+admin: {listen: 127.0.0.1:0}
+`
+
+// overlooked is a server that notes the Authorization of what it is sent.
+type overlooked struct {
+	url string
+	mu  sync.Mutex
+	saw []string
+}
+
+func overlook(t *testing.T) *overlooked {
+	t.Helper()
+	to, err := url.Parse(goServer(t, true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &overlooked{}
+	pass := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: to.Scheme, Host: to.Host}) }}
+	s := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		w.mu.Lock()
+		w.saw = append(w.saw, r.Header.Get("Authorization"))
+		w.mu.Unlock()
+		pass.ServeHTTP(rw, r)
+	}))
+	t.Cleanup(s.Close)
+	w.url = s.URL + to.Path
+	return w
+}
+
+func (w *overlooked) last() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.saw) == 0 {
+		return ""
+	}
+	return w.saw[len(w.saw)-1]
+}
+
+// brokered is a provider that people sign in with, and one of them.
+type brokered struct {
+	name    string
+	start   func(t *testing.T, callback string) *provider
+	login   string // of the configuration; ISSUER is the provider's
+	refused string // the same, with an allow-list that does not have the person
+	user    string
+	subject string // empty: any
+	iss     bool   // its answers say whose they are
+}
+
+func brokers() []brokered {
+	return []brokered{
+		{
+			"node oidc-provider",
+			func(t *testing.T, callback string) *provider {
+				return nodeProvider(t, map[string]map[string]any{"ada": {"email": "ada@acme.com", "email_verified": true, "groups": []string{"eng"}, "name": "Ada"}},
+					map[string]nodeResource{mcpResource: {Scope: "tools:read"}},
+					"claims", map[string][]string{"openid": {"sub"}, "email": {"email", "email_verified"}, "profile": {"name", "groups"}},
+					"clients", []any{map[string]any{
+						"client_id": "ours", "client_secret": notASecret, "redirect_uris": []string{callback}, "grant_types": []string{"authorization_code", "refresh_token"},
+						"response_types": []string{"code"}, "token_endpoint_auth_method": "client_secret_basic",
+					}})
+			},
+			`name: acme, issuer: "ISSUER", client_id: ours, client_secret: "${file:DIR/secret}", allow: {domains: [acme.com], groups: [eng]}`,
+			`name: acme, issuer: "ISSUER", client_id: ours, client_secret: "${file:DIR/secret}", allow: {domains: [bolt.com]}`,
+			"ada", "ada", true,
+		},
+		{
+			"zitadel",
+			func(t *testing.T, callback string) *provider { return zitadelProvider(t, "-web", callback) },
+			`name: acme, issuer: "ISSUER", client_id: web, client_secret: "${file:DIR/secret}", allow: {users: [test-user@zitadel.ch]}`,
+			`name: acme, issuer: "ISSUER", client_id: web, client_secret: "${file:DIR/secret}", allow: {users: [test-user2@zitadel.ch]}`,
+			"id1", "id1", false,
+		},
+		{
+			"glewlwyd",
+			func(t *testing.T, callback string) *provider {
+				return glewlwydProvider(t, []string{"ada"}, map[string][]string{"tools:read": {mcpResource}}, map[string]any{
+					"client_id": "ours", "name": "ours", "confidential": true, "client_secret": notASecret, "enabled": true, "scope": []string{"openid", "tools:read"},
+					"redirect_uri": []string{callback}, "authorization_type": []string{"code", "refresh_token"},
+					"token_endpoint_auth_method": []string{"client_secret_basic"},
+				})
+			},
+			`name: acme, issuer: "ISSUER", client_id: ours, client_secret: "${file:DIR/secret}", scopes: ["tools:read"]`,
+			`name: acme, issuer: "ISSUER", client_id: ours, client_secret: "${file:DIR/secret}", scopes: ["tools:read"], allow: {users: [nobody]}`,
+			"ada", "", true,
+		},
+	}
+}
+
+// visitor is a person with a browser, on the way from a client to its redirect URI.
+type visitor struct {
+	t       *testing.T
+	browser *http.Client
+	p       *provider
+	user    string
+	seen    []string // pages, by path
+	page    string   // the last one
+	status  int
+}
+
+func newVisitor(t *testing.T, f *front, p *provider, user string) *visitor {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	way := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: f.pool}}
+	t.Cleanup(way.CloseIdleConnections)
+	return &visitor{t: t, p: p, user: user, browser: &http.Client{
+		Transport: way, Jar: jar, Timeout: patience, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+var (
+	formOf    = regexp.MustCompile(`(?s)<form method="post" action="(/auth/consent)">\s*<input type="hidden" name="flow" value="([^"]+)">(.*?)</form>`)
+	boxOf     = regexp.MustCompile(`name="scope" value="([^"]+)"[^>]* checked`)
+	refreshOf = regexp.MustCompile(`http-equiv="refresh" content="0;url=([^"]+)"`)
+)
+
+// go follows redirects, signs in and allows, until the browser is at the client,
+// or has a page from which it does not go on. It returns what the client is told.
+func (v *visitor) travel(at string) url.Values {
+	v.t.Helper()
+	q := func(target string) *http.Request {
+		r, err := http.NewRequestWithContext(v.t.Context(), http.MethodGet, target, http.NoBody)
+		if err != nil {
+			v.t.Fatal(err)
+		}
+		return r
+	}
+	r := q(at)
+	for range 25 {
+		if strings.HasPrefix(r.URL.String(), redirectURI+"?") {
+			return r.URL.Query()
+		}
+		v.seen = append(v.seen, r.URL.Host+r.URL.Path)
+		if r.URL.Host == v.p.address && v.p.page != nil && v.p.isPage(r.URL) {
+			next, err := v.p.page(v.browser, r.URL, v.user)
+			if err != nil {
+				v.t.Fatal(err)
+			}
+			to, err := r.URL.Parse(next)
+			if err != nil {
+				v.t.Fatal(err)
+			}
+			r = q(to.String())
+			continue
+		}
+		res, err := v.browser.Do(r)
+		if err != nil {
+			v.t.Fatal(err)
+		}
+		text, _ := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		v.page, v.status = string(text), res.StatusCode
+		next := v.next(r.URL, res)
+		if next == nil {
+			return nil
+		}
+		r = next
+	}
+	v.t.Fatalf("too many steps: %q", v.seen)
+	return nil
+}
+
+// next is where a page leads; nil: nowhere.
+func (v *visitor) next(at *url.URL, res *http.Response) *http.Request {
+	v.t.Helper()
+	method, target, body := http.MethodGet, res.Header.Get("Location"), io.Reader(http.NoBody)
+	if form := formOf.FindStringSubmatch(v.page); target == "" && form != nil {
+		values := url.Values{"flow": {html.UnescapeString(form[2])}, "decision": {"allow"}}
+		for _, box := range boxOf.FindAllStringSubmatch(form[3], -1) {
+			values.Add("scope", html.UnescapeString(box[1]))
+		}
+		method, target, body = http.MethodPost, form[1], strings.NewReader(values.Encode())
+	}
+	if refresh := refreshOf.FindStringSubmatch(v.page); target == "" && refresh != nil {
+		target = html.UnescapeString(refresh[1])
+	}
+	if target == "" {
+		return nil
+	}
+	to, err := at.Parse(target)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	r, err := http.NewRequestWithContext(v.t.Context(), method, to.String(), body)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	if method == http.MethodPost {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Sec-Fetch-Site", "same-origin")
+		r.Header.Set("Origin", "https://"+at.Host)
+	}
+	return r
+}
+
+// client is a client of ours that registered itself.
+func registered(t *testing.T, v *visitor, f *front) string {
+	t.Helper()
+	var got struct {
+		ID string `json:"client_id"`
+	}
+	status := callJSON(t, v.browser, "https://"+f.address+"/register", "", map[string]any{
+		"client_name": "A client", "redirect_uris": []string{redirectURI}, "token_endpoint_auth_method": "none", "grant_types": []string{"authorization_code", "refresh_token"}, "response_types": []string{"code"},
+	}, &got)
+	if status != http.StatusCreated || got.ID == "" {
+		t.Fatalf("got %d, %+v", status, got)
+	}
+	return got.ID
+}
+
+// callJSON posts JSON and reads JSON.
+func callJSON(t *testing.T, c *http.Client, at, bearer string, body, into any) int {
+	t.Helper()
+	q, err := http.NewRequestWithContext(t.Context(), http.MethodPost, at, bytes.NewReader(mustMarshal(t, body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.Header.Set("Content-Type", "application/json")
+	q.Header.Set("Accept", "application/json, text/event-stream")
+	if bearer != "" {
+		q.Header.Set("Authorization", "Bearer "+bearer)
+	}
+	res, err := c.Do(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if to, ok := into.(*string); ok {
+		*to = string(text)
+		return res.StatusCode
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		t.Fatalf("got %d %s: %v", res.StatusCode, text, err)
+	}
+	return res.StatusCode
+}
+
+// signsIn goes through a client's sign-in, and returns what the client is told and its verifier.
+func signsIn(t *testing.T, v *visitor, f *front, client string) (told url.Values, verifier string) {
+	t.Helper()
+	verifier = rand.Text() + rand.Text()
+	sum := sha256.Sum256([]byte(verifier))
+	told = v.travel("https://" + f.address + "/authorize?" + url.Values{
+		"response_type": {"code"}, "client_id": {client}, "redirect_uri": {redirectURI}, "state": {"a-state"}, "scope": {"tools:read"}, "resource": {f.url},
+		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"},
+	}.Encode())
+	return told, verifier
+}
+
+// houseText is the configuration of a front whose people sign in with a provider.
+func houseText(t *testing.T, f *front, p *provider, upstream, login string, tokens bool) string {
+	write(t, filepath.Join(f.dir, "secret"), notASecret)
+	write(t, filepath.Join(f.dir, "kek"), strings.Repeat("k", 40))
+	forward := ""
+	if tokens {
+		forward = ", upstream_token: acme"
+	}
+	return strings.NewReplacer("ADDRESS", f.address, "UPSTREAM", upstream, "LOGIN", login, "CA", p.file("cert.pem"), "ISSUER", p.issuer, "TOKEN", forward).Replace(
+		strings.ReplaceAll(houses, "LOGIN", login))
+}
+
+// TestPeopleSignInWithRealProviders goes from a client over our pages and a real
+// provider to a tool, which gets the provider's token and never ours.
+func TestPeopleSignInWithRealProviders(t *testing.T) {
+	for _, b := range brokers() {
+		t.Run(b.name, func(t *testing.T) {
+			t.Parallel()
+			f := reserved(t)
+			p := b.start(t, "https://"+f.address+"/auth/callback/acme")
+			up := overlook(t)
+			f.open(t, houseText(t, f, p, up.url, b.login, true), p)
+			v := newVisitor(t, f, p, b.user)
+			client := registered(t, v, f)
+			told, verifier := signsIn(t, v, f, client)
+			if told.Get("code") == "" || told.Get("state") != "a-state" || told.Get("iss") != "https://"+f.address {
+				t.Fatalf("got %v after %q: %d %s\n%s", told, v.seen, v.status, v.page, refusedSignIns(t, f))
+			}
+			consent, sign := slices.Index(v.seen, f.address+"/auth/consent"), slices.Index(v.seen, f.address+"/auth/login/acme")
+			if consent < 0 || sign < consent || slices.IndexFunc(v.seen, func(s string) bool { return strings.HasPrefix(s, p.address) }) < sign {
+				t.Errorf("the way was %q", v.seen)
+			}
+			token := redeemed(t, v, f, client, told.Get("code"), verifier)
+			_, claims := peek(t, token)
+			who, _ := claims["idp"].(map[string]any)
+			if sub := fmt.Sprint(who["sub"]); who["iss"] != p.issuer || b.subject != "" && sub != b.subject || claims["sub"] == sub || claims["aud"] != f.url {
+				t.Errorf("got %v", claims)
+			}
+			answer := ""
+			status := callJSON(t, v.browser, f.url, token, map[string]any{
+				"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": map[string]any{"name": reading, "arguments": map[string]any{}},
+			}, &answer)
+			upstream := strings.TrimPrefix(up.last(), "Bearer ")
+			if status != http.StatusOK || !strings.Contains(answer, "simple text response") || upstream == "" || upstream == token || strings.Contains(answer, upstream) {
+				t.Errorf("got %d %s; the server saw %q", status, answer, up.last())
+			}
+			if key := up.last(); !strings.HasPrefix(key, "Bearer ") {
+				t.Errorf("the server saw %q", key)
+			}
+		})
+	}
+}
+
+// redeemed is the access token of a code.
+func redeemed(t *testing.T, v *visitor, f *front, client, code, verifier string) string {
+	t.Helper()
+	res, err := v.browser.PostForm("https://"+f.address+"/token", url.Values{
+		"grant_type": {"authorization_code"}, "client_id": {client}, "code": {code}, "redirect_uri": {redirectURI}, "code_verifier": {verifier}, "resource": {f.url},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	var g granted
+	if err := json.NewDecoder(res.Body).Decode(&g); err != nil || g.Access == "" {
+		t.Fatalf("got %s %+v, %v", res.Status, g, err)
+	}
+	return g.Access
+}
+
+// TestPeopleWhoAreNotAllowedAreToldSo: of whom the allow-list does not have there
+// is no code, and no account.
+func TestPeopleWhoAreNotAllowedAreToldSo(t *testing.T) {
+	for _, b := range brokers() {
+		t.Run(b.name, func(t *testing.T) {
+			t.Parallel()
+			f := reserved(t)
+			p := b.start(t, "https://"+f.address+"/auth/callback/acme")
+			f.open(t, houseText(t, f, p, overlook(t).url, b.refused, false), p)
+			v := newVisitor(t, f, p, b.user)
+			if told, _ := signsIn(t, v, f, registered(t, v, f)); told != nil || v.status != http.StatusForbidden || !strings.Contains(v.page, "GH-1444") || !strings.Contains(v.page, f.address+" allows") {
+				t.Errorf("got %v, %d %s\n%s", told, v.status, v.page, refusedSignIns(t, f))
+			}
+		})
+	}
+}
+
+// TestLoginTestShowsWhatAProviderSays runs the command, signs in as it says, and
+// wants to hear of the allow-list.
+func TestLoginTestShowsWhatAProviderSays(t *testing.T) {
+	b := brokers()[0]
+	f := reserved(t)
+	port := freeAddress(t)
+	callback := "http://" + port + "/auth/callback/acme"
+	p := b.start(t, callback)
+	f.trust(t, p)
+	for _, tt := range []struct {
+		login string
+		exit  int
+		want  string
+	}{{b.login, 0, "would be admitted"}, {b.refused, 1, "GH-1444 would be refused"}} {
+		f.configure(t, houseText(t, f, p, "http://127.0.0.1:1/mcp", tt.login, false))
+		text, exit := loggedIn(t, exec.Command(gatehouseBinary(t), "idp", "login-test", "-c", f.file, "acme", "--redirect", callback), func(at string) {
+			newVisitor(t, f, p, b.user).travel(at)
+		})
+		if exit != tt.exit || !strings.Contains(text, tt.want) || !strings.Contains(text, "ada@acme.com") || !strings.Contains(text, "eng") {
+			t.Errorf("got %d, %s", exit, text)
+		}
+	}
+}
+
+var signInAt = regexp.MustCompile(`(?m)^  (https://\S+)$`)
+
+// loggedIn runs a command that waits for somebody to sign in where it says.
+func loggedIn(t *testing.T, cmd *exec.Cmd, sign func(at string)) (text string, exit int) {
+	t.Helper()
+	run := start(t, cmd)
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		if at := signInAt.FindStringSubmatch(run.stderr.String()); at != nil {
+			sign(at[1])
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("it does not say where to sign in: %s", run.stderr)
+		}
+	}
+	select {
+	case <-run.done:
+	case <-time.After(patience):
+		t.Fatal("it does not end")
+	}
+	return run.stdout.String(), cmd.ProcessState.ExitCode()
+}
+
+// refusedSignIns are what the trail has of sign-ins that were refused.
+func refusedSignIns(t *testing.T, f *front) string {
+	t.Helper()
+	text, _ := exec.Command(gatehouseBinary(t), "audit", "search", "-c", f.file, "--kind", "sign_in", "--outcome", "refused", "--json").CombinedOutput()
+	return string(text)
+}
