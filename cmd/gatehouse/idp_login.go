@@ -164,7 +164,7 @@ func listenAt(redirect string) (net.Listener, error) {
 	}
 	l, err := net.Listen("tcp", net.JoinHostPort(host, u.Port()))
 	if err != nil {
-		return nil, &fault{exitConflict, "GH-2408", fmt.Sprintf("Port %s is in use. Choose another with --redirect, and have the provider know it.", u.Port())}
+		return nil, &fault{exitConflict, "GH-2301", fmt.Sprintf("Port %s is in use. Choose another with --redirect, and have the provider know it.", u.Port())}
 	}
 	return l, nil
 }
