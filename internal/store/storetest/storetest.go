@@ -19,10 +19,19 @@ import (
 // Run puts a database through the suite. Open returns an empty database, a new
 // one each time, that the test's end closes.
 func Run(t *testing.T, open func(*testing.T) *store.DB) {
-	for _, s := range []struct {
-		name string
-		test func(*testing.T, *store.DB)
-	}{
+	for _, s := range append(basics(), authServer()...) {
+		t.Run(s.name, func(t *testing.T) { s.test(t, open(t)) })
+	}
+}
+
+// promise is one that every database has to keep.
+type promise struct {
+	name string
+	test func(*testing.T, *store.DB)
+}
+
+func basics() []promise {
+	return []promise{
 		{"a tenant is created, found and listed", tenantLife},
 		{"a tenant's name is free again once it is deleted, its id never", testA121RecycledTenant},
 		{"the default tenant is there and stays", defaultTenant},
@@ -63,6 +72,12 @@ func Run(t *testing.T, open func(*testing.T) *store.DB) {
 		{"a tool is seen, changes and is approved", toolLife},
 		{"a tool is approved as it was seen last, or not at all", toolRefused},
 		{"one of many who see a tool first has it approved", toolRace},
+	}
+}
+
+// authServer is what our own authorization server keeps.
+func authServer() []promise {
+	return []promise{
 		{"a sign-in is taken once, by its provider and browser", loginLife},
 		{"one of many takes a sign-in", loginRace},
 		{"sign-ins under way are bounded, and those that ended make room", loginBound},
@@ -92,8 +107,6 @@ func Run(t *testing.T, open func(*testing.T) *store.DB) {
 		{"an invitation is good once", invitation},
 		{"attempts are slowed down", attempts},
 		{"a challenge is good once", challenges},
-	} {
-		t.Run(s.name, func(t *testing.T) { s.test(t, open(t)) })
 	}
 }
 
