@@ -28,6 +28,7 @@ type gatehouse struct {
 	identity string // what the server is told of callers: headers or jwt
 	tls      bool
 	mux      bool // asked over HTTP/2
+	before   bool // it is the earlier program
 
 	keys    map[string][]string // by configuration
 	issuers map[string]*issuer  // the same
@@ -43,7 +44,7 @@ func (g *gatehouse) start(y *yard, dir string) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
-	args := []string{y.binary, "serve", "--json", "-c", file}
+	args := []string{g.program(y), "serve", "--json", "-c", file}
 	if !g.log {
 		args = append(args, "--quiet")
 	}
@@ -60,6 +61,14 @@ func (g *gatehouse) start(y *yard, dir string) (*target, error) {
 		return nil, fmt.Errorf("gatehouse serve: %w", err)
 	}
 	return t, nil
+}
+
+// program is the one that is measured.
+func (g *gatehouse) program(y *yard) string {
+	if g.before {
+		return y.before
+	}
+	return y.binary
 }
 
 // configure writes the configuration, which the state lies beside.
@@ -132,7 +141,7 @@ func (g *gatehouse) create(y *yard, file string) ([]string, error) {
 		if g.tools != "" {
 			args = append(args, "--tools", g.tools)
 		}
-		out, err := exec.CommandContext(y.ctx, y.binary, args...).Output()
+		out, err := exec.CommandContext(y.ctx, g.program(y), args...).Output()
 		if err != nil {
 			return nil, fmt.Errorf("%q: %w", args, err)
 		}

@@ -32,6 +32,7 @@ type settings struct {
 	phases   *regexp.Regexp
 	results  string // where the JSON goes
 	binary   string // Gatehouse's; empty: built
+	before   string // an earlier Gatehouse, to be compared with; empty: none
 	proxies  int    // core of the proxies and their helpers; -1: not pinned
 	driver   int    // core of everything else
 }
@@ -52,6 +53,7 @@ func main() {
 	flag.BoolVar(&s.all, "all", false, "measure more than throughput of every peer, which takes long")
 	flag.StringVar(&s.results, "json", filepath.Join("dist", "bench.json"), "`file` for all samples")
 	flag.StringVar(&s.binary, "binary", "", "a gatehouse `program` to measure instead of building one")
+	flag.StringVar(&s.before, "before", "", "an earlier gatehouse `program`: throughput of each Gatehouse is measured with it too, in the same rounds")
 	expression := func(to **regexp.Regexp) func(string) error {
 		return func(v string) (err error) {
 			*to, err = regexp.Compile(v)

@@ -17,6 +17,7 @@ type peer struct {
 	g, n  string                                     // the peers it is compared with as G and N; empty: those without TLS
 	over  string                                     // the peer to which it adds one feature; empty: it is none of Gatehouse's
 	adds  string                                     // the feature
+	now   string                                     // the peer of which this is the earlier program; empty: it is none
 }
 
 // target is a started peer.
@@ -70,13 +71,17 @@ const (
 // allPeers are the rows. Each of Gatehouse's has one feature more than another,
 // so that the difference is what the feature costs.
 func allPeers() []*peer {
+	var before []*peer
 	gate := func(name, over, adds string, g gatehouse) *peer {
+		earlier := g
+		earlier.before = true
+		before = append(before, &peer{name: name + ", before", start: earlier.start, over: name, adds: "the earlier program: " + name, now: name, brief: true})
 		return &peer{name: name, start: g.start, over: over, adds: adds, brief: name != nameAudit && name != nameProd}
 	}
 	all := gatehouse{rules: true, limits: true, audit: true, log: true}
 	strict, headers, jwt, secure, muxed := all, all, all, all, all
 	strict.strict, headers.identity, jwt.identity, secure.tls, muxed.tls, muxed.mux = true, "headers", "jwt", true, true, true
-	return []*peer{
+	peers := []*peer{
 		{name: nameDirect},
 		{name: nameG, start: self("reverseproxy")},
 		{name: nameN, start: (&nginx{}).start},
@@ -104,6 +109,7 @@ func allPeers() []*peer {
 		{name: nameNMux, start: muxes((&nginx{tls: true}).start), g: nameGMux, n: nameNMux, brief: true},
 		compared(gate(nameProdMux, nameProd, "HTTP/2 in place of HTTP/1.1", muxed), nameGMux, nameNMux),
 	}
+	return append(peers, before...)
 }
 
 // compared says whom a peer is compared with.

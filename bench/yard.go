@@ -56,6 +56,9 @@ func (y *yard) open() (err error) {
 // wants says whether a peer is measured: one that was named, or that one which
 // was is compared with.
 func (y *yard) wants(p *peer) bool {
+	if p.now != "" { // it goes along with the one that is measured
+		return y.before != "" && y.only.MatchString(p.now)
+	}
 	if p.name == nameDirect || p.name == nameG || p.name == nameN || y.only.MatchString(p.name) {
 		return true
 	}

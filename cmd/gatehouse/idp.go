@@ -334,7 +334,11 @@ func (a *app) keysOf(s *adminapi.IssuerStatus) string {
 	case s == nil:
 		return "not running"
 	case s.Failing != nil:
-		return fmt.Sprintf("! not fetched since %s: %s", moment(*s.Failing), s.Problem)
+		text := fmt.Sprintf("! not fetched since %s: %s", moment(*s.Failing), s.Problem)
+		if s.Until != nil {
+			text += fmt.Sprintf(" (%d known, good until %s)", len(s.Kids), moment(*s.Until))
+		}
+		return text
 	case s.Fetched == nil:
 		return "not fetched yet"
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -95,18 +96,20 @@ func (a *app) policyLint() *cobra.Command {
 		Use:   "lint [-c FILE]",
 		Short: "Say which rules have no effect, or another than it seems",
 		Long: "Look at the rules of a file (default ./gatehouse.yaml): rules that can never match, or never decide anything;\n" +
-			"conditions that never or always hold; scopes and tenants that nobody declared; paths and URIs that are compared\n" +
-			"letter by letter. It ends with 1 when a warning says that more is allowed than it seems, with --strict at any.",
+			"two of one name; conditions that never or always hold; scopes and tenants that nobody declared; paths and URIs\n" +
+			"that are compared letter by letter. While a server runs over the installation, conditions are held against the\n" +
+			"input schemas of its approved tools too. It ends with 1 when a warning says that more is allowed than it seems,\n" +
+			"with --strict at any.",
 		Example:               "  gatehouse policy lint\n  gatehouse policy lint --strict --json",
 		Args:                  exactly(),
 		DisableFlagsInUseLine: true,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			a.configFile()
 			c, err := a.load()
 			if err != nil {
 				return err
 			}
-			return a.lint(c, strict)
+			return a.lint(cmd.Context(), c, strict)
 		},
 	}
 	c.Flags().BoolVar(&strict, "strict", false, "every warning fails (exit 1)")
@@ -121,29 +124,10 @@ type linted struct {
 	Findings []finding `json:"findings"`
 }
 
-func (a *app) lint(c *config.Config, strict bool) error {
-	servers, err := a.ruledServers(c, "")
+func (a *app) lint(ctx context.Context, c *config.Config, strict bool) error {
+	all, err := a.advice(ctx, c)
 	if err != nil {
 		return err
-	}
-	var all config.Mistakes
-	add := func(m config.Mistake) {
-		if !slices.ContainsFunc(all, func(o config.Mistake) bool { return o.Error() == m.Error() }) {
-			all = append(all, m)
-		}
-	}
-	for _, m := range c.Warnings() {
-		if strings.HasPrefix(m.Path, "policy") || strings.Contains(m.Path, ".policy") {
-			add(m)
-		}
-	}
-	for i := range servers {
-		for _, advice := range servers[i].rules.Lint() {
-			path := fmt.Sprintf("%s.rules[%d].%s", servers[i].at, servers[i].index[advice.Rule], advice.Field)
-			m := c.MistakeAt(path, errors.New(advice.Text))
-			m.Code, m.Warning, m.Weakens = "GH-2010", true, advice.Weakens
-			add(m)
-		}
 	}
 	out := linted{File: a.file, Warnings: len(all), Findings: []finding{}, Rules: c.CountRules()}
 	weaker := 0
@@ -167,4 +151,35 @@ func (a *app) lint(c *config.Config, strict bool) error {
 		return &fault{exit: exitFailure} // all was said
 	}
 	return nil
+}
+
+// advice is everything that lint says.
+func (a *app) advice(ctx context.Context, c *config.Config) (all config.Mistakes, err error) {
+	servers, err := a.ruledServers(c, "")
+	if err != nil {
+		return nil, err
+	}
+	add := func(m config.Mistake) {
+		if !slices.ContainsFunc(all, func(o config.Mistake) bool { return o.Error() == m.Error() }) {
+			all = append(all, m)
+		}
+	}
+	for _, m := range c.Warnings() {
+		if strings.HasPrefix(m.Path, "policy") || strings.Contains(m.Path, ".policy") {
+			add(m)
+		}
+	}
+	for i := range servers {
+		for _, advice := range servers[i].rules.Lint() {
+			path := fmt.Sprintf("%s.rules[%d].%s", servers[i].at, servers[i].index[advice.Rule], advice.Field)
+			m := c.MistakeAt(path, errors.New(advice.Text))
+			m.Code, m.Warning, m.Weakens = "GH-2010", true, advice.Weakens
+			add(m)
+		}
+	}
+	more, err := a.unfit(ctx, c, servers)
+	for _, m := range more {
+		add(m)
+	}
+	return all, err
 }

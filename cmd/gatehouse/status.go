@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
+	"github.com/gatehouse-mcp/gatehouse/internal/config"
 )
 
 func (a *app) status() *cobra.Command {
@@ -17,8 +18,8 @@ func (a *app) status() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Show what a running server serves, and what is wrong with it",
-		Long: "Show the servers, the configuration in force and every problem. It ends with 1 when there is a problem, and\n" +
-			"with 4 when nothing runs.",
+		Long: "Show the servers, the issuers of tokens and their keys, the configuration in force and every problem. It ends\n" +
+			"with 1 when there is a problem, and with 4 when nothing runs.",
 		Example:               "  gatehouse status\n  gatehouse status -c gatehouse.yaml --json",
 		Args:                  exactly(),
 		DisableFlagsInUseLine: true,
@@ -82,6 +83,9 @@ func (a *app) showStatus(s *adminapi.Status, ready bool) error {
 		if err := a.table(rows); err != nil {
 			return err
 		}
+		if err := a.showIssuers(s.Issuers); err != nil {
+			return err
+		}
 		for _, w := range s.Weakened {
 			a.warn("%s", w)
 		}
@@ -93,4 +97,21 @@ func (a *app) showStatus(s *adminapi.Status, ready bool) error {
 		return &fault{exitFailure, "GH-2410", strconv.Itoa(n) + " of its problems need an operator."}
 	}
 	return nil
+}
+
+// showIssuers says of identity providers where their keys come from, and how they are.
+func (a *app) showIssuers(all []adminapi.IssuerStatus) error {
+	if len(all) == 0 {
+		return nil
+	}
+	rows := [][]string{{"ISSUER", "KEYS FROM", "KEYS"}}
+	for i := range all {
+		u := &all[i]
+		from := u.Keys
+		if from == config.KeysDiscovery || from == u.Issuer {
+			from = u.Issuer + " (not discovered yet)"
+		}
+		rows = append(rows, []string{u.Name, from, a.keysOf(u)})
+	}
+	return a.table(rows)
 }

@@ -271,7 +271,7 @@ func (a *app) explainer(q *explaining, u *config.Issuer) (*gatehouse.JWTVerifier
 func (e *explained) add(findings []gatehouse.Finding, p *idp.Preset, resource string) {
 	e.Accepted = true
 	for _, f := range findings {
-		c := checked{Check: f.Check, Result: "ok", Code: f.Code, Text: f.Text}
+		c := checked{Check: f.Check, Result: "ok", Code: f.Code, Text: server.InSettings(f.Text)}
 		switch {
 		case f.Skipped:
 			c.Result = "skipped"

@@ -158,9 +158,10 @@ func sound(i *gatehouse.Identity) bool {
 		!strings.ContainsFunc(i.Issuer+i.Subject+i.Client, unicode.IsControl)
 }
 
-// notAccepted is the refusal that tells strangers nothing; the rest is for operators.
+// notAccepted is the refusal that tells strangers nothing, not even whether it
+// was a key: what is none is refused in the same words. The rest is for operators.
 func notAccepted(why string) *gatehouse.Error {
-	return gatehouse.Refuse("GH-1011", "Key not accepted.", errors.New(why))
+	return gatehouse.Refuse("GH-1011", "Credential not accepted.", errors.New(why))
 }
 
 // Welcome says why a caller who was let in may not be at this server; nil: they may.

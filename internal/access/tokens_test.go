@@ -9,6 +9,7 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/access"
+	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
 	"github.com/gatehouse-mcp/gatehouse/internal/token"
 )
 
@@ -48,6 +49,30 @@ func TestNoIssuerSpeaksForAKey(t *testing.T) {
 	good := &access.Guard{Tokens: &tokens{active: token.Active{Identity: gatehouse.Identity{Issuer: "https://i.test", Subject: "ada"}}}}
 	if _, err := good.Admit(t.Context(), &gatehouse.Credential{Text: "a token"}); err != nil {
 		t.Errorf("got %v for a plain subject", err)
+	}
+}
+
+// noKeys knows no text as a key.
+type noKeys struct{ access.Keys }
+
+func (noKeys) Verify(context.Context, *gatehouse.Credential) (*apikey.Active, error) {
+	return nil, gatehouse.ErrNotMine
+}
+
+// TestWhatIsNoKeyIsNotCalledOne: somebody who sends another service's token is not
+// told of a key, and who sends a key is told the same.
+func TestWhatIsNoKeyIsNotCalledOne(t *testing.T) {
+	foreign, key := "sk-somebody-elses", "gthk_7Qm2Vx9KtB4c"
+	for name, g := range map[string]*access.Guard{
+		"keys": {Keys: noKeys{}}, "tokens": {Tokens: &tokens{err: gatehouse.ErrNotMine}}, "both": {Keys: noKeys{}, Tokens: &tokens{err: gatehouse.ErrNotMine}}, "neither": {},
+	} {
+		for _, text := range []string{foreign, key} {
+			_, err := g.Admit(t.Context(), &gatehouse.Credential{Text: text})
+			e, ok := errors.AsType[*gatehouse.Error](err)
+			if !ok || e.Code != "GH-1011" || e.Status != 401 || e.Description != "Credential not accepted." {
+				t.Errorf("%s: %s: got %v, want GH-1011 that speaks of no key", name, text, err)
+			}
+		}
 	}
 }
 

@@ -96,14 +96,14 @@ func judgeTenant(s tenant.State, id tenant.ID) *gatehouse.Error {
 	case tenant.Active:
 		return nil
 	case tenant.Suspended:
-		return gatehouse.Refuse("GH-1013", "Key not accepted.", fmt.Errorf("tenant %s is suspended", id))
+		return gatehouse.Refuse("GH-1013", "Credential not accepted.", fmt.Errorf("tenant %s is suspended", id))
 	}
 	return notAccepted("tenant %s is %s", id, s)
 }
 
 // notAccepted is the refusal that tells strangers nothing; the rest is for operators.
 func notAccepted(format string, args ...any) *gatehouse.Error {
-	return gatehouse.Refuse("GH-1011", "Key not accepted.", fmt.Errorf(format, args...))
+	return gatehouse.Refuse("GH-1011", "Credential not accepted.", fmt.Errorf(format, args...))
 }
 
 func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }

@@ -33,7 +33,7 @@ func wantRefusal(t *testing.T, err error, code, cause string) {
 	if e.Status != status {
 		t.Errorf("got status %d, want %d", e.Status, status)
 	}
-	if (code == "GH-1011" || code == "GH-1013") && e.Description != "Key not accepted." {
+	if (code == "GH-1011" || code == "GH-1013") && e.Description != "Credential not accepted." {
 		t.Errorf("got %q for strangers", e.Description)
 	}
 }

@@ -106,6 +106,7 @@ func TestA088DocumentsThatDoNotCount(t *testing.T) {
 		return fmt.Sprintf(`{"client_id":%q,"client_name":"App"%s}`, id, more)
 	}
 	const good = `,"redirect_uris":["https://app.test/cb"]`
+	first := near(t, h)
 	for what, body := range map[string]string{
 		"a slash more":                doc(h.id+"/", good),
 		"another case":                doc(strings.Replace(h.id, "client", "Client", 1), good),
@@ -130,7 +131,7 @@ func TestA088DocumentsThatDoNotCount(t *testing.T) {
 		"bad UTF-8":                   doc(h.id, good+",\"x\":\"\xff\""),
 		"depth":                       doc(h.id, good+`,"x":`+strings.Repeat("[", 200)+strings.Repeat("]", 200)),
 	} {
-		g := near(t, h)
+		g := first.again()
 		h.says(body)
 		_, err := g.Find(t.Context(), h.id)
 		wantErr(t, what, err, client.ErrInvalid)
@@ -140,7 +141,7 @@ func TestA088DocumentsThatDoNotCount(t *testing.T) {
 		g.find(t, h.id)
 	}
 	for _, id := range []string{"https://a.test", "https://a.test/", "https://A.test/x", "https://a.test/x#y", "https://u@a.test/x", "https://a.test/../x", "https://a.test./x", "https://a.test/" + strings.Repeat("x", 1100)} {
-		_, err := near(t, h).Find(t.Context(), id)
+		_, err := first.Find(t.Context(), id)
 		wantErr(t, id, err, client.ErrInvalid)
 	}
 }
@@ -178,7 +179,7 @@ func TestA087DocumentsInOtherForms(t *testing.T) {
 			fmt.Fprint(w, "\x1f\x8b")
 		},
 	} {
-		g := near(t, h)
+		g := g.again()
 		h.does(answer)
 		_, err := g.Find(t.Context(), h.id)
 		wantErr(t, what, err, client.ErrFetch)
@@ -189,8 +190,9 @@ func TestA087DocumentsInOtherForms(t *testing.T) {
 // TestA086DocumentsElsewhere follows nobody, and takes 200 for an answer.
 func TestA086DocumentsElsewhere(t *testing.T) {
 	h := newHost(t)
+	first := near(t, h)
 	for _, status := range []int{201, 204, 206, 301, 302, 303, 304, 307, 308, 400, 403, 404, 410, 500, 503} {
-		g := near(t, h)
+		g := first.again()
 		h.requests.Store(0)
 		h.does(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
@@ -231,6 +233,7 @@ func TestA084DocumentsAtPrivateAddresses(t *testing.T) {
 // too, and a setting says so.
 func TestA093LoopbackDocuments(t *testing.T) {
 	h := newHost(t)
+	first := near(t, h)
 	for _, tt := range []struct {
 		issuer  string
 		private []string
@@ -245,7 +248,7 @@ func TestA093LoopbackDocuments(t *testing.T) {
 		{"https://localhost.evil.test", []string{"127.0.0.1"}, false},
 	} {
 		h.requests.Store(0)
-		g := near(t, h, func(g *client.Registry) { g.Issuer, g.Settings.Private = tt.issuer, tt.private })
+		g := first.again(func(g *client.Registry) { g.Issuer, g.Settings.Private = tt.issuer, tt.private })
 		_, err := g.Find(t.Context(), h.id)
 		if (err == nil) != tt.want || (h.requests.Load() > 0) != tt.want {
 			t.Errorf("issuer %s, private %v: got %v and %d requests", tt.issuer, tt.private, err, h.requests.Load())

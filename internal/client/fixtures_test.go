@@ -88,6 +88,17 @@ func newHouse(t *testing.T, change ...func(*client.Registry)) *house {
 	return h
 }
 
+// again is another process over the same rows, which has fetched nothing.
+func (h *house) again(change ...func(*client.Registry)) *house {
+	g := &client.Registry{
+		Store: h.Store, Secret: h.Secret, Issuer: h.Issuer, Settings: h.Settings, Once: h.once, Ended: h.Ended, Now: h.clock.now,
+	}
+	for _, c := range change {
+		c(g)
+	}
+	return &house{Registry: g, clock: h.clock, once: h.once}
+}
+
 // register registers a client, or ends the test.
 func (h *house) register(t *testing.T, body string) *client.Registration {
 	t.Helper()

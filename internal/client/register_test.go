@@ -186,39 +186,6 @@ func TestRegistrationsEndUnlessTheyAreUsed(t *testing.T) {
 	}
 }
 
-// Nothing but what was made here is an id of ours.
-func TestIDsAreOurs(t *testing.T) {
-	h := newHouse(t)
-	r := h.register(t, `{"redirect_uris":["https://a.test/cb"],"token_endpoint_auth_method":"none"}`)
-	other := newHouse(t, func(g *client.Registry) { g.Secret = []byte(strings.Repeat("x", 32)) })
-	for what, id := range map[string]string{
-		"empty": "", "nothing in it": "dcr_", "cut": r.ID[:len(r.ID)-1], "longer": r.ID + "A", "padded": r.ID + "=", "a line break": r.ID[:9] + "\n" + r.ID[9:],
-		"in capitals": strings.ToUpper(r.ID), "a byte changed": r.ID[:10] + flip(r.ID[10]) + r.ID[11:], "the last byte changed": r.ID[:len(r.ID)-1] + flip(r.ID[len(r.ID)-1]),
-		"of another installation": other.register(t, `{"redirect_uris":["https://a.test/cb"],"token_endpoint_auth_method":"none"}`).ID,
-		"of nobody":               "cl_x", "http": "http://a.test/x", "too long": "dcr_" + strings.Repeat("A", 5000), "spaces": "a b",
-	} {
-		_, err := h.Find(t.Context(), id)
-		wantErr(t, what, err, client.ErrUnknown)
-	}
-	last := r.ID[len(r.ID)-1]
-	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") {
-		if c != last { // some of them say the same bytes
-			_, err := h.Find(t.Context(), r.ID[:len(r.ID)-1]+string(c))
-			wantErr(t, "another last character", err, client.ErrUnknown)
-		}
-	}
-	if _, err := (&client.Registry{Store: h.Store, Secret: nil, Settings: h.Settings}).Register(t.Context(), []byte(`{"redirect_uris":["https://a.test/cb"]}`)); err == nil {
-		t.Error("without a secret there are ids")
-	}
-}
-
-func flip(c byte) string {
-	if c == 'A' {
-		return "B"
-	}
-	return "A"
-}
-
 // TestA081ManagementToken keeps a registration to whoever made it.
 func TestA081ManagementToken(t *testing.T) {
 	h, ctx := newHouse(t), t.Context()
@@ -352,7 +319,7 @@ func TestA081SharedRegistrations(t *testing.T) {
 // them up, nor of refused attempts to use them.
 func TestA079RegistrationsCostNoDisk(t *testing.T) {
 	h := newHouse(t)
-	for i := range 300 {
+	for i := range 100 {
 		r := h.register(t, fmt.Sprintf(`{"redirect_uris":["https://app%d.test/cb"],"client_name":"App %d"}`, i, i))
 		h.find(t, r.ID)
 		_, err := h.Authenticate(t.Context(), &client.Attempt{Form: form(t, "client_secret=wrong&client_id="+r.ID)})

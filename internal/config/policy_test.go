@@ -158,6 +158,10 @@ func TestWarningsOfRules(t *testing.T) {
 		"{tools: [x], clients: [a]}, {tools: [x], clients: [b]}":                                              "",
 		"{tools: [x], require: {max_auth_age: 5m}}, {tools: [x], require: {max_auth_age: 1h}}":                "",
 		"{tools: [x], require: {scopes: ['notes:read']}}, {tools: [y], tenants: [somebody-else]}":             "",
+		"{name: n, tools: [x]}, {name: m, tools: [y]}, {name: n, tools: [z]}":                                 `policy.rules[2].name "n" is the name of policy.rules[0] too`,
+		"{name: n, servers: [a], tools: [x]}, {name: n, tools: [y]}":                                          `policy.rules[1].name "n" is the name of policy.rules[0] too`,
+		"{name: n, servers: [a], tools: [x]}, {name: n, servers: [b], tools: [y]}":                            "",
+		"{tools: [x]}, {tools: [y]}":                                                                          "",
 		"{tools: [x], effect: deny, when: 'a'}, {tools: [x]}":                                                 "",
 		"{tools: ['*'], effect: deny}, {tools: [x]}, {resources: ['a:*'], require: {scopes: ['notes:read']}}": "policy.rules[1] can never match: policy.rules[0] denies all of it already",
 	} {

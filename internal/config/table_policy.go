@@ -14,7 +14,7 @@ var policySettings = []setting{
 }
 
 var ruleSettings = []setting{
-	{key: "name", field: "Name", doc: "For logs, reasons and the audit trail."},
+	{key: "name", field: "Name", doc: "For logs, reasons and the audit trail. Two rules about one server that have the same are warned of."},
 	{key: "servers", field: "Servers", check: checkServerName, doc: "Names of servers."},
 	{key: "tools", field: "Tools", check: CheckPattern, doc: "Patterns of tools. `*` stands for any run of characters. A rule has one of `tools`, `prompts` and `resources` at least."},
 	{key: "prompts", field: "Prompts", check: CheckPattern, doc: "Patterns of prompts."},

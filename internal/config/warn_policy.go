@@ -10,6 +10,7 @@ import (
 // declared.
 func (c *checker) warnPolicy(at string, p *Policy) {
 	c.warnCovered(at, p)
+	c.warnNamesakes(at, p)
 	scopes, tenants := c.scopeNames(), c.tenantNames()
 	for i := range p.Rules {
 		r, at := &p.Rules[i], fmt.Sprintf("%s.rules[%d]", at, i)
@@ -29,6 +30,27 @@ func (c *checker) warnPolicy(at string, p *Policy) {
 			}
 		}
 	}
+}
+
+// warnNamesakes finds rules of one name that are about one server: a reason, the
+// trail and a test name a rule by it, and cannot say which of the two they mean.
+func (c *checker) warnNamesakes(at string, p *Policy) {
+	same := map[string][]int{}
+	for i := range p.Rules {
+		r := &p.Rules[i]
+		if r.Name == "" {
+			continue
+		}
+		if j := slices.IndexFunc(same[r.Name], func(j int) bool { return p.Rules[j].besides(r) }); j >= 0 {
+			c.warn(false, fmt.Sprintf("%s.rules[%d].name", at, i), "%q is the name of %s.rules[%d] too: nobody can tell which of them decided", r.Name, at, same[r.Name][j])
+		}
+		same[r.Name] = append(same[r.Name], i)
+	}
+}
+
+// besides says whether two rules are about one server.
+func (r *Rule) besides(o *Rule) bool {
+	return len(r.Servers) == 0 || len(o.Servers) == 0 || slices.ContainsFunc(r.Servers, func(s string) bool { return slices.Contains(o.Servers, s) })
 }
 
 // warnCovered finds rules that others leave nothing to decide.

@@ -4,7 +4,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"maps"
@@ -81,11 +80,7 @@ func liveProvider(t *testing.T, path string, edit func(map[string]any)) (issuer,
 	if err != nil {
 		t.Fatal(err)
 	}
-	public, err := key.PublicKey.Bytes() // 4, x, y
-	if err != nil {
-		t.Fatal(err)
-	}
-	part := func(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+	keys := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key.Public(), KeyID: "1", Algorithm: "ES256", Use: "sig"}}}
 	metadata := map[string]any{}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", func(w http.ResponseWriter, q *http.Request) {
@@ -98,9 +93,7 @@ func liveProvider(t *testing.T, path string, edit func(map[string]any)) (issuer,
 		case q.URL.RawQuery != "":
 			_, _ = w.Write([]byte(`{"keys": [{"kty": "oct", "k": "c2VjcmV0", "kid": "1"}]}`))
 		default:
-			_ = json.NewEncoder(w).Encode(map[string]any{"keys": []any{map[string]any{
-				"kty": "EC", "crv": "P-256", "kid": "1", "alg": "ES256", "use": "sig", "x": part(public[1:33]), "y": part(public[33:]),
-			}}})
+			_ = json.NewEncoder(w).Encode(keys)
 		}
 	})
 	s := httptest.NewTLSServer(mux)

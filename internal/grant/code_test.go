@@ -155,3 +155,30 @@ func TestA003OneOfManyRedeemsACode(t *testing.T) {
 		}
 	}
 }
+
+// A code that was made for another's challenge is worth nothing to who has been
+// handed it.
+func TestA005AnotherPersonsCodeIsNotRedeemed(t *testing.T) {
+	h := newHouse(t)
+	s := h.service()
+	attackers := h.authorization()
+	attackers.Subject, attackers.Challenge = "usr_eve", "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"
+	code, err := s.Authorize(t.Context(), attackers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Redeem(t.Context(), redemption(code)); !errors.Is(err, grant.ErrMismatch) { // with the victim's verifier
+		t.Errorf("got %v, want ErrMismatch", err)
+	}
+}
+
+// There is no code without a challenge, so no verifier can be brought for one.
+func TestA009EveryCodeHasAChallenge(t *testing.T) {
+	h := newHouse(t)
+	s := h.service()
+	a := h.authorization()
+	a.Challenge = ""
+	if code, err := s.Authorize(t.Context(), a); err == nil {
+		t.Errorf("got %s", code)
+	}
+}

@@ -31,6 +31,7 @@ type house struct {
 	t   testing.TB
 	db  *store.DB
 	def tenant.ID
+	dir string // of the database
 
 	mu sync.Mutex
 	at time.Time
@@ -38,8 +39,8 @@ type house struct {
 
 func newHouse(t testing.TB) *house {
 	t.Helper()
-	h := &house{t: t, at: time.Date(2026, 11, 27, 8, 0, 0, 0, time.UTC)}
-	db, err := store.Open(t.Context(), store.Config{SQLite: filepath.Join(t.TempDir(), "state", "gatehouse.db")})
+	h := &house{t: t, dir: filepath.Join(t.TempDir(), "state"), at: time.Date(2026, 11, 27, 8, 0, 0, 0, time.UTC)}
+	db, err := store.Open(t.Context(), store.Config{SQLite: filepath.Join(h.dir, "gatehouse.db")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,11 +31,10 @@ var (
 // house is a service over a database of the test's own.
 type house struct {
 	*login.Service
-	db     *store.DB
-	def    tenant.ID
-	now    atomic.Pointer[time.Time]
-	failed atomic.Int64
-	ended  []string // what was ended of whom
+	db    *store.DB
+	def   tenant.ID
+	now   atomic.Pointer[time.Time]
+	ended []string // what was ended of whom
 }
 
 func newHouse(t testing.TB) *house {
@@ -52,7 +51,6 @@ func newHouse(t testing.TB) *house {
 	h.db, h.def = db, def.ID
 	h.Service = &login.Service{
 		Store: db.Login(), Seal: key, Issuer: issuer, Name: "Acme Notes", Now: h.clock,
-		Failed: func(netip.Addr, string) { h.failed.Add(1) },
 		EndGrants: func(_ context.Context, _ tenant.ID, user, _, _ string) (int, error) {
 			h.ended = append(h.ended, "grants "+user)
 			return 2, nil

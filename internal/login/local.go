@@ -9,12 +9,6 @@ import (
 	"time"
 )
 
-// Codes of what is refused to people who sign in with an account of ours.
-const (
-	CodeWrong = "GH-1430" // what they gave is not accepted
-	CodeWait  = "GH-1431" // they have to wait
-)
-
 // Try is what somebody who wants to come in gives.
 type Try struct {
 	Username string
@@ -110,14 +104,14 @@ func (s *Service) Password(ctx context.Context, t *Try) (*Proof, error) {
 	}
 	by := s.counted(t, u)
 	if err := s.attempt(ctx, t.From, by, paceOfName()); err != nil {
-		return nil, s.refuse(t.From, err)
+		return nil, err
 	}
 	ok, err := s.hashes.matches(ctx, t.Password, c.Password)
 	switch {
 	case err != nil:
 		return nil, err
 	case !ok || u == nil:
-		return nil, s.refuse(t.From, ErrWrong)
+		return nil, ErrWrong
 	}
 	p := &Proof{User: u, Methods: []string{"pwd"}}
 	switch {
@@ -146,14 +140,14 @@ func (s *Service) Second(ctx context.Context, text, row, code string, from netip
 	}
 	by := bucket("code", u.ID)
 	if err := s.attempt(ctx, from, by, paceOfCode()); err != nil {
-		return nil, s.refuse(from, err)
+		return nil, err
 	}
 	ok, err := s.spend(ctx, u.ID, code)
 	switch {
 	case err != nil:
 		return nil, err
 	case !ok:
-		return nil, s.refuse(from, ErrWrong)
+		return nil, ErrWrong
 	}
 	if err := s.forgive(ctx, from, by); err != nil {
 		return nil, err
@@ -196,21 +190,21 @@ func (s *Service) Recover(ctx context.Context, t *Try) (*Proof, error) {
 	}
 	by := s.counted(t, u)
 	if err := s.attempt(ctx, t.From, by, paceOfCode()); err != nil {
-		return nil, s.refuse(t.From, err)
+		return nil, err
 	}
 	if _, err := s.hashes.matches(ctx, t.Code, ""); err != nil { // it takes as long as it does for a password, whoever it is
 		return nil, err
 	}
 	hash, ok := recoveryHash(t.Code)
 	if !ok || u == nil || c.Password != "" {
-		return nil, s.refuse(t.From, ErrWrong)
+		return nil, ErrWrong
 	}
 	ok, err = s.Store.HasRecovery(ctx, u.ID, hash)
 	switch {
 	case err != nil:
 		return nil, known(err)
 	case !ok:
-		return nil, s.refuse(t.From, ErrWrong)
+		return nil, ErrWrong
 	}
 	if err := s.forgive(ctx, t.From, by); err != nil {
 		return nil, err
@@ -266,15 +260,4 @@ func (s *Service) read(ctx context.Context, text, row string) (*ticket, *User, e
 		return nil, nil, err
 	}
 	return &k, u, nil
-}
-
-// refuse counts a refusal.
-func (s *Service) refuse(from netip.Addr, err error) error {
-	switch _, wait := errors.AsType[*Wait](err); {
-	case wait:
-		s.failed(from, CodeWait)
-	case errors.Is(err, ErrWrong):
-		s.failed(from, CodeWrong)
-	}
-	return err
 }

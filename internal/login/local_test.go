@@ -93,9 +93,6 @@ func TestNobodyLearnsWhoHasAnAccount(t *testing.T) {
 			t.Errorf("recovery, %s: got %v after %d hashes, want %v after 1", what, err, hashes, login.ErrWrong)
 		}
 	}
-	if h.failed.Load() != 16 {
-		t.Errorf("got %d attempts counted, want each", h.failed.Load())
-	}
 }
 
 // Whoever guesses waits longer and longer; whoever the account is of gets in
@@ -177,7 +174,7 @@ func TestGuessingCodes(t *testing.T) {
 	_, codes := h.codes(t, "ada")
 	tried, longest := 0, time.Duration(0)
 	for range 40 {
-		h.pass(time.Minute) // so that the password needs no wait of its own
+		h.pass(time.Minute)                                                                         // so that the password needs no wait of its own
 		p, err := h.Password(t.Context(), &login.Try{Username: "ada", Password: good, Row: "flow"}) // from everywhere
 		must(t, err)
 		_, err = h.Second(t.Context(), p.Ticket, "flow", "123456", netip.Addr{})

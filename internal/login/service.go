@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net/netip"
 	"net/url"
 	"sync"
 	"time"
@@ -22,13 +21,12 @@ import (
 // or a *gatehouse.Error GH-1902 when the store is away. What it reports as done
 // is on disk. It is not copied once it is in use.
 type Service struct {
-	Store    Store                              // required
-	Seal     *seal.Key                          // of what browsers and the database keep for us; nil: nobody can sign in with an account of ours
-	Issuer   string                             // our own: the origin that passkeys are for, and where invitations lead; empty: not known
-	Name     string                             // of the installation, as authenticators show it; empty: the issuer's host
-	Settings Settings                           //
-	Failed   func(from netip.Addr, code string) // called with each attempt that was refused; nil: nobody counts
-	Now      func() time.Time                   // nil: time.Now
+	Store    Store     // required
+	Seal     *seal.Key // of what browsers and the database keep for us; nil: nobody can sign in with an account of ours
+	Issuer   string    // our own: the origin that passkeys are for, and where invitations lead; empty: not known
+	Name     string    // of the installation, as authenticators show it; empty: the issuer's host
+	Settings Settings
+	Now      func() time.Time // nil: time.Now
 
 	// EndGrants ends what a user allowed, and returns how many that were. nil: there are none.
 	EndGrants func(ctx context.Context, t tenant.ID, user, by, reason string) (int, error)
@@ -91,12 +89,6 @@ func (s *Service) host() string {
 
 // name is what the installation is called.
 func (s *Service) name() string { return orElse(s.Name, s.host()) }
-
-func (s *Service) failed(from netip.Addr, code string) {
-	if s.Failed != nil {
-		s.Failed(from, code)
-	}
-}
 
 // newID returns an id of a kind, never used before.
 func newID(kind string) string { return kind + "_" + rand.Text() }

@@ -2,8 +2,13 @@ package server
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -46,6 +51,78 @@ func TestRefusalsSayWhatToDo(t *testing.T) {
 				t.Errorf("strangers read %q", refusal.Description)
 			}
 		})
+	}
+}
+
+// TestRefusalsNameSettings: who wrote a configuration has never seen the fields of
+// a verifier.
+func TestRefusalsNameSettings(t *testing.T) {
+	now := time.Now().Unix()
+	claims := func(more string) string {
+		return fmt.Sprintf(`{"iss":"https://idp.test","sub":"ada","aud":"https://mcp.test/mcp","client_id":"c","jti":"1","exp":%d%s}`, now+3600, more)
+	}
+	iat := fmt.Sprintf(`,"iat":%d`, now)
+	for setting, tt := range map[string]struct {
+		claims string
+		set    func(*config.Issuer)
+	}{
+		"(reject_if)":         {claims(iat + `,"gty":"password"`), func(u *config.Issuer) { u.RejectIf = []config.ClaimTest{{Claim: "gty", Equals: "password"}} }},
+		"(require)":           {claims(iat), func(u *config.Issuer) { u.Require = []config.ClaimTest{{Claim: "mfa"}} }},
+		"accepted (max_life)": {claims(iat), func(u *config.Issuer) { u.MaxLife = time.Minute }},
+		"told (max_life)":     {claims(""), func(u *config.Issuer) { u.MaxLife = 24 * time.Hour }},
+		"(clients)":           {claims(iat), func(u *config.Issuer) { u.Clients = []string{"other"} }},
+		"(dpop: required)":    {claims(iat), func(u *config.Issuer) { u.DPoP = config.BoundRequired }},
+		"(mtls: required)":    {claims(iat), func(u *config.Issuer) { u.MTLS = config.BoundRequired }},
+	} {
+		u := config.Issuer{Name: "idp", Issuer: "https://idp.test", Claims: config.Claims{Subject: []string{"sub"}, Client: []string{"client_id"}}, TokenTypes: []string{"at+jwt"}, Audience: config.Audience{Mode: config.AudienceExact, Values: []string{"https://mcp.test/mcp"}}}
+		tt.set(&u)
+		b64 := base64.RawURLEncoding
+		text := b64.EncodeToString([]byte(`{"alg":"ES256","typ":"at+jwt"}`)) + "." + b64.EncodeToString([]byte(tt.claims)) + "." + b64.EncodeToString(make([]byte, 64))
+		found, _, err := JWTVerifier(&u, "https://mcp.test/mcp", nil).Explain(t.Context(), &gatehouse.Credential{Text: text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stories := ""
+		for _, f := range found {
+			if f.OK || f.Skipped {
+				continue
+			}
+			told := advised(gatehouse.Refuse(f.Code, "No.", errors.New(f.Text)), "").Cause.Error()
+			if told != InSettings(f.Text) {
+				t.Errorf("got %q in the log, and %q in an explanation", told, InSettings(f.Text))
+			}
+			stories += told + "\n"
+		}
+		if !strings.Contains(stories, setting) || strings.Count(stories, "\n") != 1 {
+			t.Errorf("got %q, want one refusal that names %s", stories, setting)
+		}
+	}
+}
+
+// TestEveryFieldHasASetting finds the fields that the refusals of verifiers name.
+func TestEveryFieldHasASetting(t *testing.T) {
+	files, err := filepath.Glob("../../*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("(?:refuse|unbound|wantsProof|notActive)\\(.*\\(([A-Z]\\w+)\\)[\"`]")
+	seen := map[string]bool{}
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range named.FindAllStringSubmatch(string(text), -1) {
+			seen[m[1]] = true
+			if settingOf[m[1]] == "" {
+				t.Errorf("%s: %s has no setting", name, m[1])
+			}
+		}
+	}
+	for field := range settingOf {
+		if !seen[field] {
+			t.Errorf("no refusal names %s", field)
+		}
 	}
 }
 

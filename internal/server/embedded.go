@@ -72,14 +72,13 @@ func (r *Running) newAuthServer(ctx context.Context, c *config.Config, served []
 		return nil, err
 	}
 	people := r.newPeople(c, seal)
-	people.Failed = r.countFailedFrom
 	f, err := r.federation(ctx, c)
 	if err != nil {
 		return nil, err
 	}
 	s := &authserver.Server{
 		Issuer: c.OwnIssuer(), Seal: seal, Settings: authSettings(e), Clients: clients, Registrar: clients,
-		People: people, Providers: f.providers, Logins: f.logins, Vault: f.vault, Place: r.place(c),
+		People: people, Accounts: accountsOf(c, people), Providers: f.providers, Logins: f.logins, Vault: f.vault, Place: r.place(c),
 		Trail: r.Trail, Address: r.address, Log: r.server.Options.Log, Quiet: r.server.Quiet,
 		Knock: r.knock, Failed: r.countFailed,
 		Count: func(endpoint string, status int, took time.Duration) {
@@ -99,7 +98,7 @@ func authSettings(e *config.Embedded) authserver.Settings {
 	return authserver.Settings{
 		CodeTTL: time.Minute, AccessTTL: e.AccessLife(), RefreshIdle: e.RefreshTTL, RefreshMax: e.RefreshMax, RefreshGrace: e.RefreshGrace,
 		ConsentRemember: e.Consent.Remember, SessionTTL: e.SessionTTL, DeviceTTL: 10 * time.Minute, ShowTools: e.Consent.ShowTools,
-		LocalAccounts: e.Accounts, Registration: e.Clients.DCR.Enabled, RegistrationRate: e.Clients.DCR.Rate, Documents: e.Clients.CIMD.Enabled,
+		Registration: e.Clients.DCR.Enabled, RegistrationRate: e.Clients.DCR.Rate, Documents: e.Clients.CIMD.Enabled,
 		Assertions: len(e.Assertions) > 0, Support: e.Support,
 	}
 }

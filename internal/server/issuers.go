@@ -226,28 +226,3 @@ func (v *issuerVerifier) sharedAudience(code, text string) string {
 	}
 	return ""
 }
-
-// advised returns a refusal whose story ends with a hint.
-func advised(e *gatehouse.Error, hint string) *gatehouse.Error {
-	if hint == "" {
-		return e
-	}
-	told := *e
-	told.Cause = &hinted{e.Cause, hint}
-	return &told
-}
-
-// hinted is a cause, and what to do about it.
-type hinted struct {
-	cause error // nil: the hint is all
-	hint  string
-}
-
-func (h *hinted) Error() string {
-	if h.cause == nil {
-		return h.hint
-	}
-	return strings.TrimSuffix(h.cause.Error(), ".") + ". " + h.hint
-}
-
-func (h *hinted) Unwrap() error { return h.cause }

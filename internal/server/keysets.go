@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -146,12 +147,20 @@ func (k *keySets) issuerStatus(issuers []config.Issuer) []adminapi.IssuerStatus 
 		if s, ok := k.status(u); ok {
 			one.Keys, one.Kids, one.Fetched, one.Failing = s.Source, s.Kids, moment(s.Fetched), moment(s.Failing)
 			if s.Err != nil {
-				one.Problem, one.Until = safehttp.Reason(s.Err), moment(s.Until)
+				one.Problem, one.Until = keysProblem(s.Err), moment(s.Until)
 			}
 		}
 		all = append(all, one)
 	}
 	return all
+}
+
+// keysProblem says in a few words why keys cannot be had.
+func keysProblem(err error) string {
+	if path, ok := errors.AsType[*fs.PathError](err); ok { // keys.file
+		return path.Err.Error()
+	}
+	return safehttp.Reason(err)
 }
 
 // fingerprint is of everything that decides which keys an issuer has and how they

@@ -28,7 +28,7 @@ const (
 // the later one says more, never less.
 type Target struct {
 	Kind   Kind
-	Issuer string // iss; empty: of every issuer, which a subject, a grant and an issuer cannot be
+	Issuer string // iss; empty: of every issuer, which a subject and an issuer cannot be
 	Value  string // as Kind says; empty for an issuer
 }
 
@@ -88,8 +88,8 @@ func (t Target) single() bool { return t.Kind == KindID || t.Kind == KindToken |
 // Validate returns what is wrong with a target, wrapped in [ErrInvalid].
 func (t Target) Validate() error {
 	switch t.Kind {
-	case KindID, KindToken, KindClient, KindTenant:
-	case KindSubject, KindIssuer, KindGrant:
+	case KindID, KindToken, KindClient, KindTenant, KindGrant:
+	case KindSubject, KindIssuer:
 		if t.Issuer == "" {
 			return fmt.Errorf("%w: a %s needs its issuer: what one issuer calls it says nothing of another's", ErrInvalid, t.Kind)
 		}

@@ -254,7 +254,7 @@ func (r *Revocations) revoked(f *facts, now time.Time) error {
 		anybodys bool // the issuer may be left open
 	}{
 		{KindID, f.TokenID, true}, {KindSubject, f.Subject, false}, {KindClient, f.Client, true},
-		{KindTenant, f.tenant, true}, {KindIssuer, "", false}, {KindGrant, f.grant, false},
+		{KindTenant, f.tenant, true}, {KindIssuer, "", false}, {KindGrant, f.grant, true},
 	} {
 		if err := look(l.kind, l.value, l.anybodys); err != nil {
 			return err

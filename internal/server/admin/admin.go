@@ -17,6 +17,8 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
 	"github.com/gatehouse-mcp/gatehouse/internal/client"
+	"github.com/gatehouse-mcp/gatehouse/internal/grant"
+	"github.com/gatehouse-mcp/gatehouse/internal/login"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 	"github.com/gatehouse-mcp/gatehouse/internal/token"
 )
@@ -34,6 +36,8 @@ type Admin struct {
 	Bans     Bans                   // of the running server; nil: none runs
 	Tokens   *token.Service         // revokes access tokens
 	Clients  ClientsOf              // OAuth clients
+	Grants   func() *grant.Service  // what people allowed them
+	People   func() *login.Service  // those who sign in, as configured at the moment
 	Issuers  func() []Issuer        // as configured at the moment; nil: nobody knows any
 	Defaults func() Defaults        // as configured at the moment; nil: nothing is
 	Status   func() adminapi.Status // of this process
@@ -125,6 +129,8 @@ func (a *Admin) Handler() http.Handler {
 		"POST /v1/tools/approve":            p.approve,
 	}
 	maps.Copy(all, (&clients{a}).endpoints())
+	maps.Copy(all, (&grants{a}).endpoints())
+	maps.Copy(all, (&users{a}).endpoints())
 	mux := http.NewServeMux()
 	for pattern, do := range all {
 		mux.Handle(pattern, a.writes(a.recorded(pattern, do)))

@@ -58,7 +58,7 @@ func (s *Server) account(w http.ResponseWriter, r *http.Request) {
 		s.beginAt(w, r, "/account")
 		return
 	}
-	page := ownPage{Who: nameOf(&who.User), Done: dones[r.URL.Query().Get("done")], Local: s.Settings.LocalAccounts && who.Username != ""}
+	page := ownPage{Who: nameOf(&who.User), Done: dones[r.URL.Query().Get("done")], Local: s.Accounts != nil && who.Username != ""}
 	if page.Form, err = s.formToken(who); err == nil {
 		page.Apps, err = s.apps(r.Context(), who)
 	}

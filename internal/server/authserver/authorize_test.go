@@ -170,6 +170,26 @@ func TestWhatIsPushedIsJudgedAsItWouldBe(t *testing.T) {
 	}
 }
 
+func TestTheWayThatWasUsedLastComesFirst(t *testing.T) {
+	h := newHouse(t)
+	b := h.browser()
+	first := func() string {
+		t.Helper()
+		return b.get(b.decide(b.get(askTrusted("prompt", "login")), "allow").Header.Get("Location")).link()
+	}
+	if to := first(); !strings.HasPrefix(to, "/auth/login/google?") {
+		t.Errorf("got %s", to)
+	}
+	b.setCookie(wayCookie, "github")
+	if to := first(); !strings.HasPrefix(to, "/auth/login/github?") {
+		t.Errorf("got %s", to)
+	}
+	b.goOn(b.decide(b.get(askTrusted("prompt", "login")), "allow"), h.ada) // by Google
+	if to := first(); !strings.HasPrefix(to, "/auth/login/google?") {
+		t.Errorf("got %s", to)
+	}
+}
+
 func TestTheOnlyWayIsTaken(t *testing.T) {
 	h := newHouse(t)
 	h.Providers = h.Providers[:1]

@@ -13,6 +13,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/client"
 	"github.com/gatehouse-mcp/gatehouse/internal/federation"
+	"github.com/gatehouse-mcp/gatehouse/internal/login"
 	"github.com/gatehouse-mcp/gatehouse/internal/seal"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 	"github.com/gatehouse-mcp/gatehouse/internal/unit"
@@ -28,6 +29,7 @@ type Server struct {
 	Clients   client.Finder
 	Registrar Registrar // of clients that register themselves; nil: none may
 	People    People
+	Accounts  *login.Service        // accounts of ours; nil: nobody has one
 	Providers []federation.Provider // by which people can sign in; in the order of the pages
 	Logins    *federation.Logins    // sign-ins under way at them; required with Providers
 	Vault     *federation.Vault     // of tokens that servers of ours are to get; nil: none are kept
@@ -49,6 +51,8 @@ type Server struct {
 	Quiet   bool                                               // what was answered as asked gets no line in the log unless it is verbose
 	Log     *slog.Logger                                       // required
 	Now     func() time.Time                                   // nil: time.Now
+
+	twice twice
 }
 
 // Resource is an MCP server that tokens are given out for.
@@ -91,7 +95,6 @@ type Settings struct {
 	SessionTTL      time.Duration
 	DeviceTTL       time.Duration
 	ShowTools       bool
-	LocalAccounts   bool // people can sign in with a passkey or a password of ours
 	Registration    bool // RFC 7591
 
 	RegistrationRate unit.Rate // of one address; zero: no limit

@@ -180,6 +180,11 @@ func (v *world) nativeClients(t *testing.T, b *chromium.Tab) {
 	b.Back()
 	b.WaitFor("wants to use")
 	b.Press("Allow")
+	b.WaitAt(back + "?code=") // the same once more, for a moment
+	v.wait(time.Minute)
+	b.Back()
+	b.WaitFor("wants to use")
+	b.Press("Allow")
 	b.WaitFor("This was decided before")
 	look(b, "wrong-decided-before")
 }

@@ -7,10 +7,11 @@ import (
 	"time"
 )
 
-// The cookies. None holds anything but a random text.
+// The cookies. Those that count hold a random text and nothing else.
 const (
 	browserCookie = "gatehouse-browser" // set when a page was allowed: the flow goes on in this browser only
 	sessionCookie = "gatehouse-session" // of a person who signed in
+	wayCookie     = "gatehouse-way"     // name of the provider by which somebody signed in last: it comes first the next time
 )
 
 // cookieName is the cookie's name as browsers know it. The prefix keeps other
@@ -42,6 +43,8 @@ func (s *Server) setSession(w http.ResponseWriter, cookie string) {
 func (s *Server) dropSession(w http.ResponseWriter) {
 	s.setCookie(w, sessionCookie, "", -time.Second)
 }
+
+const wayKept = 180 * 24 * time.Hour
 
 // bind ties the flow to the browser, whose cookie is made if it has none. All
 // flows of a browser share it, so that two tabs do not get into one another's way.

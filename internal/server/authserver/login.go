@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 )
@@ -15,7 +16,8 @@ type choosing struct {
 	For         string // the client; empty: none
 	Providers   []way
 	Local       bool
-	Switch      bool // another account is wanted
+	Passkey     *ceremony // nil: there are no passkeys here
+	Switch      bool      // another account is wanted
 }
 
 type way struct {
@@ -32,7 +34,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 		s.refused(w, r, "login", err)
 		return
 	}
-	only := len(s.Providers) == 1 && !s.Settings.LocalAccounts
+	only := len(s.Providers) == 1 && s.Accounts == nil
 	if only && r.FormValue("switch") == "" {
 		s.sendTo(w, r, s.Issuer+"/auth/login/"+url.PathEscape(s.Providers[0].Name())+"?"+url.Values{flowField: {r.FormValue(flowField)}}.Encode(), s.Providers[0].Title())
 		return
@@ -52,13 +54,16 @@ func (s *Server) loginPage(w http.ResponseWriter, r *http.Request, f *flow, wron
 
 func (s *Server) choose(w http.ResponseWriter, r *http.Request, f *flow, status int, wrong string) {
 	sealed, err := s.sealFlow(f)
+	var ask *ceremony
+	if err == nil {
+		ask, err = s.askPasskey(f)
+	}
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	page := choosing{Flow: sealed, Wrong: wrong, Local: s.Settings.LocalAccounts, Switch: f.MaxAge < 0 || r.FormValue("switch") != ""}
-	for _, p := range s.Providers {
-		page.Providers = append(page.Providers, way{Name: p.Name(), Title: p.Title(), First: len(page.Providers) == 0})
+	page := choosing{
+		Flow: sealed, Wrong: wrong, Providers: s.ways(r), Local: s.Accounts != nil, Passkey: ask, Switch: f.MaxAge < 0 || r.FormValue("switch") != "",
 	}
 	if res := s.resourceAt(f.Resource); res != nil && f.Next == "" {
 		page.Opens = res.Name
@@ -69,6 +74,27 @@ func (s *Server) choose(w http.ResponseWriter, r *http.Request, f *flow, status 
 		}
 	}
 	s.page(w, r, status, "login", page)
+}
+
+// ways are the providers, the one that was used last in this browser first.
+func (s *Server) ways(r *http.Request) []way {
+	last := ""
+	if c, err := r.Cookie(s.cookieName(wayCookie)); err == nil {
+		last = c.Value
+	}
+	var all []way
+	for _, p := range s.Providers {
+		one := way{Name: p.Name(), Title: p.Title()}
+		if one.Name == last {
+			all = slices.Insert(all, 0, one)
+		} else {
+			all = append(all, one)
+		}
+	}
+	if len(all) > 0 {
+		all[0].First = true
+	}
+	return all
 }
 
 // loginURL is where somebody goes on to sign in. What is in the URL is of no use

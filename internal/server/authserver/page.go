@@ -171,6 +171,7 @@ func (s *Server) site() string {
 // seeOther sends the browser on to a page of ours. RFC 9700 §4.12: never a 307
 func (s *Server) seeOther(w http.ResponseWriter, r *http.Request, to string) {
 	guardPage(w.Header(), false)
+	w.Header().Set("X-Request-Id", requestID(r))
 	http.Redirect(w, r, to, http.StatusSeeOther)
 }
 

@@ -53,6 +53,13 @@ var explanations = map[string]explanation{
 	"GH-1425": {title: "Your account may not use this", advice: []string{"Sign in with another account, or ask whoever runs this server."}},
 	"GH-1426": {title: "There is nothing here"},
 	"GH-1427": {title: "This code is not known", advice: []string{"Look at the code on your device again. A code is good for some minutes."}},
+	"GH-1430": {title: "That was not accepted", advice: startAgain},
+	"GH-1431": {title: "Too many attempts", advice: []string{"Nobody is locked out for good. A browser in which you signed in before, or a passkey, need not wait."}},
+	"GH-1432": {title: "This link is used up", advice: []string{"If you have set up how you sign in, sign in from your app.", "Else ask whoever runs this server for a new invitation."}},
+	"GH-1435": {title: "This account is disabled"},
+	"GH-1436": {title: "Too many people at once", advice: []string{"Wait a moment, then try again."}},
+	"GH-1437": {title: "This passkey cannot be added"},
+	"GH-1438": {title: "Sign in again", advice: []string{"Whoever changes how they sign in has to have signed in just before."}},
 	"GH-1501": {title: "Too many attempts", advice: []string{"Wait a minute, then try again."}},
 	"GH-1429": {title: "Something here does not work", advice: []string{"Nothing was granted. Try again in a minute."}},
 }
@@ -89,6 +96,9 @@ func (s *Server) refusalOf(err error) *oauth.Error {
 	}
 	if e, ok := errors.AsType[*federation.Refusal](err); ok {
 		return &oauth.Error{Code: oauth.AccessDenied, Ref: e.Code, Status: statuses[e.Code], Description: e.Text, Cause: err}
+	}
+	if e := localRefusal(err); e != nil {
+		return e
 	}
 	switch {
 	case errors.Is(err, client.ErrUnknown):

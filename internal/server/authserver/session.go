@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/login"
-	"github.com/gatehouse-mcp/gatehouse/internal/oauth"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 )
 
@@ -34,27 +34,33 @@ func (s *Server) person(r *http.Request) (*login.Person, error) {
 // browser had before, and the flow goes on. Whoever put a cookie into somebody's
 // browser has nothing of it.
 func (s *Server) enter(w http.ResponseWriter, r *http.Request, f *flow, e *login.Entry) {
+	who, err := s.openSession(w, r, f, e)
+	if err != nil {
+		s.refused(w, r, "login", err)
+		return
+	}
+	s.signedIn(w, r, f, who)
+}
+
+// openSession opens a session and sets its cookie.
+func (s *Server) openSession(w http.ResponseWriter, r *http.Request, f *flow, e *login.Entry) (*login.Person, error) {
 	e.From, _ = s.Address(r)
 	e.Agent = r.UserAgent()
 	if c, err := r.Cookie(s.cookieName(sessionCookie)); err == nil {
 		e.Had = c.Value
 	}
 	cookie, who, err := s.People.Open(r.Context(), e)
-	if errors.Is(err, login.ErrDisabled) {
-		err = &oauth.Error{Code: oauth.AccessDenied, Ref: "GH-1425", Status: http.StatusForbidden, Description: "This account is disabled here", Cause: err}
-	}
 	if err == nil {
 		err = s.tell(r, &audit.Event{
 			Action: "login", Request: f.ID, ClientID: f.Client, Subject: who.ID, TenantID: string(who.Tenant), Outcome: audit.OK,
-			Detail: map[string]string{"provider": e.By.Provider, "session": who.Session.ID},
+			Detail: map[string]string{"provider": e.By.Provider, "session": who.Session.ID, "methods": strings.Join(who.Session.Methods, " ")},
 		})
 	}
 	if err != nil {
-		s.refused(w, r, "login", err)
-		return
+		return nil, err
 	}
 	s.setSession(w, cookie)
-	s.signedIn(w, r, f, who)
+	return who, nil
 }
 
 // People are those who sign in: login.Service.

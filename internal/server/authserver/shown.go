@@ -16,25 +16,27 @@ const (
 // not longer than a name is. It is all that pages show of strangers.
 func shown(text string) string {
 	var b strings.Builder
-	n, marks, gap := 0, 0, false
+	n, marks, gap := 0, maxMarks, false // there is no letter yet that a mark could stand on
 	for _, c := range text {
-		if marks++; !unicode.Is(unicode.M, c) {
-			marks = 0
-		}
+		mark := unicode.Is(unicode.M, c)
 		switch {
 		case unicode.IsSpace(c):
-			gap = n > 0
+			gap, marks = n > 0, maxMarks
 			continue
-		case c == utf8.RuneError, !unicode.IsPrint(c), invisible(c), marks > maxMarks:
+		case c == utf8.RuneError, !unicode.IsPrint(c), invisible(c), mark && marks >= maxMarks:
 			continue
+		case mark:
+			marks++
+		default:
+			marks = 0
+		}
+		if n >= maxShown || gap && n+1 >= maxShown {
+			b.WriteRune('…')
+			break
 		}
 		if gap {
 			b.WriteByte(' ')
 			n, gap = n+1, false
-		}
-		if n >= maxShown {
-			b.WriteRune('…')
-			break
 		}
 		b.WriteRune(c)
 		n++

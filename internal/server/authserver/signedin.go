@@ -19,8 +19,11 @@ import (
 // they allowed, or to the page that they wanted. Every way of signing in ends
 // here, after the session was set. f is what flowOf or flowFrom returned.
 func (s *Server) signedIn(w http.ResponseWriter, r *http.Request, f *flow, who *login.Person) {
+	if who.Session.Provider != "" {
+		s.setCookie(w, wayCookie, who.Session.Provider, wayKept)
+	}
 	if f.Next != "" {
-		s.sendOn(w, r, f.Next)
+		s.seeOther(w, r, f.Next)
 		return
 	}
 	c, err := s.Clients.Find(r.Context(), f.Client)
@@ -39,49 +42,61 @@ func (s *Server) signedIn(w http.ResponseWriter, r *http.Request, f *flow, who *
 	}
 }
 
-// sendOn goes on to a page of ours, from wherever the browser comes: a redirect
-// would be part of a navigation that began elsewhere, and SameSite cookies of it
-// are not what they will be.
-func (s *Server) sendOn(w http.ResponseWriter, r *http.Request, path string) {
-	s.seeOther(w, r, path)
-}
-
-// issue ends a flow with a code for its client, or has its device go on. What was
-// allowed shrinks to what this person can be given. One flow ends once.
+// issue ends a flow with a code for its client, or has its device go on. One flow
+// ends once; who pressed twice gets the same answer twice.
 func (s *Server) issue(w http.ResponseWriter, r *http.Request, f *flow, c *client.Client, who *login.Person, how delivery) {
-	a, err := s.authorization(r.Context(), f, c, who)
-	if err == nil {
-		err = s.end(r.Context(), f)
-	}
-	if err == nil {
-		err = s.tell(r, &audit.Event{
-			Action: "code", Request: f.ID, ClientID: f.Client, Client: c.Name, Subject: who.ID, TenantID: string(who.Tenant), Outcome: audit.OK,
-			Rights: &audit.Rights{Scopes: a.Scopes},
-		})
-	}
-	if err == nil {
-		err = s.Consents.Remember(r.Context(), &grant.Consent{ConsentKey: consentKey(f, who), Scopes: f.Consent})
-	}
-	if err != nil {
-		s.tellRefused(w, r, &audit.Event{Action: "code", ClientID: f.Client, Client: c.Name, Subject: who.ID, TenantID: string(who.Tenant)}, err, func() { s.cannotIssue(w, r, f, err) })
+	end, first := s.twice.open(f.ID+" "+who.Session.ID, s.now())
+	to := ""
+	if first {
+		var err error
+		to, err = s.conclude(r, f, c, who)
+		end.close(to)
+		if err != nil {
+			ev := &audit.Event{Action: "code", ClientID: f.Client, Client: c.Name, Subject: who.ID, TenantID: string(who.Tenant)}
+			s.tellRefused(w, r, ev, err, func() { s.cannotIssue(w, r, f, err) })
+			return
+		}
+	} else if to = end.wait(r.Context(), s.now()); to == "" {
+		s.refused(w, r, "code", decidedBefore(nil))
 		return
 	}
 	if f.Device != "" {
-		if err := s.decideDevice(r.Context(), f, a); err != nil {
-			s.refused(w, r, "device", err)
-			return
-		}
 		s.page(w, r, http.StatusOK, "done", notice{"Done", "“" + shown(c.Name) + "” can go on. You can close this page and return to your device."})
 		return
 	}
-	code, err := s.Grants.Authorize(r.Context(), a)
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	s.deliver(w, r, f, s.answerURL(f, "code", code), c, how, leaving{
+	s.deliver(w, r, f, to, c, how, leaving{
 		Title: "Done", Text: "“" + shown(c.Name) + "” has been allowed. You can close this page once the app has taken over.",
 	})
+}
+
+// conclude grants what was allowed, shrunk to what this person can be given, and
+// returns the answer to the client, or for a device a word that it is done.
+func (s *Server) conclude(r *http.Request, f *flow, c *client.Client, who *login.Person) (to string, err error) {
+	ctx := r.Context()
+	a, err := s.authorization(ctx, f, c, who)
+	if err != nil {
+		return "", err
+	}
+	if err := s.end(ctx, f); err != nil {
+		return "", err
+	}
+	if err := s.tell(r, &audit.Event{
+		Action: "code", Request: f.ID, ClientID: f.Client, Client: c.Name, Subject: who.ID, TenantID: string(who.Tenant), Outcome: audit.OK,
+		Rights: &audit.Rights{Scopes: a.Scopes},
+	}); err != nil {
+		return "", err
+	}
+	if err := s.Consents.Remember(ctx, &grant.Consent{ConsentKey: consentKey(f, who), Scopes: f.Consent}); err != nil {
+		return "", err
+	}
+	if f.Device != "" {
+		return "device", s.decideDevice(ctx, f, a)
+	}
+	code, err := s.Grants.Authorize(ctx, a)
+	if err != nil {
+		return "", err
+	}
+	return s.answerURL(f, "code", code), nil
 }
 
 // cannotIssue answers somebody whose account cannot be given what they allowed:
@@ -161,10 +176,14 @@ func (s *Server) end(ctx context.Context, f *flow) error {
 	key := sha256.Sum256([]byte("authorization flow\x00" + f.ID))
 	err := s.Once.Once(ctx, key, f.Began.Add(flowTime))
 	if errors.Is(err, grant.ErrReplay) {
-		return &oauth.Error{Code: oauth.InvalidRequest, Ref: "GH-1422", Description: "this was decided a moment ago", Cause: err}
+		return decidedBefore(err)
 	}
 	if err != nil {
 		return fmt.Errorf("end a flow: %w", err)
 	}
 	return nil
+}
+
+func decidedBefore(cause error) *oauth.Error {
+	return &oauth.Error{Code: oauth.InvalidRequest, Ref: "GH-1422", Description: "this was decided a moment ago", Cause: cause}
 }

@@ -113,7 +113,7 @@ func (s *Server) exchanged(q *tokenRequest, subject *claims) (resource string, s
 		return "", nil, &oauth.Error{Code: oauth.InvalidTarget, Ref: "GH-1404", Description: "this client may not exchange tokens for this resource"}
 	}
 	had := strings.Fields(subject.Scope)
-	if asked == nil {
+	if asked == nil && !offline {
 		return resource, had, nil
 	}
 	if offline || len(grant.Scopes(asked, had)) != len(asked) {

@@ -161,7 +161,7 @@ func TestA120RefusalsLookTheSame(t *testing.T) {
 	keys["of no tenant"] = other.Reveal()
 	want := trace(s.post(keys["of no tenant"], ping))
 	for name, key := range keys {
-		got := s.refuses(t, http.StatusUnauthorized, "Key not accepted.", func() reply { return s.post(key, ping) })
+		got := s.refuses(t, http.StatusUnauthorized, "Credential not accepted.", func() reply { return s.post(key, ping) })
 		if strings.ReplaceAll(trace(got), "GH-1013", "GH-1011") != want { // see docs/errors.md: the code is there for support
 			t.Errorf("%s: got %s, want %s", name, trace(got), want)
 		}
