@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,14 +84,23 @@ func (b *Tab) Key(key string) {
 	b.call("press a key", func(ctx context.Context) error { return chromedp.Do(ctx, chromedp.KeyEvent(key)) })
 }
 
-// find waits for an element with one of these roles whose name contains a text.
+// find waits for an element with one of these roles whose name is a text, or else
+// contains it.
 func (b *Tab) find(ctx context.Context, name string, roles ...string) (cdp.BackendNodeID, error) {
 	for {
 		nodes, err := b.tree(ctx)
+		var near cdp.BackendNodeID
 		for _, n := range nodes {
-			if err == nil && strings.Contains(n.name, name) && strings.Contains(" "+strings.Join(roles, " ")+" ", " "+n.role+" ") {
+			switch {
+			case err != nil || !slices.Contains(roles, n.role) || !strings.Contains(n.name, name):
+			case n.name == name:
 				return n.id, nil
+			case near == 0:
+				near = n.id
 			}
+		}
+		if near != 0 {
+			return near, nil
 		}
 		if err := pause(ctx); err != nil {
 			return 0, fmt.Errorf("there is no %s named %q: %w", strings.Join(roles, " or "), name, err)

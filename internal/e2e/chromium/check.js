@@ -41,6 +41,7 @@
   }
   for (const e of document.querySelectorAll("a, button, input:not([type=hidden])")) {
     const box = e.getBoundingClientRect();
+    if (e.closest("[hidden]")) continue;
     if (!seen(e)) { wrong.push(`${e.outerHTML.slice(0, 60)} cannot be seen`); continue; }
     const inText = e.tagName === "A" && getComputedStyle(e).display === "inline";
     const hit = e.type === "checkbox" ? 20 : 24;

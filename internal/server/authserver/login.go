@@ -62,8 +62,9 @@ func (s *Server) choose(w http.ResponseWriter, r *http.Request, f *flow, status 
 		s.fail(w, r, err)
 		return
 	}
-	page := choosing{Flow: sealed, Wrong: wrong, Local: s.Accounts != nil, Passkey: ask, Switch: f.MaxAge < 0 || r.FormValue("switch") != ""}
-	page.Providers = s.ways(r)
+	page := choosing{
+		Flow: sealed, Wrong: wrong, Providers: s.ways(r), Local: s.Accounts != nil, Passkey: ask, Switch: f.MaxAge < 0 || r.FormValue("switch") != "",
+	}
 	if res := s.resourceAt(f.Resource); res != nil && f.Next == "" {
 		page.Opens = res.Name
 	}
