@@ -93,9 +93,17 @@ func TestRulesThroughTheGateway(t *testing.T) {
 			t.Errorf("tools: got %s, want %s", got, want)
 		}
 	}
+	takesARule(t, p, ada)
+}
+
+// takesARule adds a file with a rule while the program runs.
+func takesARule(t *testing.T, p *production, key string) {
+	t.Helper()
 	write(t, filepath.Join(p.dir, "rules.d", "b.yaml"), "rules: [{name: no sums, tools: [add], effect: deny}]\n")
-	sum := func() got { return p.asks(ada, "tools/call", "add", `"name":"add","arguments":{"a":1,"b":2},`) }
-	eventually(t, "a rule of a file that was added", func() bool { return sum().status == http.StatusForbidden })
+	p.reloaded(t)
+	if got := p.asks(key, "tools/call", "add", `"name":"add","arguments":{"a":1,"b":2},`); got.status != http.StatusForbidden {
+		t.Errorf("got %d %s with a rule of a file that was added, want 403", got.status, got.body)
+	}
 	events := p.trail()
 	last := events[len(events)-1]
 	if said := fmt.Sprint(last["rules"], " ", last["reason"]); !strings.HasPrefix(said, "[no sums small] ") || !strings.Contains(said, `rules.d/b.yaml:1) denies it`) {

@@ -109,6 +109,13 @@ func (p *production) configure(t testing.TB, yaml string) {
 	write(t, p.file, strings.ReplaceAll(yaml, "DIR", p.dir))
 }
 
+// reloaded waits until another configuration is in force than when the program
+// started. A call that is under way meanwhile may be cut, so none is made to find out.
+func (p *production) reloaded(t testing.TB) {
+	t.Helper()
+	eventually(t, "the configuration is reloaded", func() bool { return strings.Contains(p.stderr.String(), `"msg":"reloaded"`) })
+}
+
 // launch starts the program; after it was stopped, again.
 func (p *production) launch(t testing.TB, env ...string) {
 	t.Helper()

@@ -46,7 +46,7 @@ func (s *Service) party() (*webauthn.WebAuthn, error) {
 			s.passkeys.err = ErrNoPasskeys
 			return
 		}
-		within := webauthn.TimeoutConfig{Enforce: true, Timeout: ceremonyLife, TimeoutUVD: ceremonyLife}
+		within := webauthn.TimeoutConfig{Timeout: ceremonyLife, TimeoutUVD: ceremonyLife} // we enforce it ourselves, by our own clock
 		s.passkeys.party, s.passkeys.err = webauthn.New(&webauthn.Config{
 			RPID: host, RPDisplayName: s.name(), RPOrigins: []string{s.Issuer},
 			AttestationPreference: protocol.PreferNoAttestation, // we ask nobody what they bought
@@ -84,9 +84,15 @@ func accountOf(u *User, list []Passkey) (*account, error) {
 	return a, nil
 }
 
+// underway is a ceremony that waits for an authenticator's answer.
+type underway struct {
+	Data  *webauthn.SessionData `json:"d"`
+	Until time.Time             `json:"t"`
+}
+
 // ceremony is what is sealed while an authenticator is asked.
 func (s *Service) ceremony(purpose, row string, options any, data *webauthn.SessionData) (json.RawMessage, string, error) {
-	raw, err := json.Marshal(data)
+	raw, err := json.Marshal(underway{data, s.now().Add(ceremonyLife)})
 	if err != nil {
 		return nil, "", err
 	}
@@ -98,19 +104,19 @@ func (s *Service) ceremony(purpose, row string, options any, data *webauthn.Sess
 	return text, sealed, err
 }
 
-func (s *Service) resume(purpose, row, sealed string) (*webauthn.SessionData, error) {
+func (s *Service) resume(purpose, row, sealed string) (*underway, error) {
 	raw, err := s.open(purpose, row, sealed)
 	if err != nil {
 		return nil, err
 	}
-	var data webauthn.SessionData
-	if err := json.Unmarshal(raw, &data); err != nil {
+	var c underway
+	if err := json.Unmarshal(raw, &c); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSpent, err)
 	}
-	if !s.now().Before(data.Expires) {
+	if c.Data == nil || !s.now().Before(c.Until) {
 		return nil, ErrSpent
 	}
-	return &data, nil
+	return &c, nil
 }
 
 // AskPasskey returns what a browser asks authenticators for when somebody wants
@@ -134,7 +140,7 @@ func (s *Service) Passkey(ctx context.Context, sealed, row string, answer []byte
 	if err != nil {
 		return nil, err
 	}
-	data, err := s.resume(purposeSignIn, row, sealed)
+	c, err := s.resume(purposeSignIn, row, sealed)
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +154,7 @@ func (s *Service) Passkey(ctx context.Context, sealed, row string, answer []byte
 		var a *account
 		key, a, away = s.owner(ctx, rawID, string(handle))
 		return a, away
-	}, *data, parsed)
+	}, *c.Data, parsed)
 	switch {
 	case away != nil && !errors.Is(away, ErrNotFound):
 		return nil, away
@@ -157,7 +163,7 @@ func (s *Service) Passkey(ctx context.Context, sealed, row string, answer []byte
 	case record.Authenticator.CloneWarning: // somebody has a copy. Web Authentication §7.2, step 21
 		return nil, fmt.Errorf("%w: the counter of passkey %s went back", ErrWrong, key.ID)
 	}
-	return s.accept(ctx, key, record, data, from)
+	return s.accept(ctx, key, record, c, from)
 }
 
 // owner returns a passkey and its user.
@@ -178,7 +184,7 @@ func (s *Service) owner(ctx context.Context, rawID []byte, user string) (*Passke
 }
 
 // accept keeps what an assertion that was right has changed.
-func (s *Service) accept(ctx context.Context, key *Passkey, record *webauthn.Credential, data *webauthn.SessionData, from netip.Addr) (*Proof, error) {
+func (s *Service) accept(ctx context.Context, key *Passkey, record *webauthn.Credential, c *underway, from netip.Addr) (*Proof, error) {
 	u, err := s.User(ctx, "", key.User)
 	if err != nil {
 		return nil, err
@@ -186,7 +192,7 @@ func (s *Service) accept(ctx context.Context, key *Passkey, record *webauthn.Cre
 	if u.State == Disabled {
 		return nil, ErrDisabled
 	}
-	fresh, err := s.Store.SpendChallenge(ctx, digest("passkey "+data.Challenge), data.Expires)
+	fresh, err := s.Store.SpendChallenge(ctx, digest("passkey "+c.Data.Challenge), c.Until)
 	if err != nil {
 		return nil, known(err)
 	}
@@ -260,7 +266,7 @@ func (s *Service) SetPasskey(ctx context.Context, r Right, sealed string, answer
 	if err != nil {
 		return nil, nil, err
 	}
-	data, err := s.resume(purposeRegister, u.ID, sealed)
+	made, err := s.resume(purposeRegister, u.ID, sealed)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -272,7 +278,7 @@ func (s *Service) SetPasskey(ctx context.Context, r Right, sealed string, answer
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrWrong, err)
 	}
-	record, err := party.CreateCredential(a, *data, parsed)
+	record, err := party.CreateCredential(a, *made.Data, parsed)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrWrong, err)
 	}

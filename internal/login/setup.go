@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	inviteLife = 72 * time.Hour
+	// InvitationLife is how long the link of an invitation is good.
+	InvitationLife = 72 * time.Hour
 
 	purposeTOTP  = "authenticator"       // row: the user's id
 	purposeOffer = "authenticator offer" // the same
@@ -32,7 +33,7 @@ func (s *Service) Invite(ctx context.Context, t tenant.ID, id, by string, reset 
 		return "", nil, fmt.Errorf("%w: %s signs in by a provider", ErrInvalid, u.ID)
 	}
 	text, now := newInvitation(), s.now()
-	i = &Invitation{ID: newID("inv"), Hash: digest(text), User: u.ID, Created: now, Expires: now.Add(inviteLife), By: by}
+	i = &Invitation{ID: newID("inv"), Hash: digest(text), User: u.ID, Created: now, Expires: now.Add(InvitationLife), By: by}
 	if err := s.Store.Invite(ctx, i, reset); err != nil {
 		return "", nil, known(err)
 	}

@@ -38,6 +38,7 @@ func (i *Installation) SetIssuers(c *config.Config) {
 	}
 	i.issuers.Store(&known)
 	i.clients.Store(clientSettingsOf(c))
+	i.current.Store(c)
 }
 
 func (i *Installation) knownIssuers() []admin.Issuer {

@@ -3,9 +3,12 @@ package server
 import (
 	"context"
 	"fmt"
+	"sync"
+	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/client"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
+	"github.com/gatehouse-mcp/gatehouse/internal/fresh"
 	"github.com/gatehouse-mcp/gatehouse/internal/grant"
 	"github.com/gatehouse-mcp/gatehouse/internal/token"
 )
@@ -89,4 +92,20 @@ func (i *Installation) adminGrants() *grant.Service {
 		issuer = s.issuer
 	}
 	return &grant.Service{Store: i.DB.Grants(), Issuer: issuer, Changed: i.Rights.Changed, Log: i.log}
+}
+
+// tidy deletes what our authorization server has kept and nobody needs any more,
+// until ctx ends. What an earlier configuration has left is deleted too.
+func (r *Running) tidy(ctx context.Context) {
+	var all sync.WaitGroup
+	all.Go(func() { r.adminGrants().Run(ctx) })
+	all.Go(func() { grant.Tidy(ctx, r.log, nil, r.DB.Consents(), r.DB.Devices(), r.DB.Requests(), r.DB.Once()) })
+	all.Go(func() {
+		fresh.Every(ctx, time.Hour, func() {
+			if err := r.DB.Login().SweepLogin(ctx, time.Now().Add(-24*time.Hour)); err != nil && ctx.Err() == nil {
+				r.log.Warn("old sessions were not deleted; it is tried again in an hour", "error", err)
+			}
+		})
+	})
+	all.Wait()
 }

@@ -43,6 +43,7 @@ type Installation struct {
 	issuers  atomic.Pointer[[]admin.Issuer] // see SetIssuers
 
 	clients   atomic.Pointer[clientSettings] // see adminClients
+	current   atomic.Pointer[config.Config]  // see adminPeople
 	documents client.Cache                   // of clients
 
 	log *slog.Logger
@@ -118,7 +119,7 @@ func (i *Installation) Close() error {
 func (i *Installation) Admin(status func() adminapi.Status, r *Running) http.Handler {
 	a := &admin.Admin{
 		Keys: i.Keys, Judge: i.Verifier, Tenants: i.Tenants, Database: database{i.DB}, Signing: signingDoor{i}, Defaults: i.keyDefaults,
-		Tokens: i.Revocations, Issuers: i.knownIssuers, Tools: i.Pins, Clients: i.adminClients, Grants: i.adminGrants,
+		Tokens: i.Revocations, Issuers: i.knownIssuers, Tools: i.Pins, Clients: i.adminClients, Grants: i.adminGrants, People: i.adminPeople,
 		Status: status, Audit: i.Trail, By: i.by, Now: time.Now, Log: i.log,
 	}
 	if r != nil {

@@ -232,6 +232,7 @@ func (r *Running) open(background context.Context) error {
 	r.work.Go(func() { r.Rights.Run(background) })
 	r.work.Go(func() { r.keys.Run(background) })
 	r.work.Go(func() { r.Revocations.Run(background) })
+	r.work.Go(func() { r.tidy(background) })
 	r.work.Go(func() {
 		if err := r.edge.Serve(requests, http.HandlerFunc(r.answer)); err != nil {
 			r.fail(err)

@@ -18,6 +18,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
 	"github.com/gatehouse-mcp/gatehouse/internal/client"
 	"github.com/gatehouse-mcp/gatehouse/internal/grant"
+	"github.com/gatehouse-mcp/gatehouse/internal/login"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 	"github.com/gatehouse-mcp/gatehouse/internal/token"
 )
@@ -36,6 +37,7 @@ type Admin struct {
 	Tokens   *token.Service         // revokes access tokens
 	Clients  ClientsOf              // OAuth clients
 	Grants   func() *grant.Service  // what people allowed them
+	People   func() *login.Service  // those who sign in, as configured at the moment
 	Issuers  func() []Issuer        // as configured at the moment; nil: nobody knows any
 	Defaults func() Defaults        // as configured at the moment; nil: nothing is
 	Status   func() adminapi.Status // of this process
@@ -128,6 +130,7 @@ func (a *Admin) Handler() http.Handler {
 	}
 	maps.Copy(all, (&clients{a}).endpoints())
 	maps.Copy(all, (&grants{a}).endpoints())
+	maps.Copy(all, (&users{a}).endpoints())
 	mux := http.NewServeMux()
 	for pattern, do := range all {
 		mux.Handle(pattern, a.writes(a.recorded(pattern, do)))

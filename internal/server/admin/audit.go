@@ -65,6 +65,13 @@ func actions() map[string]string {
 
 		"POST /v1/grants/revoke": "grant.revoke",
 
+		"POST /v1/users":                   "user.create",
+		"POST /v1/users/{user}/invite":     "user.invite",
+		"POST /v1/users/{user}/disable":    "user.disable",
+		"POST /v1/users/{user}/enable":     "user.enable",
+		"POST /v1/users/{user}/revoke-all": "user.revoke_all",
+		"DELETE /v1/sessions/{session}":    "session.revoke",
+
 		"POST /v1/keys/verify":   "", // only asks
 		"POST /v1/config/reload": "", // who reloads writes it down, whoever asked for it
 	}
@@ -109,7 +116,10 @@ func (a *Admin) recorded(pattern string, do endpoint) endpoint {
 func (a *Admin) intent(r *http.Request, action string, body []byte) *audit.Event {
 	e := &audit.Event{
 		Time: a.Now(), Kind: config.AuditAdmin, Action: action, Phase: audit.Intent, Request: rand.Text(), By: a.By,
-		KeyID: r.PathValue("id"), Tenant: r.PathValue("name"), Detail: asked(body),
+		KeyID: r.PathValue("id"), Tenant: r.PathValue("name"), Subject: r.PathValue("user"), Detail: asked(body),
+	}
+	if id := r.PathValue("session"); id != "" {
+		e.Detail["session"] = id
 	}
 	if e.ClientID = e.Detail["client_id"]; e.ClientID != "" {
 		delete(e.Detail, "client_id")
@@ -134,7 +144,7 @@ func (a *Admin) intent(r *http.Request, action string, body []byte) *audit.Event
 // the text and the hash of a key that is imported, and whatever is called like one.
 func asked(body []byte) map[string]string {
 	out := map[string]string{}
-	hide, err := policy.Compile([]string{"key", "hash"})
+	hide, err := policy.Compile([]string{"key", "hash", "password"})
 	if err != nil {
 		return out
 	}
@@ -206,6 +216,12 @@ func (a *Admin) settle(r *http.Request, intent *audit.Event, out reply, refused 
 		ofGrants(&e, body)
 	case adminapi.OAuthClient:
 		ofClient(&e, &body)
+	case *adminapi.User:
+		ofUser(&e, body)
+	case adminapi.Invitation:
+		e.Subject = body.User
+	case adminapi.Session:
+		e.Subject = body.User
 	case []adminapi.Tool:
 		ofTools(&e, body)
 	case adminapi.Imported:

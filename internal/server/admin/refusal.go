@@ -9,6 +9,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
 	"github.com/gatehouse-mcp/gatehouse/internal/client"
+	"github.com/gatehouse-mcp/gatehouse/internal/login"
 	"github.com/gatehouse-mcp/gatehouse/internal/signing"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 	"github.com/gatehouse-mcp/gatehouse/internal/token"
@@ -54,6 +55,11 @@ var facts = []struct {
 	{token.ErrFull, http.StatusConflict, codeConflict},
 	{client.ErrUnknown, http.StatusNotFound, codeNotFound},
 	{client.ErrExists, http.StatusConflict, codeExists},
+	{login.ErrNotFound, http.StatusNotFound, codeNotFound},
+	{login.ErrExists, http.StatusConflict, codeExists},
+	{login.ErrInvalid, http.StatusBadRequest, codeArgument},
+	{login.ErrWeak, http.StatusBadRequest, codeArgument},
+	{login.ErrDisabled, http.StatusConflict, codeConflict},
 	{client.ErrWrong, http.StatusBadRequest, codeArgument},
 	{tenant.ErrDefault, http.StatusConflict, codeConflict},
 	{apikey.ErrReplaced, http.StatusConflict, codeConflict},
