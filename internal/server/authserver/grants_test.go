@@ -1,6 +1,7 @@
 package authserver
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -267,6 +268,11 @@ func TestA075TokensAreTheirOwnersAlone(t *testing.T) {
 		t.Error("want this access token revoked, and nothing else")
 	}
 	second := d.post("/token", d.as("web", "grant_type", "refresh_token", "refresh_token", first.Refresh)...).ok()
+	d.wait(10 * time.Minute)
+	if ask("web", second.Access).Active || !ask("web", second.Refresh).Active {
+		t.Error("want an access token over that has expired, and its refresh token good")
+	}
+	second = d.post("/token", d.as("web", "grant_type", "refresh_token", "refresh_token", second.Refresh)...).ok()
 	if ask("web", first.Refresh).Active {
 		t.Error("a refresh token that was used is called active")
 	}
@@ -300,7 +306,7 @@ func TestA076TheNewestMarkCountsAtEveryEndpoint(t *testing.T) {
 func (d *desk) jag(change map[string]any, typ string, key any, alg jose.SignatureAlgorithm) string {
 	now := d.clock().Unix()
 	c := map[string]any{
-		"iss": enterprise, "sub": "emp-1", "aud": issuer, "client_id": "web", "jti": "j1", "iat": now, "exp": now + 300,
+		"iss": enterprise, "sub": "emp-1", "aud": issuer, "client_id": "web", "jti": rand.Text(), "iat": now, "exp": now + 300,
 		"resource": resource, "scope": "notes:read notes:write notes:purge", "email": "ada@acme.test", "email_verified": true,
 	}
 	for name, v := range change {
@@ -320,12 +326,13 @@ func TestAnEnterpriseDecidesForItsPeople(t *testing.T) {
 		return d.post("/token", d.as(id, append([]string{"grant_type", oauth.JWTBearer, "assertion", text}, more...)...)...)
 	}
 	good := func(change map[string]any) string { return d.jag(change, assertionType, d.idp, jose.ES256) }
-	got := bring("web", good(nil)).ok()
+	first := good(nil)
+	got := bring("web", first).ok()
 	c := payload(t, got.Access)
 	if got.Refresh != "" || got.Scope != "notes:read notes:write" || c["sub"] != "usr_ada" || c["aud"] != resource || c["idp"].(map[string]any)["sub"] != "emp-1" || c["kind"] != nil {
 		t.Errorf("got %+v %v", got.tokenAnswer, c)
 	}
-	bring("web", good(nil)).no("the same again", 400, oauth.InvalidGrant)
+	bring("web", first).no("the same again", 400, oauth.InvalidGrant)
 	now := d.clock().Unix()
 	thief := newKey(t)
 	for name, text := range map[string]string{
@@ -395,4 +402,24 @@ func FuzzAssertion(f *testing.F) {
 			t.Errorf("%s: got %+v", claims, a)
 		}
 	})
+}
+
+// What a registration says of grants is not enough: only who was made by an
+// administrator, and proves who it is, is a program or a server.
+func TestA072A073OnlyClientsOfAnAdministrator(t *testing.T) {
+	d, _ := exchanging(t)
+	first := d.login("cli")
+	all := []string{oauth.ClientCredentials, oauth.TokenExchange}
+	for name, c := range map[string]*client.Client{
+		"a registered client": {ID: "x", Kind: client.Dynamic, Tenant: d.def, AuthMethods: []string{oauth.AuthSecretBasic}, Grants: all, Resources: []string{resource}},
+		"a document's client": {ID: "x", Kind: client.Document, Tenant: d.def, AuthMethods: []string{oauth.AuthPrivateKeyJWT}, Grants: all, Resources: []string{resource}},
+		"a public client":     {ID: "x", Kind: client.Static, Tenant: d.def, AuthMethods: []string{oauth.AuthNone}, Grants: all, Resources: []string{resource}},
+	} {
+		d.Authenticate = func(*http.Request, *oauth.Params, ...string) (*client.Client, error) { return c, nil }
+		d.post("/token", "grant_type", oauth.ClientCredentials, "resource", resource).no(name, 400, oauth.UnauthorizedClient)
+		d.post("/token", "grant_type", oauth.TokenExchange, "subject_token", first.Access, "subject_token_type", typeAccess).no(name, 400, oauth.UnauthorizedClient)
+	}
+	c := &client.Client{ID: "x", Kind: client.Static, AuthMethods: []string{oauth.AuthSecretBasic}, Grants: all}
+	d.Authenticate = func(*http.Request, *oauth.Params, ...string) (*client.Client, error) { return c, nil }
+	d.post("/token", "grant_type", oauth.ClientCredentials, "resource", resource).no("a program of nobody", 400, oauth.UnauthorizedClient)
 }
