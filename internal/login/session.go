@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 	"unicode"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
@@ -113,11 +112,6 @@ func (s *Service) Leave(ctx context.Context, cookie string) error {
 func (s *Service) EndAll(ctx context.Context, t tenant.ID, user string) (int, error) {
 	n, err := s.Store.EndSessions(ctx, t, user)
 	return n, known(err)
-}
-
-// Sweep deletes what is of no use any more.
-func (s *Service) Sweep(ctx context.Context) error {
-	return known(s.Store.SweepLogin(ctx, s.now().Add(-24*time.Hour)))
 }
 
 // union returns what is in either, each once, in a stable order.

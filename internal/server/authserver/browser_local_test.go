@@ -93,7 +93,7 @@ func (v *world) passkeyInABrowser(t *testing.T, b *chromium.Tab) {
 	b.Passkeys()
 	_, link := v.account("linus")
 	b.Go(v.Issuer + link)
-	b.Fill("Call it", "My phone")
+	b.Fill("Name of the passkey", "My phone")
 	b.Press("Create a passkey")
 	b.WaitFor("Keep your recovery codes")
 	b.Press("I have kept them")
