@@ -16,6 +16,7 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
+	"github.com/gatehouse-mcp/gatehouse/internal/login"
 	"github.com/gatehouse-mcp/gatehouse/internal/ratelimit"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/admin"
 	"github.com/gatehouse-mcp/gatehouse/internal/store"
@@ -53,6 +54,9 @@ type fixture struct {
 	made admin.Defaults // as configured
 
 	issuers []admin.Issuer // as configured
+
+	people *login.Service
+	ended  []string // of users
 }
 
 type direct struct{ h http.Handler }
@@ -75,7 +79,9 @@ func newFixture(t *testing.T) *fixture {
 	clock := func() time.Time { return f.now }
 	v := &apikey.Verifier{Source: db.Source(), Now: clock}
 	f.bans = &ratelimit.Bans{Rate: unit.Rate{Count: 1, Per: time.Minute}, Now: clock}
+	f.people = f.newPeople()
 	f.door = (&admin.Admin{
+		People: func() *login.Service { return f.people },
 		Tokens: &token.Service{Store: db.Revocations(), Now: clock}, Issuers: func() []admin.Issuer { return f.issuers },
 		Bans: f.bans, Defaults: func() admin.Defaults { return f.made },
 		Keys:  &apikey.Service{Store: db.Keys(), Now: clock, Changed: v.Changed},
