@@ -44,6 +44,7 @@ policy:
   default: deny
   rules:
     - {name: read, tools: [test_simple_text], require: {scopes: [tools:read]}}
+    - {name: everybody, tools: [test_multiple_content_types]}
 limits: {per_key: off, failed_auth: {per_ip: 1000000/min, ban: 1m}}
 store: {sqlite: DIR/state/gatehouse.db, encryption_key: "${file:DIR/kek}"}
 admin: {listen: 127.0.0.1:0}
@@ -73,6 +74,12 @@ func overlook(t *testing.T) *overlooked {
 	t.Cleanup(s.Close)
 	w.url = s.URL + to.Path
 	return w
+}
+
+func (w *overlooked) calls() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.saw)
 }
 
 func (w *overlooked) last() string {
@@ -351,7 +358,24 @@ func TestPeopleSignInWithRealProviders(t *testing.T) {
 			if key := up.last(); !strings.HasPrefix(key, "Bearer ") {
 				t.Errorf("the server saw %q", key)
 			}
+			refusesKeys(t, v, f, up)
+			if log := f.stdout.String() + f.stderr.String(); strings.Contains(log, upstream) || strings.Contains(log, told.Get("code")) {
+				t.Error("the log has a token or a code")
+			}
 		})
+	}
+}
+
+// refusesKeys wants the server not to be called for somebody who has nothing of a provider.
+func refusesKeys(t *testing.T, v *visitor, f *front, up *overlooked) {
+	t.Helper()
+	_, key := f.key("--name", "machine", "--tools", "*")
+	before, answer := up.calls(), ""
+	status := callJSON(t, v.browser, f.url, key, map[string]any{
+		"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": map[string]any{"name": writing, "arguments": map[string]any{}},
+	}, &answer)
+	if status != http.StatusForbidden || !strings.Contains(answer, "GH-1448") || up.calls() != before {
+		t.Errorf("with a key: got %d %s", status, answer)
 	}
 }
 

@@ -175,3 +175,14 @@ func TestScopesAreAskedFor(t *testing.T) {
 		t.Errorf("got %v", p)
 	}
 }
+
+func TestGitHubsInterfaceIsFound(t *testing.T) {
+	for issuer, want := range map[string]string{
+		"https://github.com": "https://api.github.com", "https://acme.ghe.com": "https://api.acme.ghe.com", "https://git.acme.com": "https://git.acme.com/api/v3",
+		"https://github.com.evil.example": "https://github.com.evil.example/api/v3",
+	} {
+		if got := githubAPI(issuer); got != want {
+			t.Errorf("%s: got %s, want %s", issuer, got, want)
+		}
+	}
+}
