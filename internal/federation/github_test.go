@@ -223,6 +223,10 @@ func TestGitHubRefusals(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestGitHubAnswersThatAreNone(t *testing.T) {
+	acme := federation.Allow{Orgs: []string{"acme"}}
 	h := newHub(t)
 	who, err := h.signIn(h.settings(acme), federation.Callback{Error: "access_denied", ErrorDescription: "canary"})
 	wantRefusal(t, "cancelled", who, err, federation.CodeDenied)
