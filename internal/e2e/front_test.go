@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -197,7 +198,7 @@ func nodeTraveller(sdk, client string, more ...string) func(*testing.T, *front, 
 			calls[i] = [2]any{tool, map[string]any{}}
 		}
 		args := append([]string{npmScript(t, "login.mjs"), sdk, f.url, user, mustJSON(t, calls), client}, more...)
-		out, errs, _ := runWith(t, []string{"NODE_EXTRA_CA_CERTS=" + f.all}, patience, node(t), args...)
+		out, errs, _ := runWith(t, append([]string{"NODE_EXTRA_CA_CERTS=" + f.all}, p.browserOf(t, user)...), patience, node(t), args...)
 		var j journey
 		if err := json.Unmarshal([]byte(out), &j); err != nil {
 			t.Fatalf("got %q, want a line of JSON: %v\n%s", out, err, errs)
@@ -254,18 +255,55 @@ func goTraveller(t *testing.T, f *front, p *provider, user string, tools ...stri
 		j.Tools = append(j.Tools, tool.Name)
 	}
 	for _, tool := range tools {
+		if strings.HasPrefix(tool, "http://") { // no tool, but what happens between the calls
+			if err := between(t.Context(), handler, tool); err != nil {
+				j.Error = err.Error()
+				return j
+			}
+			continue
+		}
 		j.Results = append(j.Results, goStep(t.Context(), session, tool, &status))
 	}
 	j.Version = session.InitializeResult().ProtocolVersion
-	if s, err := handler.TokenSource(t.Context()); err == nil && s != nil {
-		if token, err := s.Token(); err == nil {
-			j.Token = token.AccessToken
-		}
-	}
+	j.Token, _ = held(t.Context(), handler)
 	if err := session.Close(); err != nil {
 		t.Errorf("close: %v", err)
 	}
 	return j
+}
+
+// held is the access token that a client has.
+func held(ctx context.Context, handler auth.OAuthHandler) (string, error) {
+	s, err := handler.TokenSource(ctx)
+	if err != nil || s == nil {
+		return "", err
+	}
+	token, err := s.Token()
+	if err != nil {
+		return "", err
+	}
+	return token.AccessToken, nil
+}
+
+// between has something happen between the calls: the access token is posted to where it does.
+func between(ctx context.Context, handler auth.OAuthHandler, to string) error {
+	token, err := held(ctx, handler)
+	if err != nil {
+		return err
+	}
+	q, err := http.NewRequestWithContext(ctx, http.MethodPost, to, strings.NewReader(token))
+	if err != nil {
+		return err
+	}
+	res, err := http.DefaultClient.Do(q)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = res.Body.Close() }()
+	if text, _ := io.ReadAll(res.Body); res.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", res.Status, text)
+	}
+	return nil
 }
 
 // goStep calls a tool.

@@ -42,6 +42,8 @@ type provider struct {
 
 	// page answers a page that is meant for people and returns where the browser goes next; nil: there is none.
 	page func(browser *http.Client, at *url.URL, user string) (string, error)
+	// visits takes a user all the way instead; nil: redirects are followed.
+	visits func(ctx context.Context, at, user string) (url.Values, error)
 	// rotate has it sign with a new key from now on.
 	rotate func()
 }
@@ -91,6 +93,9 @@ func (p *provider) browser() *http.Client {
 // visit goes from an authorization request to the client's redirect URI as a
 // user would, and returns what the client is told there.
 func (p *provider) visit(ctx context.Context, at, user string) (url.Values, error) {
+	if p.visits != nil {
+		return p.visits(ctx, at, user)
+	}
 	browser := p.browser()
 	for range 12 {
 		u, err := url.Parse(at)

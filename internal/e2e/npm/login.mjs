@@ -1,6 +1,8 @@
 // Calls tools of an MCP server with the TypeScript SDK 1.x or 2.x, which signs in by itself when it is told to.
-// node login.mjs 1|2 URL USER [[TOOL, ARGUMENTS], …] CLIENT-ID [dpop|old]; with an empty CLIENT-ID it registers itself.
-// The browser is played by following redirects as USER. old: it has not heard of protected resource metadata.
+// node login.mjs 1|2 URL USER [[TOOL, ARGUMENTS], …] CLIENT-ID [dpop|old|fleeting]; with an empty CLIENT-ID it registers itself.
+// The browser is played by following redirects as USER; with $BROWSER, by what is there: it is posted the URL and answers
+// with the parameters at the redirect URI. old: it has not heard of protected resource metadata. fleeting: it wants no
+// refresh token. A TOOL that is a URL is no tool: the access token is posted there between the calls.
 // Prints one line of JSON: {version, tools, results: [{text} or {status, name, error}], sent: [parameters of each
 // authorization request], token, asked: {path: requests for metadata and tokens}} or {status, name, error, …}.
 const [sdk, url, user, calls, id, mode] = process.argv.slice(2);
@@ -17,6 +19,11 @@ let landed; // the parameters at the redirect URI
 
 // visit follows an authorization request to the redirect URI, with the cookies that are set on the way.
 async function visit(at) {
+  if (process.env.BROWSER) {
+    const res = await fetch(process.env.BROWSER, { method: 'POST', body: at });
+    if (!res.ok) throw new Error(await res.text());
+    return new URLSearchParams(await res.text());
+  }
   const cookies = new Map();
   for (let hop = 0; hop < 12; hop++) {
     const u = new URL(at);
@@ -39,7 +46,7 @@ const provider = {
   redirectUrl: redirect,
   clientMetadata: {
     client_name: 'gatehouse-e2e', redirect_uris: [redirect], application_type: 'native', token_endpoint_auth_method: 'none',
-    grant_types: ['authorization_code', 'refresh_token'], response_types: ['code'],
+    grant_types: mode === 'fleeting' ? ['authorization_code'] : ['authorization_code', 'refresh_token'], response_types: ['code'],
     ...(dpop && { dpop_bound_access_tokens: true }),
     ...(mode === 'old' && { scope: 'tools:read' }), // nobody tells it
   },
@@ -105,6 +112,11 @@ try {
   out.version = sdk === '1' ? transport.protocolVersion : client.getNegotiatedProtocolVersion();
   out.tools = (await client.listTools()).tools.map((t) => t.name);
   for (const [name, args] of JSON.parse(calls)) {
+    if (name.startsWith('http://')) {
+      const res = await fetch(name, { method: 'POST', body: kept.tokens?.access_token });
+      if (!res.ok) throw new Error(await res.text());
+      continue;
+    }
     try {
       const r = await again(() => client.callTool({ name, arguments: args }));
       out.results.push({ text: r.content.map((c) => c.text).join('') });

@@ -192,6 +192,16 @@ func TestStepUpKeepsWhatWasAllowed(t *testing.T) {
 	}
 }
 
+func TestStepUpToEverythingIsTicked(t *testing.T) {
+	h := newHouse(t)
+	b := h.browser()
+	b.signIn(h.ada)
+	b.decide(b.get(askTrusted("scope", "notes:read")), "allow")
+	if page := b.get(askTrusted("scope", "notes:read notes:write notes:purge")); len(ticked.FindAllString(page.text, -1)) != 2 {
+		t.Errorf("want both boxes ticked for a client that was allowed less:\n%s", page.text)
+	}
+}
+
 func TestAnotherAccount(t *testing.T) {
 	h := newHouse(t)
 	b := h.browser()

@@ -136,13 +136,15 @@ func (s *Server) narrow(ctx context.Context, f *flow, res *Resource, c *client.C
 // choices says what is always given, and what can be chosen. An app gets ticked
 // what it asks for by name. What it asks for only because it asks for everything,
 // as many do, is left to the person, if there is a default that makes it work.
+// Whom they allowed less before asks for what it lacked since then: where there
+// are few scopes a step-up is for all of them, and Allow has to bring it on.
 func (s *Server) choices(ctx context.Context, p *asking, f *flow, res *Resource, before []string) {
-	everything := f.All && slices.ContainsFunc(f.Scopes, res.required)
+	everything := f.All && len(before) == 0 && slices.ContainsFunc(f.Scopes, res.required)
 	for i, one := range res.Scopes {
 		if !slices.Contains(f.Scopes, one.Name) {
 			continue
 		}
-		ch := choice{Name: one.Name, Title: one.Title, Number: i, Ticked: !everything || slices.Contains(before, one.Name)}
+		ch := choice{Name: one.Name, Title: one.Title, Number: i, Ticked: !everything}
 		if ch.Title == "" {
 			ch.Title = one.Name
 		}
