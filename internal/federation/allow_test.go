@@ -12,55 +12,57 @@ func valid() *federation.Settings {
 	return &federation.Settings{Name: "google", Preset: "google", ClientID: "id", ClientSecret: "secret", Allow: federation.Allow{Domains: []string{"acme.com"}}}
 }
 
+// wrongSettings are what Check finds, one by one.
+var wrongSettings = []struct {
+	name, code, setting, says string
+	change                    func(*federation.Settings)
+}{
+	{"nobody said who may come", "GH-2003", "allow", "anyone with a Google account could sign in", func(s *federation.Settings) { s.Allow = federation.Allow{} }},
+	{"a domain of everybody's", "GH-2003", "allow.domains", "anybody can have an address", func(s *federation.Settings) { s.Allow.Domains = []string{"gmail.com"} }},
+	{"everyone and a list", "GH-2001", "allow", "everyone", func(s *federation.Settings) { s.Allow.Everyone = true }},
+	{"groups of Google", "GH-2001", "allow.groups", "does not tell", func(s *federation.Settings) { s.Allow.Groups = []string{"eng"} }},
+	{"a pattern", "GH-2001", "allow.domains", "no domain", func(s *federation.Settings) { s.Allow.Domains = []string{"*.acme.com"} }},
+	{"an address as a domain", "GH-2001", "allow.domains", "no domain", func(s *federation.Settings) { s.Allow.Domains = []string{"@acme.com"} }},
+	{"a domain in capitals", "GH-2001", "allow.domains", "lower case", func(s *federation.Settings) { s.Allow.Domains = []string{"Acme.com"} }},
+	{"an empty entry", "GH-2001", "allow.users", "is empty", func(s *federation.Settings) { s.Allow.Users = []string{""} }},
+	{"two addresses in one", "GH-2001", "allow.users", "no address", func(s *federation.Settings) { s.Allow.Users = []string{"a@acme.com,b@acme.com"} }},
+	{"no client", "GH-2001", "client_id", "is missing", func(s *federation.Settings) { s.ClientID = "" }},
+	{"no secret", "GH-2001", "client_secret", "is missing", func(s *federation.Settings) { s.ClientSecret = "" }},
+	{"a key that is none", "GH-2001", "client_secret", "no private key", func(s *federation.Settings) {
+		s.ClientSecret = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
+	}},
+	{"a name that is a path", "GH-2001", "name", "redirect URI", func(s *federation.Settings) { s.Name = "../x" }},
+	{"no such preset", "GH-2001", "preset", "There are:", func(s *federation.Settings) { s.Preset = "gogle" }},
+	{"a parameter of another", "GH-2001", "organization", "is not a parameter of google", func(s *federation.Settings) { s.Params = map[string]string{"organization": "x"} }},
+	{"two scopes in one", "GH-2001", "scopes", "no scope", func(s *federation.Settings) { s.Scopes = []string{"a b"} }},
+	{"an authority for no domain", "GH-2001", "authoritative", "no domain", func(s *federation.Settings) { s.Authoritative = []string{"acme"} }},
+	{"a network with bits too many", "GH-2001", "private", "mask", func(s *federation.Settings) { s.Private = []string{"10.0.0.1/8"} }},
+	{"an authority that is none", "GH-2001", "private", "no certificate", func(s *federation.Settings) { s.Roots = []byte("x") }},
+	{"a login of GitHub", "GH-2001", "allow.users", "can be renamed", func(s *federation.Settings) {
+		s.Preset, s.Allow = "github", federation.Allow{Users: []string{"octocat"}}
+	}},
+	{"a team without its organization", "GH-2001", "allow.teams", "acme/platform", func(s *federation.Settings) {
+		s.Preset, s.Allow = "github", federation.Allow{Teams: []string{"platform"}}
+	}},
+	{"an organization with a path", "GH-2001", "allow.orgs", "no organization", func(s *federation.Settings) {
+		s.Preset, s.Allow = "github", federation.Allow{Orgs: []string{"acme/../evil"}}
+	}},
+	{"GitHub without a list", "GH-2003", "allow", "anyone with a GitHub account", func(s *federation.Settings) { s.Preset, s.Allow = "github", federation.Allow{} }},
+	{"Google in other words", "GH-2003", "allow", "anyone with a Google account", func(s *federation.Settings) {
+		s.Preset, s.Issuer, s.Allow = "oidc", "https://accounts.google.com", federation.Allow{}
+	}},
+	{"sign-up for everybody", "GH-2003", "allow", "anyone who signs up", func(s *federation.Settings) {
+		s.Preset, s.Params, s.Allow = "auth0", map[string]string{"domain": "acme.us.auth0.com"}, federation.Allow{}
+	}},
+	{"a Gatehouse", "GH-2001", "preset", "no ID tokens", func(s *federation.Settings) { s.Preset = "gatehouse" }},
+	{"no issuer", "GH-2001", "issuer", "is missing", func(s *federation.Settings) { s.Preset, s.Allow = "oidc", federation.Allow{} }},
+}
+
 func TestSettingsAreChecked(t *testing.T) {
 	if err := federation.Check(valid()); err != nil {
 		t.Fatal(err)
 	}
-	tests := []struct {
-		name, code, setting, says string
-		change                    func(*federation.Settings)
-	}{
-		{"nobody said who may come", "GH-2003", "allow", "anyone with a Google account could sign in", func(s *federation.Settings) { s.Allow = federation.Allow{} }},
-		{"a domain of everybody's", "GH-2003", "allow.domains", "anybody can have an address", func(s *federation.Settings) { s.Allow.Domains = []string{"gmail.com"} }},
-		{"everyone and a list", "GH-2001", "allow", "everyone", func(s *federation.Settings) { s.Allow.Everyone = true }},
-		{"groups of Google", "GH-2001", "allow.groups", "does not tell", func(s *federation.Settings) { s.Allow.Groups = []string{"eng"} }},
-		{"a pattern", "GH-2001", "allow.domains", "no domain", func(s *federation.Settings) { s.Allow.Domains = []string{"*.acme.com"} }},
-		{"an address as a domain", "GH-2001", "allow.domains", "no domain", func(s *federation.Settings) { s.Allow.Domains = []string{"@acme.com"} }},
-		{"a domain in capitals", "GH-2001", "allow.domains", "lower case", func(s *federation.Settings) { s.Allow.Domains = []string{"Acme.com"} }},
-		{"an empty entry", "GH-2001", "allow.users", "is empty", func(s *federation.Settings) { s.Allow.Users = []string{""} }},
-		{"two addresses in one", "GH-2001", "allow.users", "no address", func(s *federation.Settings) { s.Allow.Users = []string{"a@acme.com,b@acme.com"} }},
-		{"no client", "GH-2001", "client_id", "is missing", func(s *federation.Settings) { s.ClientID = "" }},
-		{"no secret", "GH-2001", "client_secret", "is missing", func(s *federation.Settings) { s.ClientSecret = "" }},
-		{"a key that is none", "GH-2001", "client_secret", "no private key", func(s *federation.Settings) {
-			s.ClientSecret = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
-		}},
-		{"a name that is a path", "GH-2001", "name", "redirect URI", func(s *federation.Settings) { s.Name = "../x" }},
-		{"no such preset", "GH-2001", "preset", "There are:", func(s *federation.Settings) { s.Preset = "gogle" }},
-		{"a parameter of another", "GH-2001", "organization", "is not a parameter of google", func(s *federation.Settings) { s.Params = map[string]string{"organization": "x"} }},
-		{"two scopes in one", "GH-2001", "scopes", "no scope", func(s *federation.Settings) { s.Scopes = []string{"a b"} }},
-		{"an authority for no domain", "GH-2001", "authoritative", "no domain", func(s *federation.Settings) { s.Authoritative = []string{"acme"} }},
-		{"a network with bits too many", "GH-2001", "private", "mask", func(s *federation.Settings) { s.Private = []string{"10.0.0.1/8"} }},
-		{"an authority that is none", "GH-2001", "private", "no certificate", func(s *federation.Settings) { s.Roots = []byte("x") }},
-		{"a login of GitHub", "GH-2001", "allow.users", "can be renamed", func(s *federation.Settings) {
-			s.Preset, s.Allow = "github", federation.Allow{Users: []string{"octocat"}}
-		}},
-		{"a team without its organization", "GH-2001", "allow.teams", "acme/platform", func(s *federation.Settings) {
-			s.Preset, s.Allow = "github", federation.Allow{Teams: []string{"platform"}}
-		}},
-		{"an organization with a path", "GH-2001", "allow.orgs", "no organization", func(s *federation.Settings) {
-			s.Preset, s.Allow = "github", federation.Allow{Orgs: []string{"acme/../evil"}}
-		}},
-		{"GitHub without a list", "GH-2003", "allow", "anyone with a GitHub account", func(s *federation.Settings) { s.Preset, s.Allow = "github", federation.Allow{} }},
-		{"Google in other words", "GH-2003", "allow", "anyone with a Google account", func(s *federation.Settings) {
-			s.Preset, s.Issuer, s.Allow = "oidc", "https://accounts.google.com", federation.Allow{}
-		}},
-		{"sign-up for everybody", "GH-2003", "allow", "anyone who signs up", func(s *federation.Settings) {
-			s.Preset, s.Params, s.Allow = "auth0", map[string]string{"domain": "acme.us.auth0.com"}, federation.Allow{}
-		}},
-		{"a Gatehouse", "GH-2001", "preset", "no ID tokens", func(s *federation.Settings) { s.Preset = "gatehouse" }},
-		{"no issuer", "GH-2001", "issuer", "is missing", func(s *federation.Settings) { s.Preset, s.Allow = "oidc", federation.Allow{} }},
-	}
-	for _, tt := range tests {
+	for _, tt := range wrongSettings {
 		s := valid()
 		tt.change(s)
 		err := federation.Check(s)
@@ -72,6 +74,9 @@ func TestSettingsAreChecked(t *testing.T) {
 			t.Errorf("%s: it was opened", tt.name)
 		}
 	}
+}
+
+func TestSettingsThatAreRight(t *testing.T) {
 	for name, change := range map[string]func(*federation.Settings){
 		"everyone, as it is said": func(s *federation.Settings) { s.Allow = federation.Allow{Everyone: true} },
 		"one's own provider": func(s *federation.Settings) {

@@ -191,7 +191,7 @@ func (o *OIDC) read(claims []jws.Member, signed []byte) (*Profile, error) {
 	c := claimMap(&l.Claims)
 	id, err := c.Identity(all)
 	if err != nil {
-		return nil, o.invalid(err)
+		return nil, o.invalid(errors.Join(err, errors.Unwrap(err))) // the story is in its cause
 	}
 	who := &Profile{
 		Provider: o.Name(), Issuer: l.Issuer, Subject: id.Subject, Name: id.Name, Tenant: id.Tenant, Groups: id.Groups, Roles: id.Roles,

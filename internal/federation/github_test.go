@@ -47,7 +47,7 @@ const restricted = `{"message":"Although you appear to have the correct authoriz
 func newHub(t *testing.T) *hub {
 	h := &hub{
 		t: t, user: `{"login":"octocat","id":583231,"node_id":"MDQ6VXNlcjU4MzIzMQ==","type":"User","name":"The Octocat","email":"public@acme.com"}`,
-		emails: `[{"email":"old@acme.com","primary":false,"verified":true},{"email":"octocat@acme.com","primary":true,"verified":true,"visibility":"private"}]`,
+		emails: `[{"email":"octocat@acme.com","primary":true,"verified":true,"visibility":"private"},{"email":"old@acme.com","primary":false,"verified":true}]`,
 		orgs:   map[string]answer{}, teams: map[string]answer{}, fail: map[string]int{},
 	}
 	mux := http.NewServeMux()
@@ -198,7 +198,7 @@ func TestGitHubRefusals(t *testing.T) {
 			h.emails = `[{"email":"octocat@acme.com","primary":true,"verified":false}]`
 		}, federation.CodeAllow, "does not say that your address is verified"},
 		{"a verified address that is not the primary one", federation.Allow{Domains: []string{"acme.com"}}, func(h *hub) {
-			h.emails = `[{"email":"octocat@acme.com","primary":false,"verified":true},{"email":"o@gmail.com","primary":true,"verified":true}]`
+			h.emails = `[{"email":"o@gmail.com","primary":true,"verified":true},{"email":"octocat@acme.com","primary":false,"verified":true}]`
 		}, federation.CodeAllow, "You signed in to GitHub as o@gmail.com"},
 		{"the public address, which nobody verified", federation.Allow{Users: []string{"public@acme.com"}}, func(h *hub) { h.emails = "" }, federation.CodeAllow, "certain people"},
 		{"the number of another", federation.Allow{Users: []string{"58323"}}, func(*hub) {}, federation.CodeAllow, "certain people"},
@@ -223,6 +223,10 @@ func TestGitHubRefusals(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestGitHubAnswersThatAreNone(t *testing.T) {
+	acme := federation.Allow{Orgs: []string{"acme"}}
 	h := newHub(t)
 	who, err := h.signIn(h.settings(acme), federation.Callback{Error: "access_denied", ErrorDescription: "canary"})
 	wantRefusal(t, "cancelled", who, err, federation.CodeDenied)

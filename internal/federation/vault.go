@@ -34,6 +34,10 @@ type TokenStore interface {
 	RenewTokens(ctx context.Context, t tenant.ID, r *TokenRow, holder string) (bool, error)
 	// ReleaseTokens ends holder's lease.
 	ReleaseTokens(ctx context.Context, t tenant.ID, r *TokenRow, holder string) error
+	// EachTokens calls do with every row, until it returns an error.
+	EachTokens(ctx context.Context, do func(t tenant.ID, r *TokenRow) error) error
+	// ResealTokens puts sealed in the place of what r has, if that is still there.
+	ResealTokens(ctx context.Context, t tenant.ID, r *TokenRow, sealed string) error
 	// ForgetTokens removes a user's rows: all, or those of one provider. It returns how many.
 	ForgetTokens(ctx context.Context, t tenant.ID, user, provider string) (int64, error)
 }
@@ -87,6 +91,25 @@ func (v *Vault) Keep(ctx context.Context, t tenant.ID, user, provider string, to
 func (v *Vault) Forget(ctx context.Context, t tenant.ID, user, provider string) error {
 	_, err := v.Store.ForgetTokens(ctx, t, user, provider)
 	return err
+}
+
+// Reseal seals anew what was sealed under an older key. What no key of ours opens
+// is left: whose it is signs in again.
+func (v *Vault) Reseal(ctx context.Context) error {
+	return v.Store.EachTokens(ctx, func(t tenant.ID, r *TokenRow) error {
+		if r.Sealed == "" || !v.Seal.Stale(r.Sealed) {
+			return nil
+		}
+		tokens, err := v.unseal(t, r)
+		if err != nil {
+			return nil //nolint:nilerr // as it says above
+		}
+		fresh := *r
+		if err := v.seal(t, &fresh, tokens); err != nil {
+			return err
+		}
+		return v.Store.ResealTokens(ctx, t, r, fresh.Sealed)
+	})
 }
 
 // Token returns an access token that a provider gave for a user, renewed if it

@@ -324,3 +324,25 @@ func TestRefreshAtAnOpenIDProvider(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// Once everything is sealed anew, the old key is not needed any more.
+func TestTokensAreSealedAnew(t *testing.T) {
+	v, _ := newVault(t, &issuing{})
+	ctx := t.Context()
+	if err := v.Keep(ctx, acme, "usr_1", "acme", &federation.Tokens{Access: "a1"}); err != nil {
+		t.Fatal(err)
+	}
+	old, next := v.Seal, sealKey(t, "n")
+	v.Seal = next.After(old)
+	if err := v.Reseal(ctx); err != nil {
+		t.Fatal(err)
+	}
+	v.Seal = next
+	if got, err := v.Token(ctx, acme, "usr_1", "acme"); got != "a1" || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+	v.Seal = sealKey(t, "o").After(sealKey(t, "p")) // neither opens it
+	if err := v.Reseal(ctx); err != nil {
+		t.Errorf("what cannot be opened ends everything: %v", err)
+	}
+}

@@ -215,10 +215,7 @@ func TestA003OneOfManyRotates(t *testing.T) {
 	processes := []*grant.Service{h.service(), h.service(), h.service()}
 	strict := h.service()
 	strict.RefreshGrace = 0
-	rounds := raceRounds
-	if testing.Short() {
-		rounds = 20
-	}
+	rounds := raceRounds()
 	_, text := h.granted(processes[0])
 	for range rounds {
 		var mu sync.Mutex
@@ -273,4 +270,26 @@ func TestA068RevocationsOutliveAProcess(t *testing.T) {
 	if _, _, err := next.Refresh(t.Context(), refresh(text)); !errors.Is(err, grant.ErrRevoked) || !h.accessEnded(g.ID) {
 		t.Errorf("got %v, want ErrRevoked", err)
 	}
+}
+
+// Whoever knows a grant's id, which stands in access tokens, and writes a number
+// beside it has no token, and ends nothing.
+func TestA064AMadeUpRefreshTokenEndsNothing(t *testing.T) {
+	h := newHouse(t)
+	s := h.service()
+	g, first := h.granted(s)
+	text := h.refreshed(s, h.refreshed(s, first))
+	for generation := range byte(5) {
+		_, mac, err := keytext.Read(keytext.Refresh, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if mac[3] = generation; generation == 3 { // the right number, another MAC
+			mac[31] ^= 1
+		}
+		if _, _, err := s.Refresh(t.Context(), refresh(keytext.Compose(keytext.Refresh, g.ID, mac))); !errors.Is(err, grant.ErrNotFound) {
+			t.Errorf("number %d: got %v, want ErrNotFound", generation, err)
+		}
+	}
+	h.refreshed(s, text)
 }

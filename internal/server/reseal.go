@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/client"
+	"github.com/gatehouse-mcp/gatehouse/internal/federation"
 	"github.com/gatehouse-mcp/gatehouse/internal/grant"
 	"github.com/gatehouse-mcp/gatehouse/internal/seal"
 )
@@ -25,5 +26,5 @@ func (i *Installation) reseal(ctx context.Context, key *seal.Key) error {
 			return err
 		}
 	}
-	return nil
+	return (&federation.Vault{Store: i.DB.Federation(), Seal: key}).Reseal(ctx)
 }

@@ -132,6 +132,38 @@ func (d federated) one(ctx context.Context, what, query string, args ...any) (ch
 	return changed, nil
 }
 
+// EachTokens implements federation.TokenStore.
+func (d federated) EachTokens(ctx context.Context, do func(t tenant.ID, r *federation.TokenRow) error) error {
+	type row struct {
+		tenant tenant.ID
+		federation.TokenRow
+	}
+	all, err := list(ctx, d.read, func(s scanner) (*row, error) {
+		var r row
+		var id string
+		var expires, changed sql.NullInt64
+		err := s.Scan(&id, &r.User, &r.Provider, &r.Sealed, &expires, &r.Version, &changed)
+		r.tenant, r.Expires, r.Changed = tenant.ID(id), moment(expires), moment(changed)
+		return &r, err
+	}, `SELECT tenant, user_id, provider, sealed, expires, version, changed FROM federation_token ORDER BY tenant, user_id, provider`)
+	if err != nil {
+		return fmt.Errorf("read providers' tokens: %w", err)
+	}
+	for i := range all {
+		if err := do(all[i].tenant, &all[i].TokenRow); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ResealTokens implements federation.TokenStore.
+func (d federated) ResealTokens(ctx context.Context, t tenant.ID, r *federation.TokenRow, sealed string) error {
+	_, err := d.one(ctx, "seal a provider's tokens anew", `UPDATE federation_token SET sealed = $5
+		WHERE tenant = $1 AND user_id = $2 AND provider = $3 AND sealed = $4`, string(t), r.User, r.Provider, r.Sealed, sealed)
+	return err
+}
+
 // ForgetTokens implements federation.TokenStore.
 func (d federated) ForgetTokens(ctx context.Context, t tenant.ID, user, provider string) (n int64, err error) {
 	query, args := `DELETE FROM federation_token WHERE tenant = $1 AND user_id = $2`, []any{string(t), user}

@@ -129,10 +129,12 @@ func (s *Server) allowedBefore(ctx context.Context, q *request, who *login.Perso
 		return nil, nil //nolint:nilnil // they are asked
 	case err != nil:
 		return nil, err
-	case !known.Covers(q.Scopes):
-		return nil, nil //nolint:nilnil // it asks for more
 	}
-	return known, nil
+	may, err := s.grantable(ctx, q.flow, s.resourceAt(q.Resource), who) // what they can never be given is not asked about
+	if _, refused := errors.AsType[*oauth.Error](err); refused || err == nil && !known.Covers(may) {
+		return nil, nil //nolint:nilnil // the page says what is the matter, or it asks for more
+	}
+	return known, err
 }
 
 // consentKey is what a decision about a flow holds for.

@@ -1,10 +1,13 @@
 package authserver
 
 import (
+	"errors"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/grant"
 )
 
 func TestPromptAndAge(t *testing.T) {
@@ -202,5 +205,26 @@ func TestTheOnlyWayIsTaken(t *testing.T) {
 	again := b.get(next.Header.Get("Location") + "&switch=1")
 	if again.goes() != "" || !strings.Contains(again.text, "Continue with Google") {
 		t.Errorf("got %q, want to be asked", again.goes())
+	}
+}
+
+func TestACodeCanBeForOneKey(t *testing.T) {
+	h := newHouse(t)
+	b := h.browser()
+	b.signIn(h.ada)
+	for _, bad := range []string{"x", strings.Repeat("A", 42), strings.Repeat("A", 44), strings.Repeat("+", 43)} {
+		if v := answered(t, b.get(askTrusted("dpop_jkt", bad)).Header.Get("Location"), claudeBack, "s t&te"); v.Get("error") != "invalid_request" {
+			t.Errorf("%q: got %v", bad, v)
+		}
+	}
+	key := strings.Repeat("A", 43)
+	code := answered(t, b.decide(b.get(askTrusted("dpop_jkt", key)), "allow").goes(), claudeBack, "s t&te").Get("code")
+	try := grant.Redemption{Code: code, Client: trusted, Redirect: claudeBack, Verifier: verifier, Public: true}
+	if _, err := h.Grants.Redeem(t.Context(), try); !errors.Is(err, grant.ErrMismatch) {
+		t.Errorf("without the key: got %v", err)
+	}
+	try.Key = key
+	if _, err := h.Grants.Redeem(t.Context(), try); err != nil {
+		t.Error(err)
 	}
 }

@@ -3,6 +3,7 @@ package authserver
 import (
 	"context"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -140,6 +141,33 @@ func TestAClientGetsNoMoreThanItMay(t *testing.T) {
 	}
 	if p := h.browser().get(askTrusted("scope", "notes:write notes:purge")); strings.Contains(p.text, "notes:purge") {
 		t.Error("the page offers what the client may not have")
+	}
+}
+
+func TestWhatNobodyCanBeGivenIsNotAskedAboutAgain(t *testing.T) {
+	h := newHouse(t)
+	h.Resources[0].Grantable = func(_ context.Context, _ Who, scopes []string) []string {
+		return slices.DeleteFunc(slices.Clone(scopes), func(s string) bool { return s == "notes:purge" })
+	}
+	b := h.browser()
+	b.signIn(h.ada)
+	everything := askTrusted("scope", "notes:read notes:write notes:purge")
+	page := b.get(everything)
+	if strings.Contains(page.text, "notes:purge") {
+		t.Error("the page asks for what ada can never be given")
+	}
+	b.decide(page, "allow", "notes:write")
+	if p := b.get(everything); p.StatusCode != 303 {
+		t.Errorf("got %d, want no second page", p.StatusCode)
+	}
+	h.Resources[0].Admits = func(string) bool { return false }
+	refused := b.get(everything)
+	isPage(t, "not admitted any more", refused, 403, "GH-1425")
+	h.Resources[0].Admits = nil
+	h.wait(time.Second)
+	eve := h.another("eve")
+	if to := b.goOn(b.decide(refused, "allow"), eve).goes(); to == "" {
+		t.Error("another account leads nowhere")
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/client"
 	"github.com/gatehouse-mcp/gatehouse/internal/grant"
 	"github.com/gatehouse-mcp/gatehouse/internal/login"
@@ -48,12 +49,31 @@ type choice struct {
 // after it. wrong is why it is shown again; empty: it is not.
 func (s *Server) consentPage(w http.ResponseWriter, r *http.Request, f *flow, c *client.Client, who *login.Person, wrong string) {
 	page, err := s.asking(r.Context(), f, c, who)
+	if e, ok := errors.AsType[*oauth.Error](err); ok && e.Ref == refNothing && who != nil {
+		s.tellRefused(w, r, &audit.Event{Action: "consent", ClientID: f.Client, Client: c.Name, Subject: who.ID, TenantID: string(who.Tenant)}, err, func() {
+			s.offerAnother(w, r, f, c, e)
+		})
+		return
+	}
 	if err != nil {
 		s.refused(w, r, "consent", err)
 		return
 	}
 	page.Wrong = wrong
 	s.page(w, r, http.StatusOK, "consent", page)
+}
+
+// offerAnother shows the page to somebody whose account may do nothing of what is
+// asked for: another one of theirs may.
+func (s *Server) offerAnother(w http.ResponseWriter, r *http.Request, f *flow, c *client.Client, e *oauth.Error) {
+	f.MaxAge, f.Since = -1, s.now()
+	page, err := s.asking(r.Context(), f, c, nil)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	page.Wrong = sentence(e.Description) + " You can sign in with another one. " + e.Ref
+	s.page(w, r, badStatus(e), "consent", page)
 }
 
 // asking makes the page. It writes into the flow what the page shows and to whom.
@@ -102,13 +122,14 @@ func (s *Server) narrow(ctx context.Context, f *flow, res *Resource, c *client.C
 			return nil, err
 		}
 	}
-	asked := len(f.Scopes)
-	if f.Scopes, err = s.grantable(ctx, f, res, who); err != nil {
+	may, err := s.grantable(ctx, f, res, who)
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if asked > 0 && len(f.Scopes) == 0 {
+	case len(f.Scopes) > 0 && len(may) == 0:
 		return nil, nothingFor(who)
 	}
+	f.Scopes = may
 	return before, nil
 }
 

@@ -103,7 +103,7 @@ func (s *Server) conclude(r *http.Request, f *flow, c *client.Client, who *login
 // another one may.
 func (s *Server) cannotIssue(w http.ResponseWriter, r *http.Request, f *flow, err error) {
 	e, ok := errors.AsType[*oauth.Error](err)
-	if !ok || e.Ref != "GH-1425" {
+	if !ok || e.Ref != refNothing {
 		s.fail(w, r, err)
 		return
 	}
@@ -163,9 +163,11 @@ func (s *Server) grantable(ctx context.Context, f *flow, res *Resource, who *log
 	return res.Grantable(ctx, Who{Subject: who.ID, Tenant: t.Name, Client: f.Client, Groups: who.Groups, Roles: who.Roles}, f.Scopes), nil
 }
 
+const refNothing = "GH-1425"
+
 func nothingFor(who *login.Person) *oauth.Error {
 	return &oauth.Error{
-		Code: oauth.AccessDenied, Ref: "GH-1425", Status: http.StatusForbidden,
+		Code: oauth.AccessDenied, Ref: refNothing, Status: http.StatusForbidden,
 		Description: "You are signed in as " + shown(nameOf(&who.User)) + ", and this account may do nothing here that was asked for",
 	}
 }

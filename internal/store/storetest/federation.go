@@ -8,6 +8,7 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse/internal/federation"
 	"github.com/gatehouse-mcp/gatehouse/internal/store"
+	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 )
 
 func upstreamLogin(n int) *federation.LoginRow {
@@ -83,6 +84,18 @@ func tokenLife(t *testing.T, d *store.DB) {
 	must(t, s.PutTokens(ctx, acme, r)) // they sign in anew
 	wantSame(t, "renewed after a new sign-in", get(s.RenewTokens(ctx, acme, next, "b"))(t), false)
 	wantSame(t, "its version", get(s.Tokens(ctx, acme, "usr_1", "google"))(t).Version, int64(3))
+
+	var each []string
+	must(t, s.EachTokens(ctx, func(tn tenant.ID, r *federation.TokenRow) error {
+		each = append(each, string(tn)+" "+r.User+" "+r.Provider+" "+r.Sealed)
+		return nil
+	}))
+	wantSame(t, "every row", each, []string{string(acme) + " usr_1 entra s1.b", string(acme) + " usr_1 google s1.c"})
+	wantErr(t, "an error of whoever looks", s.EachTokens(ctx, func(tenant.ID, *federation.TokenRow) error { return errNotMine }), errNotMine)
+	must(t, s.ResealTokens(ctx, acme, &federation.TokenRow{User: "usr_1", Provider: "google", Sealed: "s1.old"}, "s1.d"))
+	wantSame(t, "sealed anew, of what is not there any more", get(s.Tokens(ctx, acme, "usr_1", "google"))(t).Sealed, "s1.c")
+	must(t, s.ResealTokens(ctx, acme, r, "s1.d"))
+	wantSame(t, "sealed anew", get(s.Tokens(ctx, acme, "usr_1", "google"))(t).Sealed, "s1.d")
 
 	wantSame(t, "forgotten in another tenant", get(s.ForgetTokens(ctx, bolt, "usr_1", ""))(t), int64(0))
 	wantSame(t, "forgotten of one provider", get(s.ForgetTokens(ctx, acme, "usr_1", "google"))(t), int64(1))
