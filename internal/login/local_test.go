@@ -129,6 +129,11 @@ func TestGuessingIsSlowAndLocksNobodyOut(t *testing.T) {
 			break
 		}
 	}
+	h.user(t, "eve")
+	other, err := h.try(t, "eve", good)
+	must(t, err)
+	_, err = h.Password(t.Context(), &login.Try{Username: "ada", Password: "wrong", From: here, Browser: other.Browser})
+	mustWait(t, "a browser in which somebody else is known", err)
 	_, err = h.try(t, "ada", good)
 	wait := mustWait(t, "the owner, anywhere", err)
 	p, err := h.Password(t.Context(), &login.Try{Username: "ada", Password: good, From: here, Browser: known.Browser})
@@ -217,6 +222,11 @@ func TestA160SlowHash(t *testing.T) {
 	wantErr(t, "another tail", err, login.ErrWrong)
 	_, err = h.try(t, "ada", long+"1")
 	must(t, err)
+	longest := (long + long)[:login.MaxPassword]
+	_, err = h.Create(t.Context(), &login.NewUser{Tenant: h.def, Username: "eve", Password: longest})
+	must(t, err)
+	_, err = h.try(t, "eve", longest+"x")
+	wantErr(t, "longer than the longest", err, login.ErrWrong)
 	_, err = h.Create(t.Context(), &login.NewUser{Tenant: h.def, Username: "bob", Password: strings.Repeat("x y", 200)})
 	wantErr(t, "too long", err, login.ErrInvalid)
 }

@@ -150,9 +150,9 @@ func (s *Service) Passkey(ctx context.Context, sealed, row string, answer []byte
 	}
 	var key *Passkey
 	var away error
-	_, record, err := party.ValidatePasskeyLogin(func(rawID, handle []byte) (webauthn.User, error) {
+	_, record, err := party.ValidatePasskeyLogin(func(rawID, _ []byte) (webauthn.User, error) {
 		var a *account
-		key, a, away = s.owner(ctx, rawID, string(handle))
+		key, a, away = s.owner(ctx, rawID) // that it is the handle's user is compared with what we return
 		return a, away
 	}, *c.Data, parsed)
 	switch {
@@ -167,13 +167,10 @@ func (s *Service) Passkey(ctx context.Context, sealed, row string, answer []byte
 }
 
 // owner returns a passkey and its user.
-func (s *Service) owner(ctx context.Context, rawID []byte, user string) (*Passkey, *account, error) {
+func (s *Service) owner(ctx context.Context, rawID []byte) (*Passkey, *account, error) {
 	key, err := s.Store.Passkey(ctx, base64.RawURLEncoding.EncodeToString(rawID))
 	if err != nil {
 		return nil, nil, known(err)
-	}
-	if key.User != user {
-		return nil, nil, ErrNotFound
 	}
 	u, err := s.User(ctx, "", key.User)
 	if err != nil {

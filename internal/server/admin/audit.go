@@ -144,7 +144,7 @@ func (a *Admin) intent(r *http.Request, action string, body []byte) *audit.Event
 // the text and the hash of a key that is imported, and whatever is called like one.
 func asked(body []byte) map[string]string {
 	out := map[string]string{}
-	hide, err := policy.Compile([]string{"key", "hash", "password"})
+	hide, err := policy.Compile([]string{"key", "hash"})
 	if err != nil {
 		return out
 	}

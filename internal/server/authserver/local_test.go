@@ -270,6 +270,18 @@ func TestSecurityPage(t *testing.T) {
 	if on := b.post("/auth/continue", codes.fields()); on.Header.Get("Location") != "/account/security" {
 		t.Errorf("got %d %s", on.StatusCode, on.Header.Get("Location"))
 	}
+	codes = b.post("/account/security/codes", page.fields())
+	at, err := url.Parse(issuer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine := b.jar.Cookies(at)
+	b.signIn(h.another("eve"))
+	isPage(t, "codes of another session", b.post("/auth/continue", codes.fields()), http.StatusBadRequest, "GH-1420")
+	for _, c := range mine {
+		c.Path, c.Secure = "/", true
+	}
+	b.jar.SetCookies(at, mine)
 	isPage(t, "somebody else's passkey", b.post("/account/security/remove", page.fill("passkey", "pky_x")), http.StatusNotFound, "GH-1426")
 	b.post("/auth/setup/password", page.fill("password", "another tangled kettle", "code", ""))
 	if p, err := h.logins.Password(t.Context(), &login.Try{Username: "ada", Password: "another tangled kettle"}); err != nil || p.Next != login.Code {
