@@ -3,6 +3,7 @@ package grant_test
 import (
 	"context"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -121,19 +122,23 @@ func TestACodeCanBeForOneKey(t *testing.T) {
 	}
 }
 
-// raceRounds is few here, and 10,000 in the soak.
-const raceRounds = 200
+// raceRounds is how often a race is run: `make soak` sets GATEHOUSE_LONG.
+func raceRounds() int {
+	switch {
+	case os.Getenv("GATEHOUSE_LONG") != "":
+		return 10_000
+	case testing.Short():
+		return 20
+	}
+	return 200
+}
 
 // Of 64 at once one is given the grant. The others were right in everything, so
 // one of them was a thief, or all are: what was given is revoked.
 func TestA003OneOfManyRedeemsACode(t *testing.T) {
 	h := newHouse(t)
 	processes := []*grant.Service{h.service(), h.service(), h.service()}
-	rounds := raceRounds
-	if testing.Short() {
-		rounds = 20
-	}
-	for range rounds {
+	for range raceRounds() {
 		code := h.code(processes[0])
 		won := 0
 		for _, err := range together(64, func(i int) error {

@@ -215,10 +215,7 @@ func TestA003OneOfManyRotates(t *testing.T) {
 	processes := []*grant.Service{h.service(), h.service(), h.service()}
 	strict := h.service()
 	strict.RefreshGrace = 0
-	rounds := raceRounds
-	if testing.Short() {
-		rounds = 20
-	}
+	rounds := raceRounds()
 	_, text := h.granted(processes[0])
 	for range rounds {
 		var mu sync.Mutex

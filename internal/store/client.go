@@ -48,7 +48,7 @@ func values(r *client.Row) []any {
 const insertClient = `INSERT INTO oauth_client AS old (` + clientColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`
 
 func (d clients) Client(ctx context.Context, id string) (*client.Row, error) {
-	return scanClient(d.read.QueryRowContext(ctx, `SELECT `+clientColumns+` FROM oauth_client WHERE id = $1`, id))
+	return scanClient(d.row(ctx, `SELECT `+clientColumns+` FROM oauth_client WHERE id = $1`, id))
 }
 
 func (d clients) Clients(ctx context.Context, f client.Filter) (rows []client.Row, total int, err error) {

@@ -61,11 +61,11 @@ func (d devices) Begin(ctx context.Context, r *grant.DeviceRecord) error {
 }
 
 func (d devices) Device(ctx context.Context, id string) (*grant.DeviceRecord, error) {
-	return scanDevice(d.read.QueryRowContext(ctx, `SELECT `+deviceColumns+` FROM oauth_device WHERE id = $1`, id))
+	return scanDevice(d.row(ctx, `SELECT `+deviceColumns+` FROM oauth_device WHERE id = $1`, id))
 }
 
 func (d devices) ByUserCode(ctx context.Context, mac [32]byte) (*grant.Device, error) {
-	r, err := scanDevice(d.read.QueryRowContext(ctx, `SELECT `+deviceColumns+` FROM oauth_device WHERE user_code = $1`, hex.EncodeToString(mac[:])))
+	r, err := scanDevice(d.row(ctx, `SELECT `+deviceColumns+` FROM oauth_device WHERE user_code = $1`, hex.EncodeToString(mac[:])))
 	if err != nil {
 		return nil, err
 	}

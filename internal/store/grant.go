@@ -97,7 +97,7 @@ func (d grants) Create(ctx context.Context, t tenant.ID, r *grant.Record) error 
 }
 
 func (d grants) Find(ctx context.Context, id string) (*grant.Record, error) {
-	return scanGrant(d.read.QueryRowContext(ctx, `SELECT `+grantColumns+` FROM oauth_grant WHERE id = $1`, id))
+	return scanGrant(d.row(ctx, `SELECT `+grantColumns+` FROM oauth_grant WHERE id = $1`, id))
 }
 
 // one runs a statement that returns a grant.

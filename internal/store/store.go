@@ -46,6 +46,7 @@ type DB struct {
 	revoked  atomic.Int64 // tokens that were revoked here; see revocations.room
 
 	batches together // of SQLite
+	asked   prepared // of SQLite
 }
 
 // Open connects, brings the schema up to date, and makes the default tenant.

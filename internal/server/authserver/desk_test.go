@@ -56,6 +56,7 @@ type desk struct {
 	log      bytes.Buffer
 	marks    *token.Revocations
 	secrets  map[string]string // by client
+	handler  http.Handler
 	idp      *ecdsa.PrivateKey // of the enterprise
 
 	mu     sync.Mutex
@@ -79,6 +80,7 @@ func newDesk(t testing.TB) *desk {
 	d.db, d.def = db, one.ID
 	d.users["usr_ada"] = &login.User{ID: "usr_ada", Tenant: d.def, Name: "Ada", State: login.Active, Groups: []string{"staff"}, Roles: []string{"editor"}}
 	d.open()
+	d.handler = d.Handler()
 	return d
 }
 
@@ -235,7 +237,7 @@ func (d *desk) send(path string, header http.Header, pairs ...string) *said {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	out := &said{ResponseRecorder: httptest.NewRecorder(), t: d.t}
-	d.Handler().ServeHTTP(out.ResponseRecorder, r)
+	d.handler.ServeHTTP(out.ResponseRecorder, r)
 	if strings.HasPrefix(out.Header().Get("Content-Type"), "application/json") {
 		for _, into := range []any{&out.tokenAnswer, &out.refused, &struct{ Active *bool }{&out.Active}} {
 			_ = json.Unmarshal(out.Body.Bytes(), into)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -268,4 +269,40 @@ func sealedSecret(t *testing.T, d *store.DB) {
 	if got := get(s.Sealed(ctx, "x", first, "next"))(t); got != "next" {
 		t.Errorf("got %q, want it exchanged", got)
 	}
+}
+
+// Statements that share a transaction stand or fall by themselves.
+func alone(t *testing.T, d *store.DB) {
+	q, ctx := d.Requests(), context.Background()
+	const n = 64
+	var same atomic.Int64
+	if won := race(t, n, func(i int) error {
+		hash := [32]byte{1, byte(i)}
+		if i%2 == 0 { // these break a rule, all but one
+			hash = [32]byte{2}
+		}
+		err := q.Push(ctx, hash, "cli", fmt.Sprint(i), at(5))
+		if err != nil && i%2 == 0 {
+			same.Add(1)
+			return grant.ErrReplay
+		}
+		return err
+	}, grant.ErrReplay); won != n/2+1 || same.Load() != n/2-1 {
+		t.Errorf("%d were kept, and %d refused", won, same.Load())
+	}
+	for i := 1; i < n; i += 2 {
+		if got := get(q.Take(ctx, [32]byte{1, byte(i)}, "cli", at(1)))(t); got != fmt.Sprint(i) {
+			t.Errorf("got %q, want %d", got, i)
+		}
+	}
+	gone, leave := context.WithCancel(ctx)
+	leave()
+	wantErr(t, "who has left", q.Push(gone, [32]byte{3}, "cli", "x", at(5)), context.Canceled)
+	must(t, d.Close())
+	race(t, 8, func(i int) error {
+		if q.Push(ctx, [32]byte{4, byte(i)}, "cli", "x", at(5)) == nil {
+			return errors.New("it was kept by a database that is closed")
+		}
+		return grant.ErrReplay
+	}, grant.ErrReplay)
 }

@@ -81,6 +81,7 @@ var suite = []part{
 	{"a consent is remembered by scope, and forgotten", consentLife},
 	{"a device waits, and one of many decides", deviceLife},
 	{"a sealed secret is made once and exchanged by whoever knows it", sealedSecret},
+	{"statements that share a transaction stand or fall by themselves", alone},
 	{"a user comes back as they went in", userRoundTrip},
 	{"a deleted tenant's usernames and identities are free", userOfDeletedTenant},
 	{"who arrives by a provider is known by it", userArrives},
