@@ -168,13 +168,18 @@ func callJSON(t *testing.T, c *http.Client, at, bearer string, body, into any) i
 // signsIn goes through a client's sign-in, and returns what the client is told and its verifier.
 func signsIn(t *testing.T, v *visitor, f *front, client string) (told url.Values, verifier string) {
 	t.Helper()
+	at, verifier := asking(f, client)
+	return v.travel(at), verifier
+}
+
+// asking is a client's authorization request, and the verifier that goes with it.
+func asking(f *front, client string) (at, verifier string) {
 	verifier = rand.Text() + rand.Text()
 	sum := sha256.Sum256([]byte(verifier))
-	told = v.travel("https://" + f.address + "/authorize?" + url.Values{
+	return "https://" + f.address + "/authorize?" + url.Values{
 		"response_type": {"code"}, "client_id": {client}, "redirect_uri": {redirectURI}, "state": {"a-state"}, "scope": {"tools:read"}, "resource": {f.url},
 		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"},
-	}.Encode())
-	return told, verifier
+	}.Encode(), verifier
 }
 
 // redeemed is the access token of a code.

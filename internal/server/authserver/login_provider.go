@@ -3,6 +3,7 @@ package authserver
 import (
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/federation"
@@ -107,6 +108,9 @@ func (s *Server) refuseAccount(w http.ResponseWriter, r *http.Request, f *flow, 
 	page := refusal{Title: "Signing in did not work", Text: e.Text, Code: e.Code, Account: e.Account}
 	if e.Account != "" {
 		page.Title = "You cannot sign in with this account"
+	}
+	if strings.Contains(e.Text, e.Account) { // it says so itself
+		page.Account = ""
 	}
 	if f != nil {
 		if sealed, err := s.sealFlow(f); err == nil {
