@@ -227,14 +227,7 @@ func goTraveller(t *testing.T, f *front, p *provider, user string, tools ...stri
 			return &auth.AuthorizationResult{Code: told.Get("code"), State: told.Get("state"), Iss: told.Get("iss")}, nil
 		},
 	}
-	if p.open {
-		cfg.DynamicClientRegistrationConfig = &auth.DynamicClientRegistrationConfig{Metadata: &oauthex.ClientRegistrationMetadata{
-			ClientName: "gatehouse-e2e", RedirectURIs: []string{redirectURI}, TokenEndpointAuthMethod: "none",
-			GrantTypes: []string{"authorization_code", "refresh_token"}, ResponseTypes: []string{"code"},
-		}}
-	} else {
-		cfg.PreregisteredClient = &oauthex.ClientCredentials{ClientID: p.client}
-	}
+	p.knows(cfg)
 	handler, err := auth.NewAuthorizationCodeHandler(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -270,6 +263,18 @@ func goTraveller(t *testing.T, f *front, p *provider, user string, tools ...stri
 		t.Errorf("close: %v", err)
 	}
 	return j
+}
+
+// knows has a client register itself with a provider, or be registered there.
+func (p *provider) knows(cfg *auth.AuthorizationCodeHandlerConfig) {
+	if !p.open {
+		cfg.PreregisteredClient = &oauthex.ClientCredentials{ClientID: p.client}
+		return
+	}
+	cfg.DynamicClientRegistrationConfig = &auth.DynamicClientRegistrationConfig{Metadata: &oauthex.ClientRegistrationMetadata{
+		ClientName: "gatehouse-e2e", RedirectURIs: []string{redirectURI}, TokenEndpointAuthMethod: "none",
+		GrantTypes: []string{"authorization_code", "refresh_token"}, ResponseTypes: []string{"code"},
+	}}
 }
 
 // held is the access token that a client has.
