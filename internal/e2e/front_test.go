@@ -254,22 +254,25 @@ func goTraveller(t *testing.T, f *front, p *provider, user string, tools ...stri
 	for _, tool := range list.Tools {
 		j.Tools = append(j.Tools, tool.Name)
 	}
-	for _, tool := range tools {
-		if strings.HasPrefix(tool, "http://") { // no tool, but what happens between the calls
-			if err := between(t.Context(), handler, tool); err != nil {
-				j.Error = err.Error()
-				return j
-			}
-			continue
-		}
-		j.Results = append(j.Results, goStep(t.Context(), session, tool, &status))
-	}
+	j.travel(t.Context(), session, handler, tools, &status)
 	j.Version = session.InitializeResult().ProtocolVersion
 	j.Token, _ = held(t.Context(), handler)
 	if err := session.Close(); err != nil {
 		t.Errorf("close: %v", err)
 	}
 	return j
+}
+
+// travel calls tools. A URL is no tool, but where something happens between the calls.
+func (j *journey) travel(ctx context.Context, session *mcp.ClientSession, handler auth.OAuthHandler, tools []string, status *atomic.Int64) {
+	for _, tool := range tools {
+		if !strings.HasPrefix(tool, "http://") {
+			j.Results = append(j.Results, goStep(ctx, session, tool, status))
+		} else if err := between(ctx, handler, tool); err != nil {
+			j.Error = err.Error()
+			return
+		}
+	}
 }
 
 // held is the access token that a client has.
