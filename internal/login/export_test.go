@@ -2,8 +2,11 @@ package login
 
 import "time"
 
-// CountHashes has a function called with each slow hash that is computed.
-func (s *Service) CountHashes(fn func()) { s.hashes.made = fn }
+// Derive has another function than argon2id, which is slow, make hashes; nil: argon2id.
+func (s *Service) Derive(fn func(password, salt []byte) []byte) { s.hashes.derive = fn }
+
+// Patient has people wait for a core as long as a test takes.
+func (s *Service) Patient() { s.hashes.wait = time.Hour }
 
 // CodeAt is what an authenticator with a secret shows at a moment.
 func CodeAt(secret []byte, at time.Time) string { return oneTime(secret).at(at.Unix() / totpStep) }

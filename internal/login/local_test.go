@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -76,7 +78,10 @@ func TestNobodyLearnsWhoHasAnAccount(t *testing.T) {
 	_, err = h.Create(t.Context(), &login.NewUser{Tenant: h.def, Username: "invited"})
 	must(t, err)
 	hashes := 0
-	h.CountHashes(func() { hashes++ })
+	h.Derive(func(password, salt []byte) []byte {
+		hashes++
+		return quick(password, salt)
+	})
 	for what, try := range map[string][2]string{
 		"a wrong password": {"ada", good + "!"}, "nobody": {"nobody", good}, "no name": {"", good}, "a name that none can be": {"Ádá", good},
 		"disabled, right": {"off", good}, "no password yet": {"invited", good}, "no password yet, none given": {"invited", ""},
@@ -214,6 +219,7 @@ func TestGuessingCodes(t *testing.T) {
 // computed at once as there are cores.
 func TestA160SlowHash(t *testing.T) {
 	h := newHouse(t)
+	h.Derive(nil)
 	h.Settings.OneFactor = true
 	long := strings.Repeat("a walk in the rain ", 20)
 	_, err := h.Create(t.Context(), &login.NewUser{Tenant: h.def, Username: "ada", Password: long + "1"})
@@ -256,9 +262,51 @@ func TestWeakPasswords(t *testing.T) {
 // A password is the same however a keyboard composes its letters.
 func TestPasswordIsNormalized(t *testing.T) {
 	h := newHouse(t)
+	h.Derive(nil)
 	h.Settings.OneFactor = true
 	_, err := h.Create(t.Context(), &login.NewUser{Tenant: h.def, Username: "ada", Password: "quatre étés à Séoul"})
 	must(t, err)
 	_, err = h.try(t, "ada", "quatre e\u0301te\u0301s a\u0300 Se\u0301oul")
 	must(t, err)
+}
+
+// No more slow hashes are computed at once than there are cores, and whoever would
+// have to wait for too many others is told so.
+func TestHashesAtOnce(t *testing.T) {
+	h := newHouse(t)
+	h.Settings.OneFactor = true
+	h.user(t, "ada")
+	h.Patient()
+	cores := runtime.GOMAXPROCS(0)
+	var running, most atomic.Int64
+	begun, release := make(chan struct{}, 1000), make(chan struct{})
+	h.Derive(func(password, salt []byte) []byte {
+		n := running.Add(1)
+		defer running.Add(-1)
+		for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
+		}
+		begun <- struct{}{}
+		<-release
+		return quick(password, salt)
+	})
+	var wg sync.WaitGroup
+	var busy atomic.Int64
+	all := cores * 40
+	for n := range all {
+		wg.Go(func() {
+			_, err := h.Password(t.Context(), &login.Try{Username: fmt.Sprint("nobody", n), Password: "x"})
+			if errors.Is(err, login.ErrBusy) {
+				if busy.Add(1) == int64(all-cores-cores*32) {
+					close(release)
+				}
+			}
+		})
+	}
+	for range cores {
+		<-begun
+	}
+	wg.Wait()
+	if most.Load() != int64(cores) || busy.Load() != int64(all-cores-cores*32) {
+		t.Errorf("got %d at once and %d who were told to come back, want %d and %d", most.Load(), busy.Load(), cores, all-cores-cores*32)
+	}
 }
