@@ -47,7 +47,7 @@ func (f *front) ends(t *testing.T, address string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := httptest.NewUnstartedServer(httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: address}))
+	s := httptest.NewUnstartedServer(wholeBodies(httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: address})))
 	_ = s.Listener.Close()
 	if s.Listener, err = net.Listen("tcp", f.address); err != nil {
 		t.Fatal(err)

@@ -11,6 +11,21 @@ import (
 	"testing"
 )
 
+// wholeBodies reads requests to their end before a proxy passes them on: it
+// answers before it has read the body, and the server then closes it under the proxy.
+func wholeBodies(proxy http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		_ = http.NewResponseController(w).EnableFullDuplex()
+		proxy.ServeHTTP(w, r)
+	})
+}
+
 // shim stands before a protected server and adds the credential, for programs
 // that cannot: the conformance suite has no option for a header. It passes
 // Host and Origin on, for some scenarios forge them; its own address there
@@ -38,18 +53,7 @@ func shim(t testing.TB, target, key string) string {
 			r.Out.Header.Set("Authorization", "Bearer "+key)
 		},
 	}
-	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// Read to its end before it is passed on: the proxy answers before it
-		// has read the body, and the server then closes it under the proxy.
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		_ = http.NewResponseController(w).EnableFullDuplex()
-		proxy.ServeHTTP(w, r)
-	}))
+	s := httptest.NewUnstartedServer(wholeBodies(proxy))
 	t.Cleanup(func() {
 		s.CloseClientConnections()
 		s.Close()
