@@ -39,7 +39,7 @@ bench: ## compare with other proxies; prints one table
 	go run ./bench
 
 soak: ## everything at once, under a seeded plan of faults, for DURATION (20m); RACE=1, ARGS=-h
-	GATEHOUSE_LONG=1 go test ./internal/grant -run 'TestA003' -timeout 30m
+	GATEHOUSE_LONG=1 go test ./internal/grant -run 'TestA003' -timeout 2h
 	go run ./soak -duration $(DURATION) $(if $(RACE),-race) $(ARGS)
 
 storm: ## repeat the tests that race, crash and crowd, COUNT times (5)
