@@ -71,7 +71,8 @@ var doors = map[string]string{
 // server. Another one is another way in.
 var handlers = map[string]string{
 	"internal/server/admin/admin.go": "ServeMux", "internal/server/ops/ops.go": "ServeMux",
-	"internal/server/edge/http.go": "Server", "internal/server/edge/edge.go": "Server", "internal/server/server.go": "Server",
+	"internal/server/authserver/routes.go": "ServeMux",
+	"internal/server/edge/http.go":         "Server", "internal/server/edge/edge.go": "Server", "internal/server/server.go": "Server",
 }
 
 // TestA123EveryRouteHasAClass reads the sources: a path that is served and not
