@@ -104,7 +104,7 @@ func FuzzAssertion(f *testing.F) {
 	f.Add(`{"aud":["https://mcp.acme.test"],"exp":1e400,"Iss":1}`)
 	f.Fuzz(func(t *testing.T, claims string) {
 		if !json.Valid([]byte(claims)) {
-			t.Skip()
+			return
 		}
 		a, err := d.readAssertion(t.Context(), signJWT(t, d.idp, jose.ES256, json.RawMessage(claims), map[jose.HeaderKey]any{"typ": assertionType, "kid": "e1"}, false))
 		if err != nil {
