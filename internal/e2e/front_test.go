@@ -26,6 +26,7 @@ type front struct {
 	*production
 	address string
 	url     string // of the server that is protected: the resource
+	tls     string // settings of server.tls beside the files
 	all     string // certificates of everybody, for clients in Node.js
 	once    sync.Once
 	kept    *http.Client
@@ -36,7 +37,7 @@ const fronts = `version: 1
 server:
   public_url: https://ADDRESS
   listen: ADDRESS
-  tls: {files: {cert: DIR/cert.pem, key: DIR/key.pem}}
+  tls: {files: {cert: DIR/cert.pem, key: DIR/key.pem}, TLS}
 servers:
   - {name: front, path: /mcp, url: "UPSTREAM", forward: {identity: headers}}
 auth:
@@ -88,8 +89,15 @@ func (f *front) text(upstream, policy string, issuers ...string) string {
 // textOf is the configuration in front of a server, with a setting for tenants.
 func (f *front) textOf(upstream, policy, tenants string, issuers ...string) string {
 	return strings.NewReplacer(
-		"ADDRESS", f.address, "UPSTREAM", upstream, "ISSUERS", strings.Join(issuers, "\n"), "POLICY", policy, "TENANTS", tenants,
+		"ADDRESS", f.address, "UPSTREAM", upstream, "ISSUERS", strings.Join(issuers, "\n"), "POLICY", policy, "TENANTS", tenants, ", TLS", comma(f.tls),
 	).Replace(fronts)
+}
+
+func comma(more string) string {
+	if more == "" {
+		return ""
+	}
+	return ", " + more
 }
 
 // open starts the front with a configuration. Its clients trust the providers too.

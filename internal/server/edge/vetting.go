@@ -15,16 +15,13 @@ import (
 
 // vetting is how callers' certificates are verified.
 type vetting struct {
-	authorities *x509.CertPool // nil: nobody's are
+	authorities *x509.CertPool // never nil: that would be the system's
 	required    bool
 	open        bool // certificates that nobody vouches for are let in
 }
 
 // verify returns the chains by which a connection's certificate is vouched for.
 func (v *vetting) verify(state *tls.ConnectionState) ([][]*x509.Certificate, error) {
-	if v.authorities == nil { // nil roots would be the system's
-		return nil, errors.New("there are no authorities")
-	}
 	between := x509.NewCertPool()
 	for _, c := range state.PeerCertificates[1:] {
 		between.AddCert(c)
@@ -54,7 +51,7 @@ func (v *vetters) load(t config.TLS) error {
 		defer v.mu.Unlock()
 		v.path, v.must, v.open, v.text, v.now, v.broken = "", false, t.ClientSelfSigned, nil, nil, ""
 		if t.ClientSelfSigned {
-			v.now = &vetting{open: true}
+			v.now = &vetting{authorities: x509.NewCertPool(), open: true}
 		}
 		return nil
 	}
