@@ -87,7 +87,11 @@ func (s *senders) judge(ctx context.Context, c *Credential, cnf confirmation, no
 		return unbound("the token is bound to no client certificate, and only such tokens are accepted (RequireMTLS)")
 	}
 	if cnf.certificate != "" {
-		if err := sameCertificate(c.Certificate, cnf.certificate); err != nil {
+		shown := c.Presented
+		if shown == nil {
+			shown = c.Certificate
+		}
+		if err := sameCertificate(shown, cnf.certificate); err != nil {
 			return err
 		}
 	}

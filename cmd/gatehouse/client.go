@@ -141,6 +141,9 @@ func (a *app) showClient(c *adminapi.OAuthClient) error {
 	}
 	add("grants", strings.Join(c.Grants, " "))
 	add("proves itself by", strings.Join(c.AuthMethods, " "))
+	if c.Bound {
+		add("tokens", "bound to its certificate")
+	}
 	add("scopes", strings.Join(c.Scopes, " "))
 	add("server of", strings.Join(c.Resources, " "))
 	add("exchanges for", strings.Join(c.Targets, " "))

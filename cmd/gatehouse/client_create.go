@@ -69,6 +69,7 @@ func clientFlags(c *cobra.Command, in *adminapi.NewOAuthClient) {
 	f.StringVar(&in.AuthMethod, "auth", "", "the `METHOD` by which it proves who it is (default: by what else is given)")
 	f.StringArrayVar(&in.Certificates, "certificate", nil, "its certificate: a PEM `FILE`, or sha256:HEX; may be repeated")
 	f.StringVar(&in.Subject, "certificate-subject", "", "the subject of its certificate, as `DN`: CN=ci,O=Acme")
+	f.BoolVar(&in.Bound, "certificate-bound", false, "its access tokens are good only on connections with the certificate that it got them with")
 	f.StringArrayVar(&in.Resources, "resource-server", nil, "it is the server of this resource, and may introspect and exchange tokens that are for it; an `URL`, may be repeated")
 	f.StringArrayVar(&in.Targets, "exchange-for", nil, "it may exchange tokens for ones of this resource; an `URL`, may be repeated")
 	_ = c.RegisterFlagCompletionFunc("auth", cobra.FixedCompletions([]string{

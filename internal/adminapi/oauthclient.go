@@ -21,6 +21,7 @@ type OAuthClient struct {
 	RedirectURIs []string   `json:"redirect_uris"`
 	Grants       []string   `json:"grant_types"`
 	AuthMethods  []string   `json:"auth_methods"`
+	Bound        bool       `json:"certificate_bound,omitempty"`
 	Scopes       []string   `json:"scopes,omitempty"`    // the most that it may be given; absent: whatever the user may
 	Resources    []string   `json:"resources,omitempty"` // that it is the server of
 	Targets      []string   `json:"targets,omitempty"`   // that it may exchange tokens for
@@ -46,7 +47,8 @@ type NewOAuthClient struct {
 	JWKS         json.RawMessage `json:"jwks,omitempty"`
 	JWKSURI      string          `json:"jwks_uri,omitempty"`
 	Subject      string          `json:"certificate_subject,omitempty"`
-	Certificates []string        `json:"certificates,omitempty"` // SHA-256 of each, in hexadecimal digits
+	Certificates []string        `json:"certificates,omitempty"`      // SHA-256 of each, in hexadecimal digits
+	Bound        bool            `json:"certificate_bound,omitempty"` // its access tokens are bound to the certificate of its connection
 	Resources    []string        `json:"resources,omitempty"`
 	Targets      []string        `json:"targets,omitempty"`
 }

@@ -51,6 +51,8 @@ type Client struct {
 	Scopes       []string // the most that it may be given; nil: whatever the user may
 	Native       bool     // it runs on its user's machine
 
+	Bound bool // its access tokens are bound to the certificate of its connection. RFC 8705 §3.4
+
 	// Of Static clients.
 	Resources []string // it is the server of these: it may introspect and exchange tokens that are for them
 	Targets   []string // resources that it may exchange tokens for

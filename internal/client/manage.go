@@ -29,6 +29,7 @@ type Spec struct {
 	JWKSURI   string
 	Subject   string     // of its certificate
 	Certs     [][32]byte // thumbprints of its certificates
+	Bound     bool       // its access tokens are bound to the certificate of its connection
 	Resources []string   // whose tokens it may introspect and exchange
 	Targets   []string   // what it may exchange them for
 
@@ -72,7 +73,7 @@ func wrong(format string, args ...any) error {
 func (g *Registry) plan(s *Spec) (row *Row, secret string, err error) {
 	m := &metadata{
 		Name: cleanName(s.Name), Redirects: s.Redirects, Grants: s.Grants, Scopes: s.Scopes, JWKS: s.JWKS, JWKSURI: s.JWKSURI, Subject: s.Subject,
-		Resources: s.Resources, Targets: s.Targets,
+		Resources: s.Resources, Targets: s.Targets, Bound: s.Bound,
 	}
 	if m.Name == "" || m.Name != s.Name {
 		return nil, "", wrong("a name has between 1 and %d bytes, and nothing that cannot be seen", maxName)
@@ -151,6 +152,9 @@ func planMethod(m *metadata, s *Spec) error {
 		m.Methods = []string{oauth.AuthTLSSelfSigned}
 	default:
 		m.Methods = []string{oauth.AuthSecretBasic, oauth.AuthSecretPost}
+	}
+	if m.Bound && m.Methods[0] == oauth.AuthNone {
+		return wrong("tokens can be bound to the certificate of a client that proves who it is: not with --auth none")
 	}
 	if m.Methods[0] == oauth.AuthTLSSelfSigned && len(m.Thumbprints) > 0 {
 		return nil

@@ -35,6 +35,7 @@ type metadata struct {
 	JWKS      json.RawMessage `json:"k,omitzero"`
 	JWKSURI   string          `json:"u,omitzero"`
 	Subject   string          `json:"d,omitzero"` // of its certificate
+	Bound     bool            `json:"b,omitzero"` // its access tokens are bound to its certificate
 
 	// One is random for each registration of a client that proves who it is. Others
 	// that say the same of themselves have the same id; of these, nobody can.
@@ -61,6 +62,7 @@ type source struct {
 var metadataNames = []string{
 	"client_id", "client_secret", "client_name", "redirect_uris", "grant_types", "response_types", "token_endpoint_auth_method",
 	"token_endpoint_auth_methods_supported", "application_type", "jwks", "jwks_uri", "tls_client_auth_subject_dn",
+	"tls_client_certificate_bound_access_tokens",
 }
 
 // offered are the grants that a stranger's client may use. Client credentials and
@@ -75,7 +77,7 @@ func (s source) read(o *jws.Object) (m *metadata, dropped []string, err error) {
 		return nil, nil, err
 	}
 	m.Name = cleanName(m.Name)
-	for _, step := range []func(*jws.Object, *metadata) ([]string, error){s.readRedirects, readGrants, readKeys, s.readMethods} {
+	for _, step := range []func(*jws.Object, *metadata) ([]string, error){s.readRedirects, readGrants, readKeys, s.readMethods, readBound} {
 		more, err := step(o, m)
 		if err != nil {
 			return nil, nil, err
@@ -229,6 +231,22 @@ func readKeys(o *jws.Object, m *metadata) (dropped []string, err error) {
 	return nil, err
 }
 
+// readBound reads whether a client wants its access tokens bound to its
+// certificate. One that proves nothing has no certificate that its refresh tokens
+// could be held to. RFC 8705 §3.4
+func readBound(o *jws.Object, m *metadata) (dropped []string, err error) {
+	switch v, there := o.Get("tls_client_certificate_bound_access_tokens"); {
+	case !there, jws.IsNull(v), string(v) == "false":
+		return nil, nil
+	case string(v) != "true":
+		return nil, unfit("tls_client_certificate_bound_access_tokens has to be true or false")
+	case slices.Contains(m.Methods, oauth.AuthNone):
+		return []string{"tls_client_certificate_bound_access_tokens: only for a client that proves who it is"}, nil
+	}
+	m.Bound = true
+	return nil, nil
+}
+
 // version names what people are shown about a client.
 func (m *metadata) version(kind Kind, domain string) string {
 	shown, err := json.Marshal([]any{kind, domain, m.Name, m.Redirects})
@@ -244,7 +262,7 @@ func (m *metadata) client(id string, kind Kind, domain string) *Client {
 	return &Client{
 		ID: id, Kind: kind, State: Known, Domain: domain, Version: m.version(kind, domain),
 		Name: m.Name, RedirectURIs: m.Redirects, Grants: m.Grants, AuthMethods: m.Methods, Scopes: m.Scopes, Native: m.Native,
-		Resources: m.Resources, Targets: m.Targets,
+		Resources: m.Resources, Targets: m.Targets, Bound: m.Bound,
 		Credentials: Credentials{
 			SecretHashes: hashes(m.Secrets), JWKS: m.JWKS, JWKSURI: m.JWKSURI, Subject: m.Subject,
 			Thumbprints: append(hashes(m.Thumbprints), certificates(m.JWKS)...),

@@ -34,6 +34,7 @@ type Registration struct {
 	JWKS          json.RawMessage `json:"jwks,omitempty"`
 	JWKSURI       string          `json:"jwks_uri,omitempty"`
 	Subject       string          `json:"tls_client_auth_subject_dn,omitempty"`
+	Bound         bool            `json:"tls_client_certificate_bound_access_tokens,omitempty"`
 	Token         string          `json:"registration_access_token"`
 	URI           string          `json:"registration_client_uri"`
 
@@ -90,7 +91,7 @@ func (g *Registry) readRegistration(body []byte) (*metadata, []string, error) {
 func (g *Registry) registration(id string, m *metadata, at time.Time) (*Registration, error) {
 	r := &Registration{
 		ID: id, Issued: at.UTC().Truncate(day).Unix(), Name: m.Name, Redirects: m.Redirects, Grants: m.Grants, Responses: []string{},
-		Method: m.Methods[0], Application: "web", JWKS: m.JWKS, JWKSURI: m.JWKSURI, Subject: m.Subject,
+		Method: m.Methods[0], Application: "web", JWKS: m.JWKS, JWKSURI: m.JWKSURI, Subject: m.Subject, Bound: m.Bound,
 		URI: g.Issuer + "/register/" + id,
 	}
 	if slices.Contains(m.Grants, oauth.AuthorizationCode) {

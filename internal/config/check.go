@@ -128,6 +128,12 @@ func (c *checker) checkTLS() {
 	if t.ClientRequired && t.ClientCA == "" {
 		c.wrongf("server.tls.client_required", "needs client_ca: without it no certificate can be verified")
 	}
+	switch {
+	case t.ClientSelfSigned && !t.On():
+		c.wrongf("server.tls.client_self_signed", "is for where TLS ends: give tls.files or tls.acme")
+	case t.ClientSelfSigned && t.ClientRequired:
+		c.wrongf("server.tls.client_self_signed", "makes client_required mean nothing: anybody can make such a certificate. Leave one of them out")
+	}
 	if t.HSTS != 0 && ways == 0 && c.source == nil {
 		c.wrongf("server.tls.hsts", "is for HTTPS: give tls.files, tls.acme or tls.terminated_by_proxy")
 	}

@@ -70,6 +70,8 @@ var refused = []struct{ name, text, want string }{
 	{"terms that nobody agreed to", server("{" + https + "tls: {acme: {email: a@example.com}}}"), "accept_tos is missing"},
 	{"terms that were refused", server("{" + https + "tls: {acme: {accept_tos: false}}}"), "accept_tos has to be true"},
 	{"required certificates of nobody", server("{" + https + "tls: {acme: {accept_tos: true}, client_required: true}}"), "needs client_ca"},
+	{"certificates of anybody that are required", server("{" + https + "tls: {acme: {accept_tos: true}, client_ca: x, client_required: true, client_self_signed: true}}"), "makes client_required mean nothing"},
+	{"certificates of anybody at a proxy", server("{" + https + "tls: {terminated_by_proxy: true, client_self_signed: true}}"), "server.tls.client_self_signed"},
 	{"client certificates at a proxy", server("{" + https + "tls: {terminated_by_proxy: true, client_ca: x}}"), "server.tls.client_ca"},
 	{"TLS without a name", server("{tls: {acme: {accept_tos: true}}}"), "server.public_url is missing"},
 	{"a proxy that nobody trusts", server("{" + https + "listen: '0.0.0.0:80', tls: {terminated_by_proxy: true}}"), "needs trusted_proxies"},

@@ -47,6 +47,7 @@ type TLS struct {
 	TerminatedByProxy bool          // by one of Server.TrustedProxies, or on loopback or a unix socket
 	ClientCA          string        // PEM file: certificates of callers are verified against it; empty: none are asked for
 	ClientRequired    bool          // a caller without a certificate is not even heard
+	ClientSelfSigned  bool          // certificates that nobody vouches for are let in: they are good for clients that registered them. RFC 8705 §2.2
 	HSTS              time.Duration // max-age of Strict-Transport-Security; 0: not sent
 }
 

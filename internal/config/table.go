@@ -54,6 +54,7 @@ var tlsSettings = []setting{
 	{key: "terminated_by_proxy", field: "TerminatedByProxy", def: "false", doc: "TLS ends at one of `server.trusted_proxies`, or on this machine in front of a loopback address or a unix socket."},
 	{key: "client_ca", field: "ClientCA", form: formPath, doc: "PEM file: certificates of callers are verified against it. Left out: callers are asked for none."},
 	{key: "client_required", field: "ClientRequired", def: "false", doc: "Callers without a certificate are not even heard."},
+	{key: "client_self_signed", field: "ClientSelfSigned", def: "false", doc: "Certificates that no authority vouches for are let in too, and count for OAuth clients that registered exactly them (`self_signed_tls_client_auth`) and for tokens that are bound to them. Browsers ask people for a certificate then, if they have any."},
 	{key: "hsts", field: "HSTS", def: "365d", doc: "`max-age` of Strict-Transport-Security, with TLS; `0` sends none."},
 }
 

@@ -79,6 +79,16 @@ func Certificate(r *http.Request) []byte {
 	return r.TLS.VerifiedChains[0][0].Raw
 }
 
+// Presented returns the client certificate of a request's connection, whoever
+// vouches for it: that its holder has the key is what the handshake has shown. It
+// is for connections whose TLS ends here. RFC 8705 §2.2
+func Presented(r *http.Request) []byte {
+	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
+		return nil
+	}
+	return r.TLS.PeerCertificates[0].Raw
+}
+
 func missing(description string) *Fault {
 	return &Fault{Code: "GH-1001", Status: http.StatusUnauthorized, Description: description, Challenge: true}
 }

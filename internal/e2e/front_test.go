@@ -24,11 +24,14 @@ import (
 // themselves, in front of a server, for callers with tokens of providers.
 type front struct {
 	*production
-	address string
-	url     string // of the server that is protected: the resource
-	all     string // certificates of everybody, for clients in Node.js
-	once    sync.Once
-	kept    *http.Client
+	address  string
+	url      string // of the server that is protected: the resource
+	embedded string // settings of auth.embedded; empty: accounts of ours
+	server   string // further lines of server
+	tls      string // settings of server.tls beside the files
+	all      string // certificates of everybody, for clients in Node.js
+	once     sync.Once
+	kept     *http.Client
 }
 
 // fronts is the configuration of a front; ISSUERS and POLICY are lines of it.
@@ -36,7 +39,7 @@ const fronts = `version: 1
 server:
   public_url: https://ADDRESS
   listen: ADDRESS
-  tls: {files: {cert: DIR/cert.pem, key: DIR/key.pem}}
+  tls: {files: {cert: DIR/cert.pem, key: DIR/key.pem}, TLS}SERVER
 servers:
   - {name: front, path: /mcp, url: "UPSTREAM", forward: {identity: headers}}
 auth:
@@ -88,8 +91,15 @@ func (f *front) text(upstream, policy string, issuers ...string) string {
 // textOf is the configuration in front of a server, with a setting for tenants.
 func (f *front) textOf(upstream, policy, tenants string, issuers ...string) string {
 	return strings.NewReplacer(
-		"ADDRESS", f.address, "UPSTREAM", upstream, "ISSUERS", strings.Join(issuers, "\n"), "POLICY", policy, "TENANTS", tenants,
+		"ADDRESS", f.address, "UPSTREAM", upstream, "ISSUERS", strings.Join(issuers, "\n"), "POLICY", policy, "TENANTS", tenants, ", TLS", comma(f.tls), "SERVER", f.server,
 	).Replace(fronts)
+}
+
+func comma(more string) string {
+	if more == "" {
+		return ""
+	}
+	return ", " + more
 }
 
 // open starts the front with a configuration. Its clients trust the providers too.

@@ -27,8 +27,12 @@ import (
 func (f *front) openOwn(t testing.TB, upstream string) {
 	t.Helper()
 	write(t, filepath.Join(f.dir, "kek"), strings.Repeat("k", 40))
+	settings := f.embedded
+	if settings == "" {
+		settings = "accounts: true"
+	}
 	f.open(t, strings.NewReplacer(
-		"\n  issuers:\n", "\n  embedded: {accounts: true}\n",
+		"\n  issuers:\n", "\n  embedded: {"+settings+"}\n",
 		"gatehouse.db}", `gatehouse.db, encryption_key: "${file:DIR/kek}"}`,
 	).Replace(f.text(upstream, readsAndWrites)))
 }
@@ -40,6 +44,7 @@ type resident struct {
 	id      string // usr_…
 	browser *http.Client
 	secret  []byte   // of the authenticator
+	deny    bool     // they say no
 	pages   []string // forms that they filled in
 }
 
@@ -159,6 +164,9 @@ func (r *resident) fill(page string) (action string, form url.Values) {
 		switch action {
 		case "/auth/consent":
 			form.Set("decision", "allow")
+			if r.deny {
+				form.Set("decision", "deny")
+			}
 		case "/auth/local":
 			form.Set("username", r.name)
 			form.Set("password", residentPassword)

@@ -62,7 +62,6 @@ func (r *Running) newEmbedded(ctx context.Context, c *config.Config, served []*s
 
 // newAuthServer fills in what the door needs.
 func (r *Running) newAuthServer(ctx context.Context, c *config.Config, served []*served) (*authserver.Server, error) {
-	e := c.Auth.Embedded
 	seal, _, err := r.sealKey(ctx)
 	if err != nil {
 		return nil, err
@@ -77,7 +76,7 @@ func (r *Running) newAuthServer(ctx context.Context, c *config.Config, served []
 		return nil, err
 	}
 	s := &authserver.Server{
-		Issuer: c.OwnIssuer(), Seal: seal, Settings: authSettings(e), Clients: clients, Registrar: clients,
+		Issuer: c.OwnIssuer(), Seal: seal, Settings: authSettings(c), Clients: clients, Registrar: clients,
 		People: people, Accounts: accountsOf(c, people), Providers: f.providers, Logins: f.logins, Vault: f.vault, Place: r.place(c),
 		Trail: r.Trail, Address: r.address, Log: r.server.Options.Log, Quiet: r.server.Quiet,
 		Knock: r.knock, Failed: r.countFailed,
@@ -94,12 +93,14 @@ func (r *Running) newAuthServer(ctx context.Context, c *config.Config, served []
 	return s, nil
 }
 
-func authSettings(e *config.Embedded) authserver.Settings {
+func authSettings(c *config.Config) authserver.Settings {
+	e, tls := c.Auth.Embedded, &c.Server.TLS
 	return authserver.Settings{
 		CodeTTL: time.Minute, AccessTTL: e.AccessLife(), RefreshIdle: e.RefreshTTL, RefreshMax: e.RefreshMax, RefreshGrace: e.RefreshGrace,
 		ConsentRemember: e.Consent.Remember, SessionTTL: e.SessionTTL, DeviceTTL: 10 * time.Minute, ShowTools: e.Consent.ShowTools,
 		Registration: e.Clients.DCR.Enabled, RegistrationRate: e.Clients.DCR.Rate, Documents: e.Clients.CIMD.Enabled,
 		Assertions: len(e.Assertions) > 0, Support: e.Support,
+		Certificates: tls.ClientCA != "", SelfSigned: tls.ClientSelfSigned,
 	}
 }
 

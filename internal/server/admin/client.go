@@ -69,7 +69,7 @@ func (c *clients) wire(ctx context.Context, e *client.Entry, names *tenantNames)
 	w := adminapi.OAuthClient{
 		ID: e.ID, Kind: string(e.Kind), State: string(e.State), Name: e.Name, Domain: e.Domain,
 		RedirectURIs: append([]string{}, e.RedirectURIs...), Grants: append([]string{}, e.Grants...), AuthMethods: append([]string{}, e.AuthMethods...),
-		Scopes: e.Scopes, Resources: e.Resources, Targets: e.Targets,
+		Scopes: e.Scopes, Bound: e.Bound, Resources: e.Resources, Targets: e.Targets,
 		Created: pointer(e.Created), LastUsed: pointer(e.LastUsed), Expires: pointer(e.Expires), By: e.By, Reason: e.Reason, Decided: pointer(e.Decided),
 	}
 	if e.Fault != nil {
@@ -150,7 +150,7 @@ func (c *clients) create(r *http.Request) (reply, error) {
 func (c *clients) spec(ctx context.Context, in *adminapi.NewOAuthClient) (*client.Spec, error) {
 	s := &client.Spec{
 		ID: in.ID, Name: in.Name, Redirects: in.RedirectURIs, Grants: in.Grants, Method: in.AuthMethod, Scopes: in.Scopes,
-		JWKS: in.JWKS, JWKSURI: in.JWKSURI, Subject: in.Subject, Resources: in.Resources, Targets: in.Targets, By: c.By,
+		JWKS: in.JWKS, JWKSURI: in.JWKSURI, Subject: in.Subject, Bound: in.Bound, Resources: in.Resources, Targets: in.Targets, By: c.By,
 	}
 	for _, text := range in.Certificates {
 		b, err := hex.DecodeString(text)

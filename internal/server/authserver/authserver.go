@@ -99,7 +99,11 @@ type Settings struct {
 
 	RegistrationRate unit.Rate // of one address; zero: no limit
 
-	Documents  bool   // client ids that are URLs
+	Documents bool // client ids that are URLs
+	// Whether TLS ends here and callers are asked for certificates: of authorities
+	// that we know, and of whomever. RFC 8705
+	Certificates, SelfSigned bool
+
 	Assertions bool   // identity assertions of enterprises are taken for a grant
 	Support    string // whom people are told to ask; empty: nobody
 }

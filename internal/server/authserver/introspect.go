@@ -80,11 +80,7 @@ func (s *Server) tellAbout(r *http.Request) (any, error) {
 	case a.Client != c.ID && !slices.Contains(c.Resources, a.Audience):
 		return inactive, nil
 	}
-	kind := "Bearer"
-	if a.Confirm != nil {
-		kind = "DPoP"
-	}
-	return about{Active: true, claims: a, Type: kind}, nil
+	return about{Active: true, claims: a, Type: a.Confirm.kind()}, nil
 }
 
 func (s *Server) tellOfRefresh(r *http.Request, c *client.Client, text string) (any, error) {

@@ -30,8 +30,9 @@ type metadata struct {
 	RevokeAlgs     []string `json:"revocation_endpoint_auth_signing_alg_values_supported"`
 	IntrospectAuth []string `json:"introspection_endpoint_auth_methods_supported"`
 	IntrospectAlgs []string `json:"introspection_endpoint_auth_signing_alg_values_supported"`
-	DPoP           []string `json:"dpop_signing_alg_values_supported"`              // RFC 9449 §5.1
-	Iss            bool     `json:"authorization_response_iss_parameter_supported"` // RFC 9207 §3
+	DPoP           []string `json:"dpop_signing_alg_values_supported"`                    // RFC 9449 §5.1
+	Iss            bool     `json:"authorization_response_iss_parameter_supported"`       // RFC 9207 §3
+	Bound          bool     `json:"tls_client_certificate_bound_access_tokens,omitempty"` // RFC 8705 §3.3
 	Documents      bool     `json:"client_id_metadata_document_supported"`
 	Resources      []string `json:"protected_resources"` // RFC 9728 §4
 
@@ -59,7 +60,13 @@ func (s *Server) Metadata() (oauth2, openid []byte, err error) {
 }
 
 func (s *Server) describe() *metadata {
-	secret := []string{oauth.AuthSecretBasic, oauth.AuthSecretPost, oauth.AuthPrivateKeyJWT, oauth.AuthTLS, oauth.AuthTLSSelfSigned}
+	secret := []string{oauth.AuthSecretBasic, oauth.AuthSecretPost, oauth.AuthPrivateKeyJWT}
+	if s.Settings.Certificates { // a client that is told of what cannot work would choose it
+		secret = append(secret, oauth.AuthTLS)
+	}
+	if s.Settings.SelfSigned {
+		secret = append(secret, oauth.AuthTLSSelfSigned)
+	}
 	algs := AssertionAlgorithms()
 	m := &metadata{
 		Issuer: s.Issuer, Authorize: s.Issuer + "/authorize", Token: s.Issuer + "/token", Revoke: s.Issuer + "/revoke",
@@ -72,7 +79,7 @@ func (s *Server) describe() *metadata {
 		TokenAuth: append([]string{oauth.AuthNone}, secret...), TokenAlgs: algs,
 		RevokeAuth: append([]string{oauth.AuthNone}, secret...), RevokeAlgs: algs,
 		IntrospectAuth: secret, IntrospectAlgs: algs, DPoP: algs,
-		Iss: true, Documents: s.Settings.Documents,
+		Iss: true, Bound: s.Settings.Certificates || s.Settings.SelfSigned, Documents: s.Settings.Documents,
 	}
 	if s.Settings.Registration {
 		m.Register = s.Issuer + "/register"

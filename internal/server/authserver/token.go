@@ -10,6 +10,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/client"
+	"github.com/gatehouse-mcp/gatehouse/internal/credential"
 	"github.com/gatehouse-mcp/gatehouse/internal/oauth"
 )
 
@@ -19,6 +20,7 @@ type tokenRequest struct {
 	form   *oauth.Params
 	client *client.Client
 	key    string // thumbprint of the key of its DPoP proof; empty: there is none
+	cert   string // thumbprint of its connection's certificate, whoever vouches for it; empty: there is none
 
 	event *audit.Event // what is written down of it: grants add what they learn
 	quiet bool         // it is not written down: a device that asks whether it is time
@@ -101,6 +103,9 @@ func (s *Server) give(q *tokenRequest) (*tokenAnswer, error) {
 	}
 	if q.key, err = s.proof(q.Request); err != nil {
 		return nil, err
+	}
+	if q.cert = thumbprintOf(credential.Presented(q.Request)); c.Bound && q.cert == "" { // RFC 8705 §3
+		return nil, &oauth.Error{Code: oauth.InvalidRequest, Ref: "GH-1409", Description: "the tokens of this client are bound to its certificate, and this connection has none"}
 	}
 	i, err := by.give(s, q)
 	if err != nil {

@@ -85,8 +85,8 @@ func (s *Server) mayExchange(q *tokenRequest, subject *claims) error {
 	switch {
 	case !own && !slices.Contains(q.client.Resources, subject.Audience):
 		return exchangeRefused(oauth.InvalidGrant, "subject_token was sent to another server", errors.New("it is for "+subject.Audience+", which this client is not"))
-	case own && subject.Confirm != nil && subject.Confirm.Thumbprint != q.key: // who has a copy only gets nothing better for it
-		return exchangeRefused(oauth.InvalidGrant, "subject_token is bound to another key", nil)
+	case own && !q.holds(subject.Confirm): // who has a copy only gets nothing better for it
+		return exchangeRefused(oauth.InvalidGrant, "subject_token is bound to another key or certificate", nil)
 	case depth > maxActors:
 		return exchangeRefused(oauth.InvalidGrant, "subject_token was exchanged too often", nil)
 	}

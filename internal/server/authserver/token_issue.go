@@ -56,7 +56,16 @@ type actor struct {
 }
 
 type confirm struct {
-	Thumbprint string `json:"jkt"` // RFC 9449 §6.1
+	Key         string `json:"jkt,omitempty"`      // RFC 9449 §6.1
+	Certificate string `json:"x5t#S256,omitempty"` // RFC 8705 §3.1
+}
+
+// kind is the type of a token that is bound like this. RFC 9449 §5
+func (c *confirm) kind() string {
+	if c == nil || c.Key == "" {
+		return "Bearer"
+	}
+	return "DPoP"
 }
 
 // issue is what a token is made of.
@@ -145,11 +154,7 @@ func (s *Server) answerOf(q *tokenRequest, i *issue) (*tokenAnswer, error) {
 		e.Detail["grant"] = i.grant
 	}
 	s.used(ctx, q.client)
-	out := &tokenAnswer{Access: text, Type: "Bearer", Expires: c.Expires - c.Issued, Refresh: i.refresh, Scope: c.Scope, Issued: i.issued}
-	if c.Confirm != nil {
-		out.Type = "DPoP" // RFC 9449 §5
-	}
-	return out, nil
+	return &tokenAnswer{Access: text, Type: c.Confirm.kind(), Expires: c.Expires - c.Issued, Refresh: i.refresh, Scope: c.Scope, Issued: i.issued}, nil
 }
 
 // claimsOf says whom a token is of, and what it is good for.
@@ -171,9 +176,7 @@ func (s *Server) claimsOf(ctx context.Context, q *tokenRequest, i *issue, res *R
 	if i.identity.Issuer != "" {
 		c.Identity = &identityClaim{i.identity.Issuer, i.identity.Subject}
 	}
-	if q.key != "" {
-		c.Confirm = &confirm{q.key}
-	}
+	c.Confirm = q.binding()
 	scopes := grant.Scopes(i.scopes, res.names())
 	if q.client.Scopes != nil {
 		scopes = grant.Scopes(scopes, q.client.Scopes)

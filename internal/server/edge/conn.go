@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -36,6 +37,8 @@ type peer struct {
 	origin  netip.Addr // whom it named; invalid: nobody
 	secure  bool       // TLS ends here
 	vetted  *vetting   // by which its certificate was verified; nil: none was asked for
+
+	verdict *atomic.Pointer[verdict] // the latest on its certificate, after that of the handshake; nil: none is kept
 }
 
 // pieceSize is how much of an answer has to move within stall. A message as a

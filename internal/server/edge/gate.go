@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -88,7 +89,7 @@ func (g *gate) admit(raw net.Conn) {
 		return
 	}
 	hop, unix := addressOf(raw.RemoteAddr())
-	c := &conn{Conn: raw, stall: e.WriteWait, peer: peer{hop: hop, unix: unix, secure: g.secure}}
+	c := &conn{Conn: raw, stall: e.WriteWait, peer: peer{hop: hop, unix: unix, secure: g.secure, verdict: new(atomic.Pointer[verdict])}}
 	c.holds(e.places.give)
 	s := e.settings.Load()
 	proxy := unix || s.proxies.has(hop)

@@ -80,10 +80,12 @@ func (e *Edge) front(next http.Handler) http.Handler {
 			w.WriteHeader(http.StatusHTTPVersionNotSupported)
 			return
 		}
-		if !e.vetters.still(p, r.TLS) {
+		state, ok := e.vetters.judge(p, r.TLS)
+		if !ok {
 			e.refuseVetted(w, r)
 			return
 		}
+		r.TLS = state
 		if r.ProtoMajor == 2 {
 			p := &patient{ResponseWriter: w, wait: e.WriteWait, control: http.NewResponseController(w)}
 			defer p.end()

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"crypto/tls"
+	"fmt"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -83,4 +84,61 @@ func TestClientAuthoritiesAtStart(t *testing.T) {
 		tls.Files = []config.KeyPair{kp}
 		refused(t, quiet(config.Server{Listen: "127.0.0.1:0", TLS: tls}).Listen(t.Context()), "GH-2031")
 	}
+}
+
+// Where certificates that nobody vouches for are let in, a handler can still tell
+// them from those that an authority does: by today's authorities, on connections
+// of yesterday too.
+func TestSelfSignedCertificates(t *testing.T) {
+	callers, strangers := newAuthority(t), newAuthority(t)
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	write(t, ca, callers.pem())
+	who := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "%d shown, %d vouched for", len(r.TLS.PeerCertificates), len(r.TLS.VerifiedChains))
+	})
+	f, _ := secured(t, config.Server{TLS: config.TLS{ClientCA: ca, ClientSelfSigned: true}}, who)
+	own := f.Config
+	vouched, stranger, nobody := f.via(f.address, with(callers.client(t))), f.via(f.address, with(strangers.client(t))), f.via(f.address)
+	say := func(what string, c *http.Client, want string) {
+		t.Helper()
+		res, body, err := tryAsk(t, c, "GET", "https://gate.test/")
+		if err == nil && res.StatusCode != http.StatusOK {
+			body = res.Status
+		}
+		if err != nil || body != want {
+			t.Errorf("%s: got %q %v, want %s", what, body, err, want)
+		}
+	}
+	say("one of ours", vouched, "1 shown, 1 vouched for")
+	say("a stranger's", stranger, "1 shown, 0 vouched for")
+	say("one that is over", f.via(f.address, with(callers.client(t, expiring(-1)))), "1 shown, 0 vouched for")
+	say("none", nobody, "0 shown, 0 vouched for")
+
+	// Their authority is exchanged: what was vouched for is not any more, though it is let in.
+	write(t, ca, strangers.pem())
+	eventually(t, "the authorities are read again", func() bool {
+		_, body, err := tryAsk(t, vouched, "GET", "https://gate.test/")
+		return err == nil && body == "1 shown, 0 vouched for"
+	})
+	say("the other authority's", stranger, "1 shown, 1 vouched for")
+
+	without := own
+	without.TLS.ClientCA = ""
+	if err := f.Reload(without, nil); err != nil {
+		t.Fatal(err)
+	}
+	say("without authorities", stranger, "1 shown, 0 vouched for")
+	closed := own
+	closed.TLS.ClientSelfSigned = false
+	if err := f.Reload(closed, nil); err != nil {
+		t.Fatal(err)
+	}
+	say("strict again", stranger, "1 shown, 1 vouched for")
+	say("strict again, one of nobody", vouched, "403 Forbidden")
+	closed.TLS.ClientCA = ""
+	if err := f.Reload(closed, nil); err != nil {
+		t.Fatal(err)
+	}
+	say("where none is asked for, an old connection's counts no more", stranger, "403 Forbidden")
+	say("where none is asked for", nobody, "0 shown, 0 vouched for")
 }

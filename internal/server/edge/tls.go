@@ -40,8 +40,14 @@ func (e *Edge) handshake(c *conn) *tls.Config {
 	own := base.Clone()
 	own.SessionTicketsDisabled = true
 	own.ClientCAs, own.ClientAuth = v.authorities, tls.VerifyClientCertIfGiven
-	if v.required {
+	switch {
+	case v.required:
 		own.ClientAuth = tls.RequireAndVerifyClientCert
+	case v.open:
+		// The handshake shows that the other end has the key. Who vouches for it is
+		// looked at with each request, and no authorities are named: clients keep a
+		// certificate back that is of none of those.
+		own.ClientCAs, own.ClientAuth = nil, tls.RequestClientCert
 	}
 	own.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		if e.acme != nil && challenging(hello) {

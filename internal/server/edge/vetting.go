@@ -15,8 +15,20 @@ import (
 
 // vetting is how callers' certificates are verified.
 type vetting struct {
-	authorities *x509.CertPool
+	authorities *x509.CertPool // never nil: that would be the system's
 	required    bool
+	open        bool // certificates that nobody vouches for are let in
+}
+
+// verify returns the chains by which a connection's certificate is vouched for.
+func (v *vetting) verify(state *tls.ConnectionState) ([][]*x509.Certificate, error) {
+	between := x509.NewCertPool()
+	for _, c := range state.PeerCertificates[1:] {
+		between.AddCert(c)
+	}
+	return state.PeerCertificates[0].Verify(x509.VerifyOptions{
+		Roots: v.authorities, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	})
 }
 
 // vetters holds the vetting of now, read again when its file changes.
@@ -24,6 +36,7 @@ type vetters struct {
 	mu     sync.RWMutex
 	path   string
 	must   bool
+	open   bool
 	text   []byte
 	now    *vetting // nil: callers are not asked for certificates
 	broken string   // why what was read last is not used; empty: it is
@@ -35,8 +48,11 @@ func (v *vetters) load(t config.TLS) error {
 			return authorities(t.ClientCA, errors.New("client certificates are required, but no client_ca says whose"))
 		}
 		v.mu.Lock()
-		v.path, v.must, v.text, v.now, v.broken = "", false, nil, nil, ""
-		v.mu.Unlock()
+		defer v.mu.Unlock()
+		v.path, v.must, v.open, v.text, v.now, v.broken = "", false, t.ClientSelfSigned, nil, nil, ""
+		if t.ClientSelfSigned {
+			v.now = &vetting{authorities: x509.NewCertPool(), open: true}
+		}
 		return nil
 	}
 	text, pool, err := readPool(t.ClientCA)
@@ -45,8 +61,8 @@ func (v *vetters) load(t config.TLS) error {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.path, v.must, v.text, v.broken = t.ClientCA, t.ClientRequired, text, ""
-	v.now = &vetting{authorities: pool, required: t.ClientRequired}
+	v.path, v.must, v.open, v.text, v.broken = t.ClientCA, t.ClientRequired, t.ClientSelfSigned, text, ""
+	v.now = &vetting{authorities: pool, required: t.ClientRequired, open: t.ClientSelfSigned}
 	return nil
 }
 
@@ -55,8 +71,8 @@ func (v *vetters) load(t config.TLS) error {
 func (v *vetters) take(other *vetters) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	same := v.path == other.path && v.must == other.must && bytes.Equal(v.text, other.text)
-	v.path, v.must, v.text, v.broken = other.path, other.must, other.text, other.broken
+	same := v.path == other.path && v.must == other.must && v.open == other.open && bytes.Equal(v.text, other.text)
+	v.path, v.must, v.open, v.text, v.broken = other.path, other.must, other.open, other.text, other.broken
 	if !same {
 		v.now = other.now
 	}
@@ -101,7 +117,7 @@ func (v *vetters) look() (fresh, broken string) {
 	if bytes.Equal(text, v.text) {
 		return "", ""
 	}
-	v.text, v.now = text, &vetting{authorities: pool, required: v.must}
+	v.text, v.now = text, &vetting{authorities: pool, required: v.must, open: v.open}
 	return path, ""
 }
 
@@ -120,21 +136,37 @@ func (v *vetters) problems() []Problem {
 	return []Problem{{Kind: ProblemFiles, Text: fmt.Sprintf("%s was changed and cannot be used, so the authorities before it still are: %s", v.path, v.broken)}}
 }
 
-// still says whether a connection that was let in would be now.
-func (v *vetters) still(p *peer, state *tls.ConnectionState) bool {
-	now := v.current()
-	if state == nil || now == nil || p.vetted == now {
-		return true
+// judge says whether a connection that was let in would be now. What it
+// returns of its TLS is what a request may be judged by: whoever vouches for a
+// certificate does so now, not when the connection began.
+func (v *vetters) judge(p *peer, state *tls.ConnectionState) (now *tls.ConnectionState, ok bool) {
+	by := v.current()
+	switch {
+	case state == nil || len(state.PeerCertificates) == 0:
+		return state, by == nil || !by.required
+	case by == nil: // certificates are not asked for any more, so none counts
+		return state, p.vetted == nil
+	case p.vetted == by && !by.open:
+		return state, true
 	}
-	if len(state.PeerCertificates) == 0 {
-		return !now.required
+	if p.verdict != nil {
+		if known := p.verdict.Load(); known != nil && known.by == by {
+			return known.state, known.ok
+		}
 	}
-	between := x509.NewCertPool()
-	for _, c := range state.PeerCertificates[1:] {
-		between.AddCert(c)
+	own := *state
+	var err error
+	own.VerifiedChains, err = by.verify(state)
+	ok = err == nil || by.open
+	if p.verdict != nil {
+		p.verdict.Store(&verdict{by: by, state: &own, ok: ok})
 	}
-	_, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{
-		Roots: now.authorities, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	})
-	return err == nil
+	return &own, ok
+}
+
+// verdict is what became of a connection's certificate.
+type verdict struct {
+	by    *vetting
+	state *tls.ConnectionState
+	ok    bool
 }

@@ -53,7 +53,7 @@ func canonical(path string) bool {
 // admit finds the credential and asks who it stands for.
 func (g *Gateway) admit(x *exchange) error {
 	p := &x.presented
-	*p = gatehouse.Credential{From: x.from, Shared: x.shared, Certificate: credential.Certificate(x.r), Proofs: credential.Proofs(x.r)}
+	*p = gatehouse.Credential{From: x.from, Shared: x.shared, Certificate: credential.Certificate(x.r), Presented: credential.Presented(x.r), Proofs: credential.Proofs(x.r)}
 	if len(p.Proofs) > 0 { // for nothing else
 		p.Method, p.URL = x.r.Method, g.origin+x.r.URL.Path
 	}
