@@ -212,6 +212,9 @@ func goTraveller(t *testing.T, f *front, p *provider, user string, tools ...stri
 	t.Helper()
 	var j journey
 	client := &http.Client{Transport: f.way(t), Timeout: patience}
+	if p.way != nil {
+		client.Transport = p.way(client.Transport)
+	}
 	cfg := &auth.AuthorizationCodeHandlerConfig{
 		RedirectURL: redirectURI, Client: client, AcceptUnadvertisedIss: true,
 		AuthorizationCodeFetcher: func(ctx context.Context, args *auth.AuthorizationArgs) (*auth.AuthorizationResult, error) {
@@ -267,8 +270,15 @@ func goTraveller(t *testing.T, f *front, p *provider, user string, tools ...stri
 
 // knows has a client register itself with a provider, or be registered there.
 func (p *provider) knows(cfg *auth.AuthorizationCodeHandlerConfig) {
-	if !p.open {
+	switch {
+	case strings.HasPrefix(p.client, "https://"):
+		cfg.ClientIDMetadataDocumentConfig = &auth.ClientIDMetadataDocumentConfig{URL: p.client}
+		return
+	case !p.open:
 		cfg.PreregisteredClient = &oauthex.ClientCredentials{ClientID: p.client}
+		if p.secret != "" {
+			cfg.PreregisteredClient.ClientSecretAuth = &oauthex.ClientSecretAuth{ClientSecret: p.secret}
+		}
 		return
 	}
 	cfg.DynamicClientRegistrationConfig = &auth.DynamicClientRegistrationConfig{Metadata: &oauthex.ClientRegistrationMetadata{
@@ -290,12 +300,17 @@ func held(ctx context.Context, handler auth.OAuthHandler) (string, error) {
 	return token.AccessToken, nil
 }
 
-// between has something happen between the calls: the access token is posted to where it does.
+// between has something happen between the calls.
 func between(ctx context.Context, handler auth.OAuthHandler, to string) error {
 	token, err := held(ctx, handler)
 	if err != nil {
 		return err
 	}
+	return told(ctx, to, token)
+}
+
+// told posts an access token to where something happens between the calls.
+func told(ctx context.Context, to, token string) error {
 	q, err := http.NewRequestWithContext(ctx, http.MethodPost, to, strings.NewReader(token))
 	if err != nil {
 		return err

@@ -28,7 +28,7 @@ func (f *front) openOwn(t testing.TB, upstream string) {
 	t.Helper()
 	write(t, filepath.Join(f.dir, "kek"), strings.Repeat("k", 40))
 	f.open(t, strings.NewReplacer(
-		"\n  issuers:\n", "\n  embedded: {accounts: true}\n",
+		"\n  issuers:\n", "\n  embedded: {accounts: true, clients: {cimd: {private: [127.0.0.1], ca: DIR/cert.pem}}}\n",
 		"gatehouse.db}", `gatehouse.db, encryption_key: "${file:DIR/kek}"}`,
 	).Replace(f.text(upstream, readsAndWrites)))
 }
