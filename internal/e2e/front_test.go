@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -25,6 +26,7 @@ import (
 type front struct {
 	*production
 	address string
+	listen  string // where it listens, if that is not its address: something is in front of it
 	url     string // of the server that is protected: the resource
 	all     string // certificates of everybody, for clients in Node.js
 	once    sync.Once
@@ -35,7 +37,7 @@ type front struct {
 const fronts = `version: 1
 server:
   public_url: https://ADDRESS
-  listen: ADDRESS
+  listen: LISTEN
   tls: {files: {cert: DIR/cert.pem, key: DIR/key.pem}}
 servers:
   - {name: front, path: /mcp, url: "UPSTREAM", forward: {identity: headers}}
@@ -88,7 +90,7 @@ func (f *front) text(upstream, policy string, issuers ...string) string {
 // textOf is the configuration in front of a server, with a setting for tenants.
 func (f *front) textOf(upstream, policy, tenants string, issuers ...string) string {
 	return strings.NewReplacer(
-		"ADDRESS", f.address, "UPSTREAM", upstream, "ISSUERS", strings.Join(issuers, "\n"), "POLICY", policy, "TENANTS", tenants,
+		"ADDRESS", f.address, "LISTEN", cmp.Or(f.listen, f.address), "UPSTREAM", upstream, "ISSUERS", strings.Join(issuers, "\n"), "POLICY", policy, "TENANTS", tenants,
 	).Replace(fronts)
 }
 

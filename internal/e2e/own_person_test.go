@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"html"
 	"io"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -23,14 +24,15 @@ import (
 )
 
 // openOwn starts a front in front of a server, whose people have accounts of
-// ours and sign in at our own authorization server.
-func (f *front) openOwn(t testing.TB, upstream string) {
+// ours and sign in at our own authorization server. Edits of its configuration
+// are pairs of what is there and what is there instead.
+func (f *front) openOwn(t testing.TB, upstream string, edits ...string) {
 	t.Helper()
 	write(t, filepath.Join(f.dir, "kek"), strings.Repeat("k", 40))
-	f.open(t, strings.NewReplacer(
+	f.open(t, strings.NewReplacer(edits...).Replace(strings.NewReplacer(
 		"\n  issuers:\n", "\n  embedded: {accounts: true, clients: {cimd: {private: [127.0.0.1], ca: DIR/cert.pem}}}\n",
 		"gatehouse.db}", `gatehouse.db, encryption_key: "${file:DIR/kek}"}`,
-	).Replace(f.text(upstream, readsAndWrites)))
+	).Replace(f.text(upstream, readsAndWrites))))
 }
 
 // resident is a person with an account of ours, a browser and an authenticator app.
@@ -60,6 +62,11 @@ func settle(t testing.TB, f *front, name string) *resident {
 		t.Fatal(err)
 	}
 	way := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: f.pool}}
+	if f.listen != "" {
+		way.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", f.listen)
+		}
+	}
 	t.Cleanup(way.CloseIdleConnections)
 	return &resident{f: f, name: name, id: strings.TrimSpace(out.String()), browser: &http.Client{
 		Transport: way, Jar: jar, Timeout: patience, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
