@@ -83,7 +83,7 @@ func (r *resident) code() string {
 }
 
 // visit goes from an authorization request to where the client is told of it,
-// which it does not go to itself.
+// which it does not go to itself, or to the page that says that a device is.
 func (r *resident) visit(ctx context.Context, at string) (*url.URL, error) {
 	u, err := url.Parse(at)
 	if err != nil {
@@ -110,6 +110,9 @@ func (r *resident) visit(ctx context.Context, at string) (*url.URL, error) {
 		}
 		if next == "" {
 			next, form = r.fill(page)
+		}
+		if next == "" && strings.Contains(page, "return to your device") {
+			return u, nil
 		}
 		if next == "" {
 			return nil, fmt.Errorf("%s: got %s and no way on: %s", u.Path, res.Status, page)
@@ -142,10 +145,11 @@ func (r *resident) send(ctx context.Context, to *url.URL, form url.Values) (*htt
 var (
 	aForm      = regexp.MustCompile(`(?s)<form [^>]*method="post" action="([^"]+)"[^>]*>(.*?)</form>`)
 	aHidden    = regexp.MustCompile(`<input type="hidden" name="([^"]+)" value="([^"]*)">`)
+	aCode      = regexp.MustCompile(`name="user_code" value="([^"]+)"`)
 	aSecret    = regexp.MustCompile(`id="key">([A-Z2-7 ]+)<`)
 	aPersonsDo = map[string]string{ // forms that a person sends, by a part of them that others do not have
 		"/auth/consent": `value="allow"`, "/auth/local": `name="password"`, "/auth/local/code": `name="code"`,
-		"/auth/setup/password": `name="code"`, "/auth/continue": `name="flow"`,
+		"/auth/setup/password": `name="code"`, "/auth/continue": `name="flow"`, "/device": `name="user_code"`,
 	}
 )
 
@@ -166,6 +170,8 @@ func (r *resident) fill(page string) (action string, form url.Values) {
 		switch action {
 		case "/auth/consent":
 			form.Set("decision", "allow")
+		case "/device":
+			form.Set("user_code", aCode.FindStringSubmatch(body)[1])
 		case "/auth/local":
 			form.Set("username", r.name)
 			form.Set("password", residentPassword)

@@ -131,33 +131,40 @@ func inspectorTraveller(k known) going {
 // remoteKept is where mcp-remote has its tokens.
 const remoteKept = ".mcp-auth/mcp-remote-v1/*_tokens.json"
 
+// remote is mcp-remote, and what it will have said.
+func (w *window) remote(t *testing.T, f *front, k known, more ...string) (*exec.Cmd, *output) {
+	t.Helper()
+	_, port, _ := strings.Cut(freeAddress(t), ":")
+	limit := fmt.Sprint(patience.Seconds())
+	cmd := exec.Command(node(t), npm(t, "node_modules", "mcp-remote", "dist", "proxy.js"), f.url, port, "--auth-timeout", limit, "--connect-timeout", limit)
+	switch {
+	case k.document():
+		cmd.Args = append(cmd.Args, "--client-metadata-url", k.id)
+	case k.id != "":
+		info := map[string]string{"client_id": k.id}
+		if k.secret != "" {
+			info["client_secret"], info["token_endpoint_auth_method"] = k.secret, k.method
+		}
+		cmd.Args = append(cmd.Args, "--static-oauth-client-info", mustJSON(t, info))
+	}
+	cmd.Args = append(cmd.Args, more...)
+	cmd.Env = append(slices.Clone(w.env), "NODE_EXTRA_CA_CERTS="+f.all)
+	said := newOutput()
+	cmd.Stderr = said
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("mcp-remote said:\n%s", said)
+		}
+	})
+	return cmd, said
+}
+
 // remoteTraveller drives mcp-remote, as a client does that knows stdio alone.
-func remoteTraveller(k known, more ...string) going {
+func remoteTraveller(k known) going {
 	return func(t *testing.T, f *front, p *provider, _ string, tools ...string) journey {
 		t.Helper()
 		w := p.window(t)
-		_, port, _ := strings.Cut(freeAddress(t), ":")
-		limit := fmt.Sprint(patience.Seconds())
-		cmd := exec.Command(node(t), npm(t, "node_modules", "mcp-remote", "dist", "proxy.js"), f.url, port, "--auth-timeout", limit, "--connect-timeout", limit)
-		switch {
-		case k.document():
-			cmd.Args = append(cmd.Args, "--client-metadata-url", k.id)
-		case k.id != "":
-			info := map[string]string{"client_id": k.id}
-			if k.secret != "" {
-				info["client_secret"], info["token_endpoint_auth_method"] = k.secret, k.method
-			}
-			cmd.Args = append(cmd.Args, "--static-oauth-client-info", mustJSON(t, info))
-		}
-		cmd.Args = append(cmd.Args, more...)
-		cmd.Env = append(w.env, "NODE_EXTRA_CA_CERTS="+f.all)
-		said := newOutput()
-		cmd.Stderr = said
-		t.Cleanup(func() {
-			if t.Failed() {
-				t.Logf("mcp-remote said:\n%s", said)
-			}
-		})
+		cmd, _ := w.remote(t, f, k)
 		session, err := mcp.NewClient(&mcp.Implementation{Name: "gatehouse-e2e", Version: "1"}, nil).Connect(t.Context(), &mcp.CommandTransport{Command: cmd}, nil)
 		if err != nil {
 			return journey{met: met{Error: err.Error()}, Sent: w.requests()}

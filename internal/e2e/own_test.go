@@ -115,7 +115,6 @@ func routes() []route {
 	node := func(sdk string, more ...string) func(known) going {
 		return func(k known) going { return nodeTraveller(sdk, k.id, more...) }
 	}
-	remote := func(k known) going { return remoteTraveller(k) }
 	const steps, renews, short = true, true, true
 	return []route{
 		{"Go SDK", goSDK, "registration", steps, false, false},
@@ -124,22 +123,22 @@ func routes() []route {
 		{"TypeScript SDK 1", node("1"), "registration", false, renews, false}, // with a refresh token it would not ask for more
 		{"TypeScript SDK 1 without refresh", node("1", "fleeting"), "registration", steps, false, false},
 		{"MCP Inspector", inspectorTraveller, "registration", false, renews, false}, // as the TypeScript SDK 1
-		{"mcp-remote", remote, "registration", steps, renews, false},
+		{"mcp-remote", remoteTraveller, "registration", steps, renews, false},
 
 		{"Go SDK", goSDK, "document", steps, false, false},
 		{"TypeScript SDK 2", node("2"), "document", steps, renews, false},
 		{"TypeScript SDK 1", node("1"), "document", false, renews, short},
 		{"MCP Inspector", inspectorTraveller, "document", steps, renews, false},
-		{"mcp-remote", remote, "document", steps, renews, false},
+		{"mcp-remote", remoteTraveller, "document", steps, renews, false},
 
 		{"Go SDK with another clock", hastyGo, "none", steps, renews, short},
 		{"TypeScript SDK 1", node("1"), "none", false, renews, short},
-		{"mcp-remote", remote, "none", steps, renews, short},
+		{"mcp-remote", remoteTraveller, "none", steps, renews, short},
 
 		{"Go SDK with another clock", hastyGo, "either secret", steps, renews, short}, // sends it in the body
 		{"MCP Inspector", inspectorTraveller, "either secret", steps, renews, short},  // sends it in the header
 		{"TypeScript SDK 2", node("2"), "client_secret_basic", steps, renews, short},
-		{"mcp-remote", remote, "client_secret_post", steps, renews, short},
+		{"mcp-remote", remoteTraveller, "client_secret_post", steps, renews, short},
 		{"Go SDK with another clock", hastyGo, "client_secret_post", steps, renews, short},
 	}
 }
@@ -175,13 +174,19 @@ func TestRealClientsSignInHere(t *testing.T) {
 	}
 }
 
-// made is a client that an administrator makes.
+// made is a client that an administrator makes, for people to sign in with.
 func (f *front) made(t *testing.T, method string, args ...string) known {
 	t.Helper()
-	args = append([]string{"client", "create", "--name", "A client by hand", "--json"}, args...)
 	for _, one := range redirects {
 		args = append(args, "--redirect-uri", one)
 	}
+	return f.makes(t, method, args...)
+}
+
+// makes is a client that an administrator makes.
+func (f *front) makes(t *testing.T, method string, args ...string) known {
+	t.Helper()
+	args = append([]string{"client", "create", "--name", "A client by hand", "--json"}, args...)
 	var got struct {
 		ID     string `json:"client_id"`
 		Secret string `json:"client_secret"`
