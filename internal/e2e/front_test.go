@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -25,6 +26,7 @@ import (
 type front struct {
 	*production
 	address  string
+	listen   string // where it listens, if that is not its address: something is in front of it
 	url      string // of the server that is protected: the resource
 	embedded string // settings of auth.embedded; empty: accounts of ours
 	server   string // further lines of server
@@ -38,7 +40,7 @@ type front struct {
 const fronts = `version: 1
 server:
   public_url: https://ADDRESS
-  listen: ADDRESS
+  listen: LISTEN
   tls: {files: {cert: DIR/cert.pem, key: DIR/key.pem}, TLS}SERVER
 servers:
   - {name: front, path: /mcp, url: "UPSTREAM", forward: {identity: headers}}
@@ -91,7 +93,7 @@ func (f *front) text(upstream, policy string, issuers ...string) string {
 // textOf is the configuration in front of a server, with a setting for tenants.
 func (f *front) textOf(upstream, policy, tenants string, issuers ...string) string {
 	return strings.NewReplacer(
-		"ADDRESS", f.address, "UPSTREAM", upstream, "ISSUERS", strings.Join(issuers, "\n"), "POLICY", policy, "TENANTS", tenants, ", TLS", comma(f.tls), "SERVER", f.server,
+		"ADDRESS", f.address, "LISTEN", cmp.Or(f.listen, f.address), "UPSTREAM", upstream, "ISSUERS", strings.Join(issuers, "\n"), "POLICY", policy, "TENANTS", tenants, ", TLS", comma(f.tls), "SERVER", f.server,
 	).Replace(fronts)
 }
 
@@ -222,6 +224,9 @@ func goTraveller(t *testing.T, f *front, p *provider, user string, tools ...stri
 	t.Helper()
 	var j journey
 	client := &http.Client{Transport: f.way(t), Timeout: patience}
+	if p.way != nil {
+		client.Transport = p.way(client.Transport)
+	}
 	cfg := &auth.AuthorizationCodeHandlerConfig{
 		RedirectURL: redirectURI, Client: client, AcceptUnadvertisedIss: true,
 		AuthorizationCodeFetcher: func(ctx context.Context, args *auth.AuthorizationArgs) (*auth.AuthorizationResult, error) {
@@ -277,8 +282,15 @@ func goTraveller(t *testing.T, f *front, p *provider, user string, tools ...stri
 
 // knows has a client register itself with a provider, or be registered there.
 func (p *provider) knows(cfg *auth.AuthorizationCodeHandlerConfig) {
-	if !p.open {
+	switch {
+	case strings.HasPrefix(p.client, "https://"):
+		cfg.ClientIDMetadataDocumentConfig = &auth.ClientIDMetadataDocumentConfig{URL: p.client}
+		return
+	case !p.open:
 		cfg.PreregisteredClient = &oauthex.ClientCredentials{ClientID: p.client}
+		if p.secret != "" {
+			cfg.PreregisteredClient.ClientSecretAuth = &oauthex.ClientSecretAuth{ClientSecret: p.secret}
+		}
 		return
 	}
 	cfg.DynamicClientRegistrationConfig = &auth.DynamicClientRegistrationConfig{Metadata: &oauthex.ClientRegistrationMetadata{
@@ -300,12 +312,17 @@ func held(ctx context.Context, handler auth.OAuthHandler) (string, error) {
 	return token.AccessToken, nil
 }
 
-// between has something happen between the calls: the access token is posted to where it does.
+// between has something happen between the calls.
 func between(ctx context.Context, handler auth.OAuthHandler, to string) error {
 	token, err := held(ctx, handler)
 	if err != nil {
 		return err
 	}
+	return told(ctx, to, token)
+}
+
+// told posts an access token to where something happens between the calls.
+func told(ctx context.Context, to, token string) error {
 	q, err := http.NewRequestWithContext(ctx, http.MethodPost, to, strings.NewReader(token))
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha1"
@@ -11,6 +12,7 @@ import (
 	"fmt"
 	"html"
 	"io"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -23,18 +25,16 @@ import (
 )
 
 // openOwn starts a front in front of a server, whose people have accounts of
-// ours and sign in at our own authorization server.
-func (f *front) openOwn(t testing.TB, upstream string) {
+// ours and sign in at our own authorization server. Edits of its configuration
+// are pairs of what is there and what is there instead.
+func (f *front) openOwn(t testing.TB, upstream string, edits ...string) {
 	t.Helper()
 	write(t, filepath.Join(f.dir, "kek"), strings.Repeat("k", 40))
-	settings := f.embedded
-	if settings == "" {
-		settings = "accounts: true"
-	}
-	f.open(t, strings.NewReplacer(
+	settings := cmp.Or(f.embedded, "accounts: true, clients: {cimd: {private: [127.0.0.1], ca: DIR/cert.pem}}")
+	f.open(t, strings.NewReplacer(edits...).Replace(strings.NewReplacer(
 		"\n  issuers:\n", "\n  embedded: {"+settings+"}\n",
 		"gatehouse.db}", `gatehouse.db, encryption_key: "${file:DIR/kek}"}`,
-	).Replace(f.text(upstream, readsAndWrites)))
+	).Replace(f.text(upstream, readsAndWrites))))
 }
 
 // resident is a person with an account of ours, a browser and an authenticator app.
@@ -65,6 +65,11 @@ func settle(t testing.TB, f *front, name string) *resident {
 		t.Fatal(err)
 	}
 	way := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: f.pool}}
+	if f.listen != "" {
+		way.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", f.listen)
+		}
+	}
 	t.Cleanup(way.CloseIdleConnections)
 	return &resident{f: f, name: name, id: strings.TrimSpace(out.String()), browser: &http.Client{
 		Transport: way, Jar: jar, Timeout: patience, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -81,7 +86,7 @@ func (r *resident) code() string {
 }
 
 // visit goes from an authorization request to where the client is told of it,
-// which it does not go to itself.
+// which it does not go to itself, or to the page that says that a device is.
 func (r *resident) visit(ctx context.Context, at string) (*url.URL, error) {
 	u, err := url.Parse(at)
 	if err != nil {
@@ -108,6 +113,9 @@ func (r *resident) visit(ctx context.Context, at string) (*url.URL, error) {
 		}
 		if next == "" {
 			next, form = r.fill(page)
+		}
+		if next == "" && strings.Contains(page, "return to your device") {
+			return u, nil
 		}
 		if next == "" {
 			return nil, fmt.Errorf("%s: got %s and no way on: %s", u.Path, res.Status, page)
@@ -140,10 +148,11 @@ func (r *resident) send(ctx context.Context, to *url.URL, form url.Values) (*htt
 var (
 	aForm      = regexp.MustCompile(`(?s)<form [^>]*method="post" action="([^"]+)"[^>]*>(.*?)</form>`)
 	aHidden    = regexp.MustCompile(`<input type="hidden" name="([^"]+)" value="([^"]*)">`)
+	aCode      = regexp.MustCompile(`name="user_code" value="([^"]+)"`)
 	aSecret    = regexp.MustCompile(`id="key">([A-Z2-7 ]+)<`)
 	aPersonsDo = map[string]string{ // forms that a person sends, by a part of them that others do not have
 		"/auth/consent": `value="allow"`, "/auth/local": `name="password"`, "/auth/local/code": `name="code"`,
-		"/auth/setup/password": `name="code"`, "/auth/continue": `name="flow"`,
+		"/auth/setup/password": `name="code"`, "/auth/continue": `name="flow"`, "/device": `name="user_code"`,
 	}
 )
 
@@ -167,6 +176,8 @@ func (r *resident) fill(page string) (action string, form url.Values) {
 			if r.deny {
 				form.Set("decision", "deny")
 			}
+		case "/device":
+			form.Set("user_code", aCode.FindStringSubmatch(body)[1])
 		case "/auth/local":
 			form.Set("username", r.name)
 			form.Set("password", residentPassword)

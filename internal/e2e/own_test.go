@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,10 +13,14 @@ import (
 	"testing"
 )
 
-// own is our authorization server as a provider, with one user.
-func own(t testing.TB, f *front, user *resident) *provider {
+// own is our authorization server as a provider, with one user, to a client that
+// is known there in some way.
+func own(t testing.TB, f *front, user *resident, k known) *provider {
 	t.Helper()
-	p := &provider{t: t, name: "gatehouse", address: f.address, issuer: "https://" + f.address, pool: f.pool, open: true}
+	p := &provider{
+		t: t, name: "gatehouse", address: f.address, issuer: "https://" + f.address, pool: f.pool,
+		open: k.id == "", client: k.id, secret: k.secret, method: k.method, window: user.window,
+	}
 	p.visits = func(ctx context.Context, at, _ string) (url.Values, error) {
 		to, err := user.visit(ctx, at)
 		if err != nil {
@@ -35,7 +40,7 @@ func (p *provider) browserOf(t testing.TB, user string) (env []string) {
 	if p == nil || p.visits == nil {
 		return nil
 	}
-	return []string{"BROWSER=" + posted(t, func(at string) (string, error) {
+	return []string{"CLIENT_SECRET=" + p.secret, "CLIENT_METHOD=" + p.method, "BROWSER=" + posted(t, func(at string) (string, error) {
 		told, err := p.visits(t.Context(), at, user)
 		return told.Encode(), err
 	})}
@@ -87,63 +92,154 @@ func (r *resident) told(action, outcome string) (n int) {
 	return n
 }
 
-// TestRealClientsSignInHere has real clients that are told nothing but a URL:
-// they register themselves, sign their user in at our own authorization server,
-// call a tool, ask for more when another tool needs it, go on when their token
-// is revoked, and sign in anew when the grant is.
+// route is a client, how it is known, and what it can do.
+type route struct {
+	client string
+	goes   func(known) going
+	way    string // of registration
+	steps  bool   // it asks for more when a tool needs it
+	renews bool   // it refreshes when its token is refused or expires
+	short  bool   // it is not taken all the way: others are that are known as it is
+}
+
+// routes are the clients that people have, in each way that they can be known
+// by. What a client cannot do is the client's: docs/reference/clients.md has it.
+func routes() []route {
+	goSDK := func(known) going { return goTraveller }
+	hastyGo := func(known) going {
+		return func(t *testing.T, f *front, p *provider, user string, tools ...string) journey {
+			p.way = func(way http.RoundTripper) http.RoundTripper { return hasty{way} }
+			return goTraveller(t, f, p, user, tools...)
+		}
+	}
+	node := func(sdk string, more ...string) func(known) going {
+		return func(k known) going { return nodeTraveller(sdk, k.id, more...) }
+	}
+	const steps, renews, short = true, true, true
+	return []route{
+		{"Go SDK", goSDK, "registration", steps, false, false},
+		{"Go SDK with another clock", hastyGo, "registration", steps, renews, false}, // it refreshes what has expired, and asks anew for what is refused
+		{"TypeScript SDK 2", node("2"), "registration", steps, renews, false},
+		{"TypeScript SDK 1", node("1"), "registration", false, renews, false}, // with a refresh token it would not ask for more
+		{"TypeScript SDK 1 without refresh", node("1", "fleeting"), "registration", steps, false, false},
+		{"MCP Inspector", inspectorTraveller, "registration", false, renews, false}, // as the TypeScript SDK 1
+		{"mcp-remote", remoteTraveller, "registration", steps, renews, false},
+
+		{"Go SDK", goSDK, "document", steps, false, false},
+		{"TypeScript SDK 2", node("2"), "document", steps, renews, false},
+		{"TypeScript SDK 1", node("1"), "document", false, renews, short},
+		{"MCP Inspector", inspectorTraveller, "document", steps, renews, false},
+		{"mcp-remote", remoteTraveller, "document", steps, renews, false},
+
+		{"Go SDK with another clock", hastyGo, "none", steps, renews, short},
+		{"TypeScript SDK 1", node("1"), "none", false, renews, short},
+		{"mcp-remote", remoteTraveller, "none", steps, renews, short},
+
+		{"Go SDK with another clock", hastyGo, "either secret", steps, renews, short}, // sends it in the body
+		{"MCP Inspector", inspectorTraveller, "either secret", steps, renews, short},  // sends it in the header
+		{"TypeScript SDK 2", node("2"), "client_secret_basic", steps, renews, short},
+		{"mcp-remote", remoteTraveller, "client_secret_post", steps, renews, short},
+		{"Go SDK with another clock", hastyGo, "client_secret_post", steps, renews, short},
+	}
+}
+
+// TestRealClientsSignInHere has real clients that are told nothing but a URL, and
+// who they are unless they register themselves: they sign their user in at our
+// own authorization server, call a tool, ask for more when another tool needs it,
+// go on when their token is revoked, and sign in anew when the grant is.
 func TestRealClientsSignInHere(t *testing.T) {
 	t.Parallel()
 	f := reserved(t)
 	f.openOwn(t, goServer(t, true))
-	tests := []struct {
-		name    string
-		goes    func(*testing.T, *front, *provider, string, ...string) journey
-		steps   bool // it asks for more when a tool needs it
-		renews  bool // it refreshes when its token is refused
-		sent    int  // authorization requests
-		answers int
-	}{
-		{"Go SDK", goTraveller, true, false, 4, 4},
-		{"TypeScript SDK 2", nodeTraveller("2", ""), true, true, 3, 4},
-		{"TypeScript SDK 1", nodeTraveller("1", ""), false, true, 2, 3}, // with a refresh token it would not ask for more
-		{"TypeScript SDK 1 without refresh", nodeTraveller("1", "", "fleeting"), true, false, 4, 4},
+	v := f.vendor(t)
+	static := map[string]known{
+		"none":                f.made(t, "none", "--public"),
+		"either secret":       f.made(t, ""),
+		"client_secret_basic": f.made(t, "client_secret_basic", "--auth", "client_secret_basic"),
+		"client_secret_post":  f.made(t, "client_secret_post", "--auth", "client_secret_post"),
 	}
-	for i, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
+	for i, tt := range routes() {
+		t.Run(tt.client+" by "+tt.way, func(t *testing.T) {
 			t.Parallel()
-			user := settle(t, f, fmt.Sprintf("ada%d", i))
-			revoked := f.ended(t, func(token string) []string {
-				_, claims := peek(t, token)
-				return []string{"token", "revoke", "--issuer", "gatehouse", "--jti", fmt.Sprint(claims["jti"])}
-			})
-			over := f.ended(t, func(string) []string { return []string{"grant", "revoke", "--subject", user.id} })
-			tools := []string{reading, writing, revoked, reading, over, reading}
-			if !tt.steps {
-				tools = slices.DeleteFunc(tools, func(s string) bool { return s == writing })
+			k := static[tt.way]
+			name := fmt.Sprintf("ada%d", i)
+			if tt.way == "document" {
+				k.id = v.at + "/" + name
 			}
-			j := tt.goes(t, f, own(t, f, user), user.name, tools...)
-			if j.Error != "" || len(j.Results) != tt.answers || len(j.Sent) == 0 {
-				t.Fatalf("got %+v, want %d answers", j, tt.answers)
-			}
-			for n, r := range j.Results {
-				if r.Error != "" {
-					t.Errorf("call %d: got %+v", n, r)
-				}
-			}
-			// offline_access, which says that a refresh token is wanted, comes with some
-			if first := strings.TrimSuffix(j.Sent[0]["scope"], " offline_access"); len(j.Sent) != tt.sent || first != "tools:read" || j.Sent[0]["resource"] != f.url {
-				t.Errorf("got authorization requests %v, want %d", j.Sent, tt.sent)
-			}
-			_, claims := peek(t, j.Token)
-			if claims["iss"] != "https://"+f.address || claims["aud"] != f.url || claims["sub"] != user.id || claims["client_id"] != j.Sent[0]["client_id"] {
-				t.Errorf("got a token of %v", claims)
-			}
-			if n := user.told("refresh", "ok"); tt.renews != (n > 0) {
-				t.Errorf("got %d refreshes, want some: %t", n, tt.renews)
-			}
-			if first := []string{"/auth/consent", "/auth/local", "/auth/setup/password", "/auth/continue"}; len(user.pages) < 4 || !slices.Equal(user.pages[:4], first) {
-				t.Errorf("%s was shown %q, want %q first", user.name, user.pages, first)
+			tt.travel(t, f, k, settle(t, f, name))
+			if n := v.times(name); k.document() != (n == 1) {
+				t.Errorf("its document was fetched %d times", n)
 			}
 		})
+	}
+}
+
+// made is a client that an administrator makes, for people to sign in with.
+func (f *front) made(t *testing.T, method string, args ...string) known {
+	t.Helper()
+	for _, one := range redirects {
+		args = append(args, "--redirect-uri", one)
+	}
+	return f.makes(t, method, args...)
+}
+
+// makes is a client that an administrator makes.
+func (f *front) makes(t *testing.T, method string, args ...string) known {
+	t.Helper()
+	args = append([]string{"client", "create", "--name", "A client by hand", "--json"}, args...)
+	var got struct {
+		ID     string `json:"client_id"`
+		Secret string `json:"client_secret"`
+	}
+	if err := json.Unmarshal([]byte(f.run(args...)), &got); err != nil {
+		t.Fatal(err)
+	}
+	return known{id: got.ID, secret: got.Secret, method: method}
+}
+
+// travel takes a client all the way, and looks at what it did and has.
+func (tt *route) travel(t *testing.T, f *front, k known, user *resident) {
+	t.Helper()
+	revoked := f.ended(t, func(token string) []string {
+		_, claims := peek(t, token)
+		return []string{"token", "revoke", "--issuer", "gatehouse", "--jti", fmt.Sprint(claims["jti"])}
+	})
+	tools, answers, asked := []string{reading}, 1, 1
+	if tt.steps {
+		tools, answers, asked = append(tools, writing), answers+1, asked+1
+	}
+	tools, answers = append(tools, revoked, reading), answers+1
+	if !tt.renews {
+		asked++
+	}
+	if !tt.short {
+		over := f.ended(t, func(string) []string { return []string{"grant", "revoke", "--subject", user.id} })
+		tools, answers, asked = append(tools, over, reading), answers+1, asked+1
+	}
+	j := tt.goes(k)(t, f, own(t, f, user, k), user.name, tools...)
+	if j.Error != "" || len(j.Results) != answers || len(j.Sent) == 0 {
+		t.Fatalf("got %+v, want %d answers", j, answers)
+	}
+	for n, r := range j.Results {
+		if r.Error != "" || r.Text == "" {
+			t.Errorf("call %d: got %+v", n, r)
+		}
+	}
+	// offline_access, which says that a refresh token is wanted, comes with some
+	if first := strings.TrimSuffix(j.Sent[0]["scope"], " offline_access"); len(j.Sent) != asked || first != "tools:read" || j.Sent[0]["resource"] != f.url {
+		t.Errorf("got authorization requests %v, want %d", j.Sent, asked)
+	}
+	_, claims := peek(t, j.Token)
+	if claims["iss"] != "https://"+f.address || claims["aud"] != f.url || claims["sub"] != user.id || claims["client_id"] != j.Sent[0]["client_id"] {
+		t.Errorf("got a token of %v", claims)
+	}
+	if k.id != "" && claims["client_id"] != k.id {
+		t.Errorf("got a token of %v, want %s", claims["client_id"], k.id)
+	}
+	if n := user.told("refresh", "ok"); tt.renews != (n > 0) {
+		t.Errorf("got %d refreshes, want some: %t", n, tt.renews)
+	}
+	if first := []string{"/auth/consent", "/auth/local", "/auth/setup/password", "/auth/continue"}; len(user.pages) < 4 || !slices.Equal(user.pages[:4], first) {
+		t.Errorf("%s was shown %q, want %q first", user.name, user.pages, first)
 	}
 }

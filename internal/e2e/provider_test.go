@@ -35,7 +35,9 @@ type provider struct {
 	address string // where it listens
 	issuer  string
 	pool    *x509.CertPool
-	client  string // the identifier of a public client that it knows
+	client  string // the identifier of a client that it knows; public, unless that has a secret
+	secret  string
+	method  string // by which the secret is sent
 	open    bool   // clients may register themselves
 	command func() *exec.Cmd
 	run     *program
@@ -44,6 +46,10 @@ type provider struct {
 	page func(browser *http.Client, at *url.URL, user string) (string, error)
 	// visits takes a user all the way instead; nil: redirects are followed.
 	visits func(ctx context.Context, at, user string) (url.Values, error)
+	// window is what a program of its own opens as its user's browser; nil: it cannot.
+	window func(t testing.TB) *window
+	// way is how a client in this process gets to it; nil: as it gets everywhere.
+	way func(http.RoundTripper) http.RoundTripper
 	// rotate has it sign with a new key from now on.
 	rotate func()
 }

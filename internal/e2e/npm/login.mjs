@@ -1,12 +1,23 @@
 // Calls tools of an MCP server with the TypeScript SDK 1.x or 2.x, which signs in by itself when it is told to.
-// node login.mjs 1|2 URL USER [[TOOL, ARGUMENTS], …] CLIENT-ID [dpop|old|fleeting]; with an empty CLIENT-ID it registers itself.
+// node login.mjs 1|2 URL USER [[TOOL, ARGUMENTS], …] CLIENT-ID [dpop|old|fleeting|listen]; with an empty CLIENT-ID it registers
+// itself, one that is a URL is that of a document about it, another may have a $CLIENT_SECRET, sent as $CLIENT_METHOD says.
 // The browser is played by following redirects as USER; with $BROWSER, by what is there: it is posted the URL and answers
-// with the parameters at the redirect URI. old: it has not heard of protected resource metadata. fleeting: it wants no
-// refresh token. A TOOL that is a URL is no tool: the access token is posted there between the calls.
+// with the parameters at the redirect URI. listen: the client listens there itself, on a port of its own. old: it has not
+// heard of protected resource metadata. fleeting: it wants no refresh token. A TOOL that is a URL is no tool: the access
+// token is posted there between the calls.
 // Prints one line of JSON: {version, tools, results: [{text} or {status, name, error}], sent: [parameters of each
 // authorization request], token, asked: {path: requests for metadata and tokens}} or {status, name, error, …}.
+import { createServer } from 'node:http';
+
 const [sdk, url, user, calls, id, mode] = process.argv.slice(2);
-const redirect = 'http://127.0.0.1:33418/callback';
+let arrive; // settles what the listener at the redirect URI waits for
+const listener = mode === 'listen' && createServer((req, res) => {
+  res.end('Back in the client.');
+  arrive?.(new URL(req.url, redirect).searchParams);
+});
+if (listener) await new Promise((done) => listener.listen(0, '127.0.0.1', done));
+const redirect = `http://127.0.0.1:${listener ? listener.address().port : 33418}/callback`;
+const document = id.startsWith('https://') ? id : undefined;
 
 const of = sdk === '1'
   ? { ...await import('@modelcontextprotocol/sdk/client/index.js'), ...await import('@modelcontextprotocol/sdk/client/streamableHttp.js'),
@@ -20,9 +31,10 @@ let landed; // the parameters at the redirect URI
 // visit follows an authorization request to the redirect URI, with the cookies that are set on the way.
 async function visit(at) {
   if (process.env.BROWSER) {
+    const arrival = new Promise((settle) => { arrive = settle; });
     const res = await fetch(process.env.BROWSER, { method: 'POST', body: at });
     if (!res.ok) throw new Error(await res.text());
-    return new URLSearchParams(await res.text());
+    return listener ? arrival : new URLSearchParams(await res.text());
   }
   const cookies = new Map();
   for (let hop = 0; hop < 12; hop++) {
@@ -41,9 +53,11 @@ async function visit(at) {
 
 const dpop = mode === 'dpop';
 const session = dpop && await of.DpopSession.create();
-const kept = { client: id ? { client_id: id } : undefined };
+const secret = process.env.CLIENT_SECRET && { client_secret: process.env.CLIENT_SECRET, token_endpoint_auth_method: process.env.CLIENT_METHOD };
+const kept = { client: id && !document ? { client_id: id, ...secret } : undefined };
 const provider = {
   redirectUrl: redirect,
+  clientMetadataUrl: document,
   clientMetadata: {
     client_name: 'gatehouse-e2e', redirect_uris: [redirect], application_type: 'native', token_endpoint_auth_method: 'none',
     grant_types: mode === 'fleeting' ? ['authorization_code'] : ['authorization_code', 'refresh_token'], response_types: ['code'],
