@@ -33,7 +33,7 @@ type floor struct {
 // floors is the house: doors use nouns, nouns use words. A new package gets its row here first.
 func floors() []floor {
 	return []floor{
-		{"units", []string{"internal/idp", "internal/keytext", "internal/recent", "internal/unit"}, nil}, // what words are made of
+		{"units", []string{"docs/reference", "internal/idp", "internal/keytext", "internal/recent", "internal/unit"}, nil}, // what words are made of
 		{"words", []string{
 			"internal/adminapi", "internal/config", "internal/credential", "internal/discovery", "internal/jwks", "internal/jws",
 			"internal/mcp", "internal/oauth",
@@ -42,7 +42,7 @@ func floors() []floor {
 		{"library", []string{".", "mcpsdk", "tenantfs", "tenantsql"}, []string{"units", "words", "library"}},
 		{"nouns", []string{
 			"internal/apikey", "internal/audit", "internal/client", "internal/federation", "internal/fresh", "internal/grant", "internal/login", "internal/pin", "internal/policy", "internal/process",
-			"internal/ratelimit", "internal/right", "internal/signing", "internal/tenant", "internal/token", "internal/upstream",
+			"internal/ratelimit", "internal/right", "internal/signing", "internal/tenant", "internal/token", "internal/upstream", "internal/why",
 		}, []string{"units", "words", "library", "nouns"}},
 		{"guard", []string{"internal/access"}, []string{"units", "words", "library", "nouns"}}, // the topmost noun
 		{"doors", []string{"internal/server/..."}, []string{"units", "words", "library", "nouns", "guard"}},

@@ -34,6 +34,13 @@ const (
 	Result = "result" // what became of it
 )
 
+// Entries of an event's Detail that others look for.
+const (
+	DetailFlow      = "flow"      // of a refusal at our authorization server: id of the login that it belongs to
+	DetailGrant     = "grant"     // of a token: id of the grant that it came of
+	DetailChallenge = "challenge" // of a refusal: what WWW-Authenticate said
+)
+
 // Event is one line of the trail. Everything may be left out but Kind; a zero
 // Time is that of writing.
 // Strings may come from strangers: they are made harmless when they are written.

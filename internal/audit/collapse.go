@@ -55,7 +55,7 @@ func (l *Log) collapse(e *Event) (counted bool, err error) {
 
 // count says whether an event shall be counted only, and counts it.
 func (c *collapser) count(e *Event) bool {
-	like := likeness{kind: e.Kind, code: e.Code, from: network(e.Address)}
+	like := likeness{kind: e.Kind, code: e.Code, from: Network(e.Address)}
 	if e.Kind == config.AuditDenied {
 		like.key = e.KeyID
 	}
@@ -95,9 +95,9 @@ func (c *collapser) count(e *Event) bool {
 	return true
 }
 
-// network is the part of an address that one sender cannot choose: RFC 6177 §2
-// gives a site many IPv6 addresses, at least a /64.
-func network(a netip.Addr) netip.Prefix {
+// Network is the part of an address that one sender cannot choose: RFC 6177 §2
+// gives a site many IPv6 addresses, at least a /64. It is the zero Prefix for none.
+func Network(a netip.Addr) netip.Prefix {
 	a = a.Unmap().WithZone("")
 	bits := a.BitLen()
 	if a.Is6() {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -12,6 +13,7 @@ import (
 type Query struct {
 	Since, Until time.Time // from and before
 	Kinds        []string
+	Action       string
 	Tenant       string // name or id
 	Key          string // id
 	Subject      string
@@ -21,6 +23,10 @@ type Query struct {
 	Method       string
 	Server       string
 	Request      string
+	Prefix       string   // the id of the request begins with it
+	Flow         string   // id of a login: of the request, or what its detail says it belongs to
+	ClientID     string   // of the OAuth client
+	Tokens       []string // ids of access tokens: one of these
 	Outcome      string
 	Limit        int  // the first so many that are found; 0: all
 	Oldest       bool // comes first; else the newest does
@@ -44,12 +50,13 @@ func (q *Query) sieve() sieve {
 	}
 	for _, m := range []struct{ name, value string }{
 		{`"request":`, q.Request}, {`"key":`, q.Key}, {`"subject":`, q.Subject}, {`"name":`, q.Tool}, {`"code":`, q.Code},
-		{`"method":`, q.Method}, {`"server":`, q.Server}, {`"outcome":`, q.Outcome},
+		{`"method":`, q.Method}, {`"server":`, q.Server}, {`"outcome":`, q.Outcome}, {`"client_id":`, q.ClientID}, {`"action":`, q.Action},
 	} {
 		if m.value != "" {
 			s.all = append(s.all, member(nil, m.name, m.value, maxText))
 		}
 	}
+	s.related(q)
 	if q.Tenant != "" {
 		s.any = append(s.any, [][]byte{member(nil, `"tenant":`, q.Tenant, maxText), member(nil, `"tenant_id":`, q.Tenant, maxText)})
 	}
@@ -68,6 +75,20 @@ func (q *Query) sieve() sieve {
 		s.all = append(s.all, address)
 	}
 	return s
+}
+
+// related is the part of a sieve for what belongs together.
+func (s *sieve) related(q *Query) {
+	if q.Prefix != "" {
+		begin := member(nil, `"request":`, q.Prefix, maxText)
+		s.all = append(s.all, begin[:len(begin)-1])
+	}
+	if q.Flow != "" {
+		s.any = append(s.any, [][]byte{member(nil, `"request":`, q.Flow, maxText), member(nil, `"`+DetailFlow+`":`, q.Flow, maxText)})
+	}
+	if len(q.Tokens) > 0 {
+		s.all = append(s.all, []byte(`"token":"`))
+	}
 }
 
 // passes looks at a line that is none of the damaged ones.
@@ -93,7 +114,9 @@ func (s *sieve) passes(line []byte) bool {
 func (q *Query) wants(e *Event) bool {
 	is := func(want, got string) bool { return want == "" || expectedText(want) == got }
 	return is(q.Key, e.KeyID) && is(q.Subject, e.Subject) && is(q.Code, e.Code) && is(q.Method, e.Method) &&
-		is(q.Server, e.Server) && is(q.Request, e.Request) && is(q.Outcome, e.Outcome) && is(q.Tool, e.Name) &&
+		is(q.Server, e.Server) && is(q.Request, e.Request) && is(q.Outcome, e.Outcome) && is(q.Tool, e.Name) && is(q.ClientID, e.ClientID) && is(q.Action, e.Action) &&
+		strings.HasPrefix(e.Request, q.Prefix) && (is(q.Flow, e.Request) || is(q.Flow, e.Detail[DetailFlow])) &&
+		(len(q.Tokens) == 0 || slices.Contains(q.Tokens, e.TokenID)) &&
 		(q.Tool == "" || e.Method == "" || e.Method == "tools/call") &&
 		(is(q.Tenant, e.Tenant) || is(q.Tenant, e.TenantID)) &&
 		(len(q.Kinds) == 0 || slices.Contains(q.Kinds, e.Kind)) &&
@@ -108,7 +131,7 @@ func (q *Query) covers(e *Event) bool {
 	}
 	from := netip.PrefixFrom(e.Address, e.Address.BitLen())
 	if e.Count > 1 {
-		from = network(e.Address)
+		from = Network(e.Address)
 	}
 	return q.Address.Masked().Overlaps(from)
 }

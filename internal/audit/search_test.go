@@ -34,6 +34,9 @@ func varied(t testing.TB, n int) string {
 			e.Kind, e.Action, e.Method, e.Name = config.AuditAdmin, "key.create", "", "tool-1"
 		case 5:
 			e.Kind, e.Method, e.Name = config.AuditCall, "resources/read", "tool-1"
+		case 7:
+			e.Kind, e.Action, e.TokenID, e.ClientID = config.AuditSignIn, "token", fmt.Sprintf("jti-%d", i), "app \u202e"
+			e.Detail = map[string]string{DetailFlow: fmt.Sprintf("r%d", i-1)}
 		case 6:
 			e.Count, e.Since, e.Address = 5, e.Time, netip.MustParseAddr("2001:db8:1:2::")
 		}
@@ -88,6 +91,10 @@ func TestSearchFindsWhatReadingEverythingFinds(t *testing.T) {
 		"a tool":           {Query{Tool: "tool-1"}, func(e *Event) bool { return e.Name == "tool-1" && e.Method != "resources/read" }},
 		"many things":      {Query{Tool: "tool-3", Outcome: OK, Server: "files", Method: "tools/call", Subject: "ada@example.com", Kinds: []string{"tool_call"}}, func(e *Event) bool { return e.Name == "tool-3" && e.Kind == "tool_call" }},
 		"a code":           {Query{Code: "GH-1202"}, func(e *Event) bool { return e.Code == "GH-1202" }},
+		"a beginning":      {Query{Prefix: "r99"}, func(e *Event) bool { return strings.HasPrefix(e.Request, "r99") }},
+		"a login":          {Query{Flow: "r36"}, func(e *Event) bool { return e.Request == "r36" || e.Request == "r37" }},
+		"a client":         {Query{ClientID: "app \u202e", Action: "token"}, func(e *Event) bool { return e.ClientID != "" }},
+		"tokens":           {Query{Tokens: []string{"jti-7", "jti-997", "jti-"}}, func(e *Event) bool { return e.TokenID == "jti-7" || e.TokenID == "jti-997" }},
 		"a request":        {Query{Request: "r500"}, func(e *Event) bool { return e.Request == "r500" }},
 	} {
 		var want []string

@@ -89,6 +89,22 @@ func (s *Service) Redeem(ctx context.Context, q Redemption) (*Grant, error) {
 	return g, known(err)
 }
 
+// FlowOfCode returns the id of the login that a code came of, for the trail; empty:
+// this is no code of ours, or it is not known. Whoever has only guessed the id of
+// a code learns nothing, and what became of the code does not matter.
+func (s *Service) FlowOfCode(ctx context.Context, code string) string {
+	id, secret, err := keytext.Read(keytext.Code, code)
+	if err != nil {
+		return ""
+	}
+	r, err := s.Store.Find(ctx, id)
+	hash := sha256.Sum256(secret[:])
+	if err != nil || r.Code == [32]byte{} || subtle.ConstantTimeCompare(r.Code[:], hash[:]) != 1 {
+		return ""
+	}
+	return r.Flow
+}
+
 // judge says whether a request is the one that a code was given out for.
 func (q *Redemption) judge(r *Record, hash [32]byte) error {
 	switch {

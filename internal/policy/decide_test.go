@@ -363,4 +363,7 @@ func TestExplainTellsOfEveryRule(t *testing.T) {
 			t.Errorf("got %+v, want %q", steps[i], want)
 		}
 	}
+	if got := steps[1].Lacks; !slices.Equal(got, []string{"scope write", "scope extra", "scope more"}) || steps[2].Lacks != nil {
+		t.Errorf("got %q as what is lacking, want the scopes of the second rule", got)
+	}
 }

@@ -16,6 +16,8 @@ type Step struct {
 	Deny   bool   `json:"deny"`
 	Match  string `json:"match"`         // yes, no, or unknown: it depends on what is not known
 	Why    string `json:"why,omitempty"` // it does not match, or matches though a condition failed
+
+	Lacks []string `json:"lacks,omitempty"` // what the caller would need for it to match: "scope a", "permission b", "role c", "group d"
 }
 
 // Explain is Decide, with what became of every rule that is about the operation,
@@ -40,7 +42,7 @@ func (v *verdict) note(m *rule, result answer, why string, l lack, err error) {
 	case err != nil:
 		s.Why = "its condition cannot be told: " + err.Error()
 	case needs != "":
-		s.Why = needs
+		s.Why, s.Lacks = needs, v.lacks(m, l)
 	case result == no && why == "":
 		s.Why = "its condition is not met"
 	}
@@ -69,6 +71,33 @@ func (v *verdict) needs(m *rule, l lack) string {
 	add(l.stale && v.who.SignedIn < 0, "it needs a sign-in of the last %s, and the token does not say when that was", unit.FormatSeconds(m.need.MaxAuthAge))
 	add(l.stale && v.who.SignedIn >= 0, "it needs a sign-in of the last %s, and that was %s ago", unit.FormatSeconds(m.need.MaxAuthAge), unit.FormatSeconds(v.who.SignedIn))
 	return strings.Join(all, ", ")
+}
+
+// lacks is needs as a list of rights.
+func (v *verdict) lacks(m *rule, l lack) []string {
+	var all []string
+	if l.missing > 0 {
+		for _, name := range v.missing(m) {
+			all = append(all, "scope "+name)
+		}
+	}
+	if l.key || l.silent {
+		for _, name := range m.need.names {
+			all = append(all, "scope "+name)
+		}
+	}
+	for _, one := range [...]struct{ what, name string }{{"permission", l.permission}, {"role", l.role}, {"group", l.group}} {
+		if one.name != "" {
+			all = append(all, one.what+" "+one.name)
+		}
+	}
+	if l.omitted {
+		all = append(all, listed("group", m.need.Groups))
+	}
+	if l.stale {
+		all = append(all, "a sign-in of the last "+unit.FormatSeconds(m.need.MaxAuthAge))
+	}
+	return all
 }
 
 func (v *verdict) missing(m *rule) []string {

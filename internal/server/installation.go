@@ -122,6 +122,11 @@ func (i *Installation) Admin(status func() adminapi.Status, r *Running) http.Han
 		Tokens: i.Revocations, Issuers: i.knownIssuers, Tools: i.Pins, Clients: i.adminClients, Grants: i.adminGrants, People: i.adminPeople,
 		Status: status, Audit: i.Trail, By: i.by, Now: time.Now, Log: i.log,
 	}
+	if i.Trail.Stdout == nil {
+		a.Events = func(ctx context.Context, q audit.Query, found func(audit.Match) error) (audit.Report, error) {
+			return audit.Search(ctx, i.Trail.Path, q, found)
+		}
+	}
 	if r != nil {
 		a.Config, a.Bans = r, r.counters.Bans
 	}

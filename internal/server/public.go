@@ -19,6 +19,8 @@ type public struct {
 	keys  http.Handler // of our own signatures, under every name
 	names map[string]map[string]http.Handler
 	own   *embedded // our authorization server; nil: there is none
+
+	noticed func(server, path string, door http.Handler) http.Handler // writes down who looks for the way to sign in here
 }
 
 // newPublic announces the servers of a configuration.
@@ -26,9 +28,15 @@ func (r *Running) newPublic(c *config.Config, served []*served, own *embedded) (
 	p := &public{
 		keys:  &wellknown.JWKS{Keys: published{r.Installation}, Log: r.server.Options.Log},
 		names: map[string]map[string]http.Handler{}, own: own,
+		noticed: r.discoveries.of,
+	}
+	if own == nil { // people sign in elsewhere, and the trail does not tell of it
+		p.noticed = func(_, _ string, door http.Handler) http.Handler { return door }
 	}
 	for _, name := range own.hosts() {
-		p.names[name] = map[string]http.Handler{wellknown.AuthServerPath: own.oauth, wellknown.OpenIDPath: own.openid}
+		p.names[name] = map[string]http.Handler{
+			wellknown.AuthServerPath: p.noticed("", wellknown.AuthServerPath, own.oauth), wellknown.OpenIDPath: p.noticed("", wellknown.OpenIDPath, own.openid),
+		}
 	}
 	for _, v := range served {
 		if len(v.resource.AuthorizationServers) == 0 { // nobody could tell a client where to go
@@ -46,16 +54,17 @@ func (r *Running) newPublic(c *config.Config, served []*served, own *embedded) (
 				p.names[name] = at
 			}
 			if at[wellknown.ResourcePath] == nil { // the first server of a name is its default resource
-				at[wellknown.ResourcePath] = door
+				at[wellknown.ResourcePath] = p.noticed(v.config.Name, wellknown.ResourcePath, door)
 				h, err := r.authServer(c, v, own)
 				if err != nil {
 					return nil, fmt.Errorf("metadata of the issuer of server %s: %w", v.config.Name, err)
 				}
 				if h != nil {
-					at[wellknown.AuthServerPath] = h
+					at[wellknown.AuthServerPath] = p.noticed(v.config.Name, wellknown.AuthServerPath, h)
 				}
 			}
-			at[wellknown.ResourcePath+strings.TrimSuffix(v.config.Path, "/")] = door
+			path := wellknown.ResourcePath + strings.TrimSuffix(v.config.Path, "/")
+			at[path] = p.noticed(v.config.Name, path, door)
 		}
 	}
 	return p, nil

@@ -52,16 +52,18 @@ type Running struct {
 	Plain     string // where plain HTTP is refused; empty: nowhere
 	Operators string // where operators ask; empty: nowhere
 
-	server     *Server
-	edge       *edge.Edge
-	counters   *access.Counters
-	strangers  ratelimit.Limiter // of what clients have our authorization server do before they are known
-	metrics    *ops.Metrics
-	sessionKey []byte
-	keys       *keySets        // of issuers
-	federated  federations     // by which people sign in
-	dpop       *gatehouse.DPoP // of all servers: a proof is good for one of them
-	began      time.Time
+	server   *Server
+	edge     *edge.Edge
+	counters *access.Counters
+
+	discoveries *discoveries
+	strangers   ratelimit.Limiter // of what clients have our authorization server do before they are known
+	metrics     *ops.Metrics
+	sessionKey  []byte
+	keys        *keySets        // of issuers
+	federated   federations     // by which people sign in
+	dpop        *gatehouse.DPoP // of all servers: a proof is good for one of them
+	began       time.Time
 
 	current   atomic.Pointer[current]
 	reloading sync.Mutex
@@ -125,6 +127,7 @@ func (s *Server) Start(ctx context.Context) (_ *Running, err error) {
 	if err := r.Trail.Open(); err != nil {
 		return nil, stateError("%v.", err)
 	}
+	r.discoveries = &discoveries{trail: r.Trail, address: r.address, now: time.Now}
 	if r.sessionKey, err = r.DB.Secret(ctx, "session"); err != nil {
 		return nil, err
 	}

@@ -42,6 +42,7 @@ type Admin struct {
 	Defaults func() Defaults        // as configured at the moment; nil: nothing is
 	Status   func() adminapi.Status // of this process
 	Audit    Trail                  // where it is written down
+	Events   Events                 // searches what was; nil: it is not kept here
 	By       string                 // who is written down as the author of a change
 	Now      func() time.Time
 	Log      *slog.Logger
@@ -81,8 +82,7 @@ type endpoint func(r *http.Request) (reply, error)
 
 // Handler returns the door.
 func (a *Admin) Handler() http.Handler {
-	k := &keys{a}
-	t := &tenants{a}
+	k, t := &keys{a}, &tenants{a}
 	d := &database{a}
 	s := &signingKeys{a}
 	c := &configuration{a}
@@ -131,6 +131,7 @@ func (a *Admin) Handler() http.Handler {
 	maps.Copy(all, (&clients{a}).endpoints())
 	maps.Copy(all, (&grants{a}).endpoints())
 	maps.Copy(all, (&users{a}).endpoints())
+	all["GET /v1/audit"] = (&trail{a}).search
 	mux := http.NewServeMux()
 	for pattern, do := range all {
 		mux.Handle(pattern, a.writes(a.recorded(pattern, do)))

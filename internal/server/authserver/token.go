@@ -159,7 +159,22 @@ func (s *Server) noteRefused(r *http.Request, e *audit.Event, err error) error {
 		e.Outcome = audit.Failed
 	}
 	e.Reason = strings.TrimPrefix(why.Error(), why.Code+": ")
+	if e.Request != "" && e.Request != requestID(r) { // the client is told the id of its request: by that it is looked for
+		belongsTo(e, e.Request)
+		e.Request = ""
+	}
 	return s.tell(r, e)
+}
+
+// belongsTo notes which login a refused request is a part of; empty: it is not known.
+func belongsTo(e *audit.Event, flow string) {
+	if flow == "" {
+		return
+	}
+	if e.Detail == nil {
+		e.Detail = map[string]string{}
+	}
+	e.Detail[audit.DetailFlow] = flow
 }
 
 // guesses are refusals of what somebody may have made up. A device that asks too

@@ -25,6 +25,7 @@ func (s *Server) tokenOfCode(q *tokenRequest) (*issue, error) {
 		Resource: resource, Key: q.key, Public: q.client.Public(),
 	})
 	if err != nil {
+		belongsTo(q.event, s.Grants.FlowOfCode(q.Context(), code))
 		return nil, codeRefused(err)
 	}
 	return s.issueOf(q, g)

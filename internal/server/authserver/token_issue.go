@@ -151,7 +151,7 @@ func (s *Server) answerOf(q *tokenRequest, i *issue) (*tokenAnswer, error) {
 	e.Rights = &audit.Rights{Scopes: strings.Fields(c.Scope)}
 	e.Detail["resource"] = i.resource
 	if i.grant != "" {
-		e.Detail["grant"] = i.grant
+		e.Detail[audit.DetailGrant] = i.grant
 	}
 	s.used(ctx, q.client)
 	return &tokenAnswer{Access: text, Type: c.Confirm.kind(), Expires: c.Expires - c.Issued, Refresh: i.refresh, Scope: c.Scope, Issued: i.issued}, nil

@@ -18,6 +18,7 @@ func (s *Server) tokenOfRefresh(q *tokenRequest) (*issue, error) {
 	if err != nil {
 		return nil, refreshRefused(err)
 	}
+	q.event.Request = g.Flow
 	// By the grant's own resource: its origin alone, or the old spelling of a
 	// client, means that one however many are served.
 	resource, scopes, _, err := s.asked(q.form, []string{g.Resource})
@@ -34,9 +35,6 @@ func (s *Server) tokenOfRefresh(q *tokenRequest) (*issue, error) {
 	g, next, err := s.Grants.Refresh(q.Context(), grant.RefreshRequest{Token: text, Client: q.client.ID, Scopes: scopes, Resource: resource, Key: q.key})
 	if err != nil {
 		return nil, refreshRefused(err)
-	}
-	if g.Flow != "" {
-		q.event.Request = g.Flow
 	}
 	i.resource, i.scopes, i.grant, i.authTime, i.ends, i.refresh = g.Resource, g.Scopes, g.ID, g.AuthTime, g.Expires, next
 	return i, nil

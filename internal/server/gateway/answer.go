@@ -79,7 +79,7 @@ func (a *answer) refuse(err error, call *mcp.Call) {
 	}
 	var rpc *mcp.Error
 	if errors.As(err, &rpc) {
-		a.body(rpc.Status, rpc.JSON())
+		a.body(rpc.Status, a.withID(rpc).JSON())
 		return
 	}
 	var e *gatehouse.Error
@@ -99,6 +99,18 @@ func (a *answer) refuse(err error, call *mcp.Call) {
 	a.body(e.Status, bytes.TrimSpace(body.Bytes()))
 }
 
+// withID adds the id of the request to what a code goes with: by it an operator
+// finds out why, and the model behind the client can say it.
+func (a *answer) withID(e *mcp.Error) *mcp.Error {
+	data, ok := e.Data.(map[string]string)
+	if !ok || len(data) != 1 || data["code"] == "" {
+		return e
+	}
+	out := *e // the refusal may be shared by many requests
+	out.Data = map[string]string{"code": data["code"], "request_id": a.id}
+	return &out
+}
+
 // limits tells a client that asked too often when to come back, and what the
 // limit is. IETF draft-ietf-httpapi-ratelimit-headers
 func (a *answer) limits(err error) {
@@ -112,14 +124,7 @@ func (a *answer) limits(err error) {
 // headers sets those that belong to a refusal.
 func (a *answer) headers(e *gatehouse.Error) {
 	h := a.Header()
-	if e.Challenge != nil {
-		c := *e.Challenge // the refusal may be shared by many requests
-		if a.challenge != nil {
-			c.ResourceMetadata = a.challenge.ResourceMetadata
-			if c.Scope == "" && e.Status == http.StatusUnauthorized {
-				c.Scope = a.challenge.Scope
-			}
-		}
+	if c := a.challengeOf(e); c != nil {
 		h.Set("WWW-Authenticate", c.String())
 		if c.Nonce != "" {
 			h.Set("DPoP-Nonce", c.Nonce)
@@ -131,6 +136,34 @@ func (a *answer) headers(e *gatehouse.Error) {
 	if e.Status == http.StatusMethodNotAllowed {
 		h.Set("Allow", strings.TrimSuffix(strings.TrimPrefix(e.Description, "Allowed methods: "), "."))
 	}
+}
+
+// challengeOf is the challenge that goes with a refusal; nil: none does.
+func (a *answer) challengeOf(e *gatehouse.Error) *gatehouse.Challenge {
+	if e.Challenge == nil {
+		return nil
+	}
+	c := *e.Challenge // the refusal may be shared by many requests
+	if a.challenge != nil {
+		c.ResourceMetadata = a.challenge.ResourceMetadata
+		if c.Scope == "" && e.Status == http.StatusUnauthorized {
+			c.Scope = a.challenge.Scope
+		}
+	}
+	return &c
+}
+
+// challenges is WWW-Authenticate as a refusal will have it; empty: it has none.
+func (a *answer) challenges(err error) string {
+	var rpc *mcp.Error
+	var e *gatehouse.Error
+	if errors.As(err, &rpc) || !errors.As(err, &e) {
+		return ""
+	}
+	if c := a.challengeOf(e); c != nil {
+		return c.String()
+	}
+	return ""
 }
 
 func (a *answer) body(status int, body []byte) {

@@ -145,6 +145,9 @@ func (s *siege) audited(t *testing.T, got reply) {
 		t.Errorf("got %+v in the trail, want one refusal", events)
 		return
 	}
+	if told, want := events[0].Detail[audit.DetailChallenge], got.header.Get("WWW-Authenticate"); told != want {
+		t.Errorf("the trail has the challenge %q, want %q as it was sent", told, want)
+	}
 	if e := events[0]; (e.Kind == config.AuditDenied) != (e.Tenant != "") || e.Kind != config.AuditDenied && e.Kind != config.AuditAuthFailed {
 		t.Errorf("got %+v in the trail, want auth_failed for a stranger and denied for a caller", e)
 	}

@@ -168,6 +168,9 @@ func (g *Gateway) refused(a *answer, r *http.Request, v *visit) {
 		access.Whose(&event, v.err)
 	}
 	event.Status, event.Code, event.Reason = told(v.err)
+	if challenge := a.challenges(v.err); challenge != "" {
+		event.Detail = map[string]string{audit.DetailChallenge: challenge}
+	}
 	ctx, stop := context.WithTimeout(context.WithoutCancel(r.Context()), auditWait)
 	defer stop()
 	if err := g.guard().Refused(ctx, &event); err != nil {
