@@ -39,7 +39,7 @@ func TestPeopleSignRealClientsInWithABrowser(t *testing.T) {
 			tab := chromium.Open(t)
 			asked := make(chan string, 8)
 			p := own(t, f, user, tt.k)
-			p.window = func(t testing.TB) *window { return openWindow(t, func(at string) { asked <- at }) }
+			p.window = func(t testing.TB) *window { return openWindow(t, func(_ *window, at string) { asked <- at }) }
 			p.visits = func(_ context.Context, at, _ string) (url.Values, error) {
 				asked <- at
 				return nil, nil //nolint:nilnil // the client itself gets the parameters, where it listens

@@ -51,7 +51,7 @@ func TestProgramsSignInWithoutABrowser(t *testing.T) {
 // returns the last token.
 func (f *front) headless(t *testing.T, k known, how string, meanwhile func(said *output)) (token string) {
 	t.Helper()
-	w := openWindow(t, func(at string) { t.Errorf("a browser was opened for %s", at) })
+	w := openWindow(t, func(_ *window, at string) { t.Errorf("a browser was opened for %s", at) })
 	cmd, said := w.remote(t, f, k, how)
 	type connection struct {
 		*mcp.ClientSession
@@ -59,7 +59,7 @@ func (f *front) headless(t *testing.T, k known, how string, meanwhile func(said 
 	}
 	up := make(chan connection, 1)
 	go func() {
-		s, err := mcp.NewClient(&mcp.Implementation{Name: "gatehouse-e2e", Version: "1"}, nil).Connect(t.Context(), &mcp.CommandTransport{Command: cmd}, nil)
+		s, err := mcp.NewClient(&mcp.Implementation{Name: "gatehouse-e2e", Version: "1"}, nil).Connect(w.ctx, &mcp.CommandTransport{Command: cmd}, nil)
 		up <- connection{s, err}
 	}()
 	meanwhile(said)
@@ -70,7 +70,7 @@ func (f *front) headless(t *testing.T, k known, how string, meanwhile func(said 
 	defer func() { _ = s.Close() }()
 	var none atomic.Int64
 	for range 2 {
-		if r := goStep(t.Context(), s.ClientSession, reading, &none); r.Error != "" || r.Text == "" {
+		if r := goStep(w.ctx, s.ClientSession, reading, &none); r.Error != "" || r.Text == "" {
 			t.Errorf("got %+v, want an answer", r)
 		}
 		if token != "" {

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
@@ -73,9 +74,9 @@ func (w *window) inspector(t *testing.T, f *front, k known) func(args ...string)
 		args = append(args, "--client-secret", k.secret)
 	}
 	return func(more ...string) (json.RawMessage, int, string) {
-		cmd := exec.CommandContext(t.Context(), node(t), append(slices.Clone(args), more...)...)
+		cmd := exec.CommandContext(w.ctx, node(t), append(slices.Clone(args), more...)...)
 		cmd.Env = append(slices.Clone(w.env), "NODE_EXTRA_CA_CERTS="+f.all, "MCP_AUTO_OPEN_ENABLED=true", "MCP_INSPECTOR_SECRET_STORE=file")
-		cmd.Stdin = strings.NewReader("y\n")
+		cmd.Stdin, cmd.WaitDelay = strings.NewReader("y\n"), time.Second
 		var out, errs bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &errs
 		if err := cmd.Run(); err != nil {
@@ -113,7 +114,7 @@ func inspectorTraveller(k known) going {
 		}
 		for _, tool := range tools {
 			if strings.HasPrefix(tool, "http://") {
-				if err := told(t.Context(), tool, w.keeps(t, inspectorKept)); err != nil {
+				if err := told(w.ctx, tool, w.keeps(t, inspectorKept)); err != nil {
 					t.Fatal(err)
 				}
 				continue
@@ -165,12 +166,12 @@ func remoteTraveller(k known) going {
 		t.Helper()
 		w := p.window(t)
 		cmd, _ := w.remote(t, f, k)
-		session, err := mcp.NewClient(&mcp.Implementation{Name: "gatehouse-e2e", Version: "1"}, nil).Connect(t.Context(), &mcp.CommandTransport{Command: cmd}, nil)
+		session, err := mcp.NewClient(&mcp.Implementation{Name: "gatehouse-e2e", Version: "1"}, nil).Connect(w.ctx, &mcp.CommandTransport{Command: cmd}, nil)
 		if err != nil {
 			return journey{met: met{Error: err.Error()}, Sent: w.requests()}
 		}
 		defer func() { _ = session.Close() }()
-		list, err := session.ListTools(t.Context(), nil)
+		list, err := session.ListTools(w.ctx, nil)
 		if err != nil {
 			return journey{met: met{Error: err.Error()}, Sent: w.requests()}
 		}
@@ -181,12 +182,12 @@ func remoteTraveller(k known) going {
 		var none atomic.Int64 // it does not tell
 		for _, tool := range tools {
 			if strings.HasPrefix(tool, "http://") {
-				if err := told(t.Context(), tool, w.keeps(t, remoteKept)); err != nil {
+				if err := told(w.ctx, tool, w.keeps(t, remoteKept)); err != nil {
 					t.Fatal(err)
 				}
 				continue
 			}
-			j.Results = append(j.Results, goStep(t.Context(), session, tool, &none))
+			j.Results = append(j.Results, goStep(w.ctx, session, tool, &none))
 		}
 		j.Sent, j.Token = w.requests(), w.keeps(t, remoteKept)
 		return j

@@ -19,24 +19,28 @@ import (
 type window struct {
 	home string // of the program: what it keeps is there
 	env  []string
+	ctx  context.Context // ends with the test, or when nobody will come back to the program
+	stop context.CancelFunc
 
 	mu   sync.Mutex
 	sent []map[string]string // parameters of each authorization request
 }
 
 // openWindow makes one whose URLs go to somebody, who is not waited for.
-func openWindow(t testing.TB, shown func(at string)) *window {
+func openWindow(t testing.TB, shown func(w *window, at string)) *window {
 	t.Helper()
 	if _, err := exec.LookPath("curl"); err != nil {
 		missing(t, "curl")
 	}
 	w := &window{home: t.TempDir()}
+	w.ctx, w.stop = context.WithTimeout(t.Context(), 4*patience)
+	t.Cleanup(w.stop)
 	at := posted(t, func(at string) (string, error) {
 		_, sent := hinted(at, "")
 		w.mu.Lock()
 		w.sent = append(w.sent, sent)
 		w.mu.Unlock()
-		shown(at)
+		shown(w, at)
 		return "", nil
 	})
 	script := filepath.Join(w.home, "browser")
@@ -59,7 +63,7 @@ func (w *window) requests() []map[string]string {
 func (r *resident) window(t testing.TB) *window {
 	t.Helper()
 	var busy sync.WaitGroup
-	w := openWindow(t, func(at string) {
+	w := openWindow(t, func(w *window, at string) {
 		busy.Go(func() {
 			back, err := r.visit(t.Context(), at)
 			if err == nil {
@@ -67,6 +71,7 @@ func (r *resident) window(t testing.TB) *window {
 			}
 			if err != nil {
 				t.Errorf("%s: %v", r.name, err)
+				w.stop()
 			}
 		})
 	})
