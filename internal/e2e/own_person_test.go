@@ -45,6 +45,7 @@ type resident struct {
 	browser *http.Client
 	secret  []byte   // of the authenticator
 	deny    bool     // they say no
+	between func()   // what happens before each of their steps; nil: nothing
 	pages   []string // forms that they filled in
 }
 
@@ -96,6 +97,9 @@ func (r *resident) visit(ctx context.Context, at string) (*url.URL, error) {
 	for range 20 {
 		if u.Host != r.f.address {
 			return u, nil
+		}
+		if r.between != nil {
+			r.between()
 		}
 		res, err := r.send(ctx, u, form)
 		if err != nil {

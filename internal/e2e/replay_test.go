@@ -14,7 +14,7 @@ import (
 
 // replayed is a client that does not run here, as its documentation, or whoever
 // has watched it, has it speak. Each is a file of testdata/replays. In every text
-// URL stands for the resource, ORIGIN for our origin, HOST for the host of
+// URL stands for the resource, ORIGIN and ADDRESS for our origin, HOST for the host of
 // documents, PORT for the port that a program happened to get.
 type replayed struct {
 	Client    string          // its name in docs/reference/clients.md
@@ -75,7 +75,7 @@ type replay struct {
 
 // in fills in what only this run knows.
 func (r *replay) in(text string) string {
-	return strings.NewReplacer("URL", r.f.url, "ORIGIN", "https://"+r.f.address, "HOST", r.host.address, "PORT", r.port).Replace(text)
+	return strings.NewReplacer("URL", r.f.url, "ORIGIN", "https://"+r.f.address, "ADDRESS", r.f.address, "HOST", r.host.address, "PORT", r.port).Replace(text)
 }
 
 // with changes the parameters of a request.
