@@ -39,7 +39,7 @@ bench: ## compare with other proxies and authorization servers; prints tables
 	go run ./bench
 
 soak: ## everything at once, under a seeded plan of faults, for DURATION (20m); RACE=1, ARGS=-h
-	GATEHOUSE_LONG=1 go test ./internal/grant -run 'TestA003' -timeout 2h
+	GATEHOUSE_LONG=1 go test ./internal/grant ./internal/server -run 'TestA003|TestA063' -timeout 2h
 	go run ./soak -duration $(DURATION) $(if $(RACE),-race) $(ARGS)
 
 storm: ## repeat the tests that race, crash and crowd, COUNT times (5)
