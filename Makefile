@@ -34,12 +34,12 @@ conformance: ## the official conformance suite, direct and through Gatehouse, RU
 	scripts/setup test
 	CI=true CONFORMANCE_RUNS=$(RUNS) go test -count=1 -timeout 60m -v -run '^TestConformance' ./internal/e2e
 
-bench: ## compare with other proxies; prints one table
+bench: ## compare with other proxies and authorization servers; prints tables
 	scripts/setup bench
 	go run ./bench
 
 soak: ## everything at once, under a seeded plan of faults, for DURATION (20m); RACE=1, ARGS=-h
-	GATEHOUSE_LONG=1 go test ./internal/grant -run 'TestA003' -timeout 2h
+	GATEHOUSE_LONG=1 go test ./internal/grant ./internal/server -run 'TestA003|TestA063' -timeout 2h
 	go run ./soak -duration $(DURATION) $(if $(RACE),-race) $(ARGS)
 
 storm: ## repeat the tests that race, crash and crowd, COUNT times (5)

@@ -163,6 +163,55 @@ func TestPeersAreComparedWithPeers(t *testing.T) {
 	}
 }
 
+// Every granter has a name of its own, and ours is among them, for all are compared with it.
+func TestGrantersAreComparedWithOurs(t *testing.T) {
+	known := map[string]bool{}
+	for _, g := range allGranters() {
+		if known[g.name] || g.start == nil || g.alone && g.measures(kindCode) {
+			t.Errorf("got %+v", g)
+		}
+		known[g.name] = true
+	}
+	if !known[nameOurs] {
+		t.Errorf("got no %q", nameOurs)
+	}
+}
+
+// An answer that is not the one that was wanted is no grant.
+func TestGrantsAreChecked(t *testing.T) {
+	for name, tt := range map[string]struct {
+		kind, answer string
+		status       int
+		good         bool
+	}{
+		"a token":                    {kindClient, `{"access_token":"b"}`, 200, true},
+		"the token that was before":  {kindClient, `{"access_token":"a"}`, 200, false},
+		"no token":                   {kindClient, `{}`, 200, false},
+		"a refusal":                  {kindClient, `{"access_token":"b"}`, 400, false},
+		"half an answer":             {kindClient, `{"access_token":"b"`, 200, false},
+		"a successor":                {kindRefresh, `{"access_token":"b","refresh_token":"s"}`, 200, true},
+		"no successor":               {kindRefresh, `{"access_token":"b"}`, 200, false},
+		"the refresh token it was":   {kindRefresh, `{"access_token":"b","refresh_token":"r"}`, 200, false},
+		"a token that is active":     {kindAbout, `{"active":true}`, 200, true},
+		"a token that is not active": {kindAbout, `{"active":false}`, 200, false},
+	} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(tt.status)
+			w.Write([]byte(tt.answer))
+		}))
+		g := &granter{name: "test", address: strings.TrimPrefix(s.URL, "http://"), token: "/token", introspect: "/introspect", ci: oauthClient{"ci", "s"}}
+		e := &grantee{hand: &hand{address: g.address, cookies: map[string]string{}}, of: g, last: "a", refresh: "r", about: "t"}
+		if err := e.connect(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.grant(tt.kind); (err == nil) != tt.good {
+			t.Errorf("%s: got %v", name, err)
+		}
+		e.close()
+		s.Close()
+	}
+}
+
 func TestToken(t *testing.T) {
 	token, public, err := newToken(time.Now())
 	if err != nil || strings.Count(token, ".") != 2 || !strings.Contains(string(public), "PUBLIC KEY") {

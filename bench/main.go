@@ -15,6 +15,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"syscall"
 	"time"
 
@@ -61,7 +62,7 @@ func main() {
 		}
 	}
 	flag.Func("only", "measure peers that match this `expression`, and those that they are compared with", expression(&s.only))
-	flag.Func("phases", "measure what matches this `expression`, of throughput, latency, events and fresh", expression(&s.phases))
+	flag.Func("phases", "measure what matches this `expression`, of throughput, latency, events, fresh and grants", expression(&s.phases))
 	flag.IntVar(&s.proxies, "proxy-core", unpinned, "`core` of the proxies; chosen when left out")
 	flag.IntVar(&s.driver, "driver-core", -1, "`core` of driver and server; chosen when left out")
 	flag.Parse()
@@ -138,14 +139,13 @@ func run(ctx context.Context, s settings) (err error) {
 			err = os.RemoveAll(dir)
 		}
 	}()
-	if err := y.open(); err != nil {
-		return err
+	if y.proxied() {
+		if err := y.open(); err != nil {
+			return err
+		}
 	}
 	r := newReport(y.peers)
-	for _, phase := range []struct {
-		name    string
-		measure func(*yard, *report) error
-	}{{"throughput", throughput}, {"latency", latency}, {"events", events}, {"fresh", fresh}} {
+	for _, phase := range phases() {
 		if !s.phases.MatchString(phase.name) {
 			continue
 		}
@@ -156,6 +156,22 @@ func run(ctx context.Context, s settings) (err error) {
 	r.facts(y, time.Since(began))
 	r.print(os.Stdout)
 	return errors.Join(r.save(s.results), r.sound())
+}
+
+// phase is something that is measured of all peers, in turn.
+type phase struct {
+	name    string
+	proxies bool // of those in front of an MCP server; else of authorization servers
+	measure func(*yard, *report) error
+}
+
+func phases() []phase {
+	return []phase{{"throughput", true, throughput}, {"latency", true, latency}, {"events", true, events}, {"fresh", true, fresh}, {"grants", false, grants}}
+}
+
+// proxied says whether proxies are measured at all.
+func (s *settings) proxied() bool {
+	return slices.ContainsFunc(phases(), func(p phase) bool { return p.proxies && s.phases.MatchString(p.name) })
 }
 
 // raiseLimit takes all the files this process may have open; those it starts inherit that.

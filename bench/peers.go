@@ -28,6 +28,8 @@ type target struct {
 	tls      *certificate // its own; nil: it speaks plain HTTP
 	mux      bool         // it is spoken to in HTTP/2
 
+	steady bool // no thread of it ever ends, so that their clocks can be summed up
+
 	mint func(n int) ([]string, error) // each call has a credential of its own; nil: those in keys
 }
 

@@ -139,6 +139,29 @@ func cpuTime(pids []int) (time.Duration, error) {
 	return sum, nil
 }
 
+// cpuExact is cpuTime to the nanosecond, of what threads there are now.
+func cpuExact(pids []int) (time.Duration, error) {
+	var sum time.Duration
+	for _, pid := range pids {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+		if err != nil || len(threads) == 0 {
+			return 0, fmt.Errorf("process %d has no threads: %w", pid, err)
+		}
+		for _, file := range threads {
+			b, err := os.ReadFile(file)
+			if err != nil {
+				return 0, err
+			}
+			n, err := strconv.ParseInt(strings.Fields(string(b))[0], 10, 64)
+			if err != nil {
+				return 0, err
+			}
+			sum += time.Duration(n)
+		}
+	}
+	return sum, nil
+}
+
 // coreTime returns the user and system time that anybody has used on a core, to
 // 10 ms; 0 when there is no such core.
 func coreTime(core int) (time.Duration, error) {

@@ -34,7 +34,8 @@ type report struct {
 	Errors  map[string]int64
 	Facts   map[string]any
 
-	peers []*peer
+	peers    []*peer
+	granters []*granter
 }
 
 func newReport(peers []*peer) *report {
@@ -116,6 +117,15 @@ func short(v float64) string {
 
 // print writes the tables.
 func (r *report) print(w io.Writer) {
+	if len(r.peers) > 0 {
+		r.printPeers(w)
+	}
+	r.printGrants(w)
+	fmt.Fprintf(w, "\n%v, proxies on core %v, driver and server on core %v; took %v s, in which others took %v %% of the proxies' core\n",
+		r.Facts["go"], r.Facts["proxy_core"], r.Facts["driver_core"], r.Facts["took_s"], r.Facts["disturbed_percent"])
+}
+
+func (r *report) printPeers(w io.Writer) {
 	fmt.Fprintf(w, "%d callers; medians [extremes] of %v interleaved rounds of %v ms; ratios and differences are medians of the rounds'.\n", callers, r.Facts["rounds"], r.Facts["window_ms"])
 	fmt.Fprintf(w, "With TLS, × G and × N are against G and N with TLS, in the same version of HTTP.\n\n")
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -137,8 +147,6 @@ func (r *report) print(w io.Writer) {
 	r.steps(w)
 	r.goals(w, nameAudit, nameOwn, nameG, nameN)
 	r.goals(w, nameProd, "", nameGTLS, nameNTLS)
-	fmt.Fprintf(w, "\n%v, proxies on core %v, driver and server on core %v; took %v s, in which others took %v %% of the proxies' core\n",
-		r.Facts["go"], r.Facts["proxy_core"], r.Facts["driver_core"], r.Facts["took_s"], r.Facts["disturbed_percent"])
 }
 
 // steps shows what each of Gatehouse's features adds.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse/internal/e2e/postgres"
 	"github.com/gatehouse-mcp/gatehouse/internal/grant"
 	"github.com/gatehouse-mcp/gatehouse/internal/keytext"
 	"github.com/gatehouse-mcp/gatehouse/internal/seal"
@@ -32,6 +33,7 @@ type house struct {
 	db  *store.DB
 	def tenant.ID
 	dir string // of the database
+	dsn string // of the database, when it is PostgreSQL
 
 	mu sync.Mutex
 	at time.Time
@@ -40,17 +42,36 @@ type house struct {
 func newHouse(t testing.TB) *house {
 	t.Helper()
 	h := &house{t: t, dir: filepath.Join(t.TempDir(), "state"), at: time.Date(2026, 11, 27, 8, 0, 0, 0, time.UTC)}
-	db, err := store.Open(t.Context(), store.Config{SQLite: filepath.Join(h.dir, "gatehouse.db")})
+	h.move(h.open(store.Config{SQLite: filepath.Join(h.dir, "gatehouse.db")}))
+	return h
+}
+
+// newHouseOn is newHouse with a PostgreSQL database.
+func newHouseOn(t testing.TB, s *postgres.Server) *house {
+	t.Helper()
+	h := &house{t: t, dsn: s.Database(t), at: time.Date(2026, 11, 27, 8, 0, 0, 0, time.UTC)}
+	h.move(h.open(store.Config{Postgres: h.dsn}))
+	return h
+}
+
+func (h *house) open(c store.Config) *store.DB {
+	h.t.Helper()
+	db, err := store.Open(h.t.Context(), c)
 	if err != nil {
-		t.Fatal(err)
+		h.t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = db.Close() })
-	one, err := db.Tenants().ByName(t.Context(), tenant.Default)
+	h.t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// move has the house live on a database.
+func (h *house) move(db *store.DB) {
+	h.t.Helper()
+	one, err := db.Tenants().ByName(h.t.Context(), tenant.Default)
 	if err != nil {
-		t.Fatal(err)
+		h.t.Fatal(err)
 	}
 	h.db, h.def = db, one.ID
-	return h
 }
 
 func (h *house) now() time.Time {
@@ -66,19 +87,31 @@ func (h *house) pass(d time.Duration) {
 }
 
 // service is a process of its own.
-func (h *house) service() *grant.Service {
+func (h *house) service() *grant.Service { return h.serviceOn(h.db) }
+
+// replica is a process with connections of its own, where the database takes
+// them from several.
+func (h *house) replica() *store.DB {
+	h.t.Helper()
+	if h.dsn == "" {
+		return h.db
+	}
+	return h.open(store.Config{Postgres: h.dsn})
+}
+
+func (h *house) serviceOn(db *store.DB) *grant.Service {
 	h.t.Helper()
 	key, err := seal.Derive("key material of the tests, long enough")
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	secret, err := grant.Secret(h.t.Context(), h.db.Secrets(), key)
+	secret, err := grant.Secret(h.t.Context(), db.Secrets(), key)
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	marks := &token.Revocations{Source: h.db.Revocations(), Now: h.now}
+	marks := &token.Revocations{Source: db.Revocations(), Now: h.now}
 	s := &grant.Service{
-		Store: h.db.Grants(), Secret: secret, Issuer: issuer, Marks: marks, RefreshGrace: 30 * time.Second, RefreshIdle: 24 * time.Hour,
+		Store: db.Grants(), Secret: secret, Issuer: issuer, Marks: marks, RefreshGrace: 30 * time.Second, RefreshIdle: 24 * time.Hour,
 		RefreshMax: 30 * 24 * time.Hour, Now: h.now, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Changed: func() { _ = marks.Changed(context.Background()) },
 	}

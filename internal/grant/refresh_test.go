@@ -1,9 +1,7 @@
 package grant_test
 
 import (
-	"context"
 	"errors"
-	"sync"
 	"testing"
 	"time"
 
@@ -205,55 +203,6 @@ func TestEveryGrantOfAUserEnds(t *testing.T) {
 	}
 	if _, err := s.RevokeOf(t.Context(), grant.Filter{}, "", ""); err == nil {
 		t.Error("want everything of everybody refused")
-	}
-}
-
-// With a grace many at once are given the same successor, from whichever
-// process; without one a single request wins, and the family ends.
-func TestA003OneOfManyRotates(t *testing.T) {
-	h := newHouse(t)
-	processes := []*grant.Service{h.service(), h.service(), h.service()}
-	strict := h.service()
-	strict.RefreshGrace = 0
-	rounds := raceRounds()
-	_, text := h.granted(processes[0])
-	for range rounds {
-		var mu sync.Mutex
-		next := map[string]int{}
-		for _, err := range together(64, func(i int) error {
-			_, one, err := processes[i%3].Refresh(context.Background(), refresh(text))
-			mu.Lock()
-			defer mu.Unlock()
-			next[one]++
-			return err
-		}) {
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
-		if len(next) != 1 {
-			t.Fatalf("got %d successors of one token", len(next))
-		}
-		for text = range next {
-		}
-	}
-	for range rounds / 10 {
-		g, text := h.granted(strict)
-		won := 0
-		for _, err := range together(64, func(int) error {
-			_, _, err := strict.Refresh(context.Background(), refresh(text))
-			return err
-		}) {
-			switch {
-			case err == nil:
-				won++
-			case !errors.Is(err, grant.ErrReused) && !errors.Is(err, grant.ErrRevoked):
-				t.Fatalf("got %v", err)
-			}
-		}
-		if won != 1 || !h.accessEnded(g.ID) {
-			t.Fatalf("got %d winners, want one, and the family revoked", won)
-		}
 	}
 }
 

@@ -38,7 +38,7 @@ func (d directory) Tenants(ctx context.Context, since int64) (*tenant.Changes, e
 
 // revision is the number of the latest change of keys, tenants and revocations.
 func (d *DB) revision(ctx context.Context) (n int64, err error) {
-	if err := d.read.QueryRowContext(ctx, `SELECT current FROM revision WHERE one = 1`).Scan(&n); err != nil {
+	if err := d.row(ctx, `SELECT current FROM revision WHERE one = 1`).Scan(&n); err != nil {
 		return 0, fmt.Errorf("read revision: %w", err)
 	}
 	return n, nil

@@ -134,8 +134,15 @@ func (d grants) Rotate(ctx context.Context, t tenant.ID, id string, from int64, 
 // Revoke ends access tokens in the same transaction: there is no moment at which
 // the grant is over and they are good.
 func (d grants) Revoke(ctx context.Context, t tenant.ID, ids []string, e grant.End) (ended []grant.Grant, err error) {
-	err = d.changes(ctx, func(x tx, revision int64) error {
+	err = d.writes(ctx, func(x tx) error {
 		ended = nil
+		if over, err := x.grantsOver(t, ids); err != nil || over {
+			return err // of many who end one grant at once, as a thief can, the first alone waits for the disk
+		}
+		revision, err := x.revise()
+		if err != nil {
+			return err
+		}
 		for _, id := range ids {
 			g, err := scanPlainGrant(x.QueryRowContext(ctx, `UPDATE oauth_grant SET revoked = $3, reason = $4, revoked_by = $5
 				WHERE id = $1 AND tenant = $2 AND revoked IS NULL RETURNING `+grantColumns,
@@ -153,13 +160,31 @@ func (d grants) Revoke(ctx context.Context, t tenant.ID, ids []string, e grant.E
 			}
 			ended = append(ended, *g)
 		}
+		if len(ended) == 0 { // somebody was faster since
+			return errNothing
+		}
 		return nil
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, errNothing) {
 		return nil, err
 	}
 	return ended, nil
 }
+
+// grantsOver says whether none of these grants can be ended any more.
+func (t tx) grantsOver(of tenant.ID, ids []string) (bool, error) {
+	for _, id := range ids {
+		var n int64
+		err := t.one(`SELECT count(*) FROM oauth_grant WHERE id = $1 AND tenant = $2 AND revoked IS NULL`, []any{id, string(of)}, &n)
+		if err != nil || n > 0 {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// errNothing undoes a transaction that has changed nothing but the revision.
+var errNothing = errors.New("nothing was changed")
 
 func (d grants) List(ctx context.Context, f grant.Filter) ([]grant.Grant, error) {
 	return list(ctx, d.read, scanPlainGrant, `SELECT `+grantColumns+` FROM oauth_grant

@@ -143,12 +143,12 @@ func (t tx) addUser(of tenant.ID, u *login.User) error {
 }
 
 func (d people) User(ctx context.Context, t tenant.ID, idOrName string) (*login.User, error) {
-	u, err := scanUser(d.read.QueryRowContext(ctx, `SELECT `+userColumns+` FROM login_user u JOIN tenant t ON t.id = u.tenant
+	u, err := scanUser(d.row(ctx, `SELECT `+userColumns+` FROM login_user u JOIN tenant t ON t.id = u.tenant
 		WHERE (u.id = $1 OR u.username = $1) AND t.state <> 'deleted' AND ($2 = '' OR u.tenant = $2)`, idOrName, string(t)))
 	if err != nil {
 		return nil, err
 	}
-	return u, known(ctx, d.read, u)
+	return u, known(ctx, often{d.DB}, u)
 }
 
 func (d people) Users(ctx context.Context, t tenant.ID, after string, limit int) ([]login.User, error) {

@@ -78,7 +78,7 @@ func (d people) Session(ctx context.Context, hash string, at, idle time.Time) (*
 	var u userRow
 	var s sessionRow
 	var issuer, subject string
-	err := d.read.QueryRowContext(ctx, `SELECT `+userColumns+`, `+sessionColumns+`, s.issuer, s.subject
+	err := d.row(ctx, `SELECT `+userColumns+`, `+sessionColumns+`, s.issuer, s.subject
 		FROM login_session s JOIN login_user u ON u.id = s.user_id JOIN tenant t ON t.id = u.tenant
 		WHERE s.hash = $1 AND s.expires > $2 AND s.seen > $3 AND u.state <> 'disabled' AND t.state = 'active'`,
 		hash, micros(at), micros(idle)).Scan(append(append(u.dest(), s.dest()...), &issuer, &subject)...)
@@ -93,7 +93,7 @@ func (d people) Session(ctx context.Context, hash string, at, idle time.Time) (*
 	if err := errors.Join(err1, err2); err != nil {
 		return nil, err
 	}
-	if err := known(ctx, d.read, user); err != nil {
+	if err := known(ctx, often{d.DB}, user); err != nil {
 		return nil, err
 	}
 	p := &login.Person{User: *user, Session: *session}

@@ -136,13 +136,21 @@ func (d *DB) writes(ctx context.Context, fn func(tx) error) error {
 // changes is writes for a change of keys or tenants: fn is given the change's number.
 func (d *DB) changes(ctx context.Context, fn func(t tx, revision int64) error) error {
 	return d.writes(ctx, func(t tx) error {
-		var n int64
-		err := t.one(`UPDATE revision SET current = current + 1 WHERE one = 1 RETURNING current`, nil, &n)
+		n, err := t.revise()
 		if err != nil {
-			return fmt.Errorf("next revision: %w", err)
+			return err
 		}
 		return fn(t, n)
 	})
+}
+
+// revise returns the number of a change of keys, tenants or revocations. Whoever
+// else wants one waits for the end of the transaction.
+func (t tx) revise() (n int64, err error) {
+	if err := t.one(`UPDATE revision SET current = current + 1 WHERE one = 1 RETURNING current`, nil, &n); err != nil {
+		return 0, fmt.Errorf("next revision: %w", err)
+	}
+	return n, nil
 }
 
 // judge notes an error after which this process may not report anything as durable.

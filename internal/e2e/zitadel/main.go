@@ -111,6 +111,15 @@ func (p *provider) GetClientByClientID(ctx context.Context, id string) (op.Clien
 	return client{c}, nil
 }
 
+// ClientCredentials implements op.ClientCredentialsStorage.
+func (p *provider) ClientCredentials(ctx context.Context, id, secret string) (op.Client, error) {
+	c, err := p.Storage.ClientCredentials(ctx, id, secret)
+	if err != nil {
+		return nil, err
+	}
+	return client{c}, nil
+}
+
 // GetPrivateClaimsFromScopes implements op.Storage: the roles that a user has in a project.
 func (p *provider) GetPrivateClaimsFromScopes(_ context.Context, user, _ string, _ []string) (map[string]any, error) {
 	role := map[string]string{"id1": "editor", "id2": "viewer"}[user]
@@ -132,6 +141,14 @@ func (p *provider) CreateAccessToken(ctx context.Context, r op.TokenRequest) (st
 		r = own.AuthRequest
 	}
 	return p.Storage.CreateAccessToken(ctx, r)
+}
+
+// CreateAccessAndRefreshTokens implements op.Storage.
+func (p *provider) CreateAccessAndRefreshTokens(ctx context.Context, r op.TokenRequest, current string) (id, refresh string, expires time.Time, err error) {
+	if own, ok := r.(authRequest); ok {
+		r = own.AuthRequest
+	}
+	return p.Storage.CreateAccessAndRefreshTokens(ctx, r, current)
 }
 
 // authRequest asks for tokens that are for the project too.

@@ -84,7 +84,7 @@ func (s *Server) client(ctx context.Context, p *oauth.Params) (*client.Client, *
 // begin goes on with a request that is right: at once, if the person allowed the
 // same before and that says who gets the answer, else with the page.
 func (s *Server) begin(w http.ResponseWriter, r *http.Request, q *request) {
-	err := s.tell(r, &audit.Event{
+	err := s.note(r, &audit.Event{
 		Action: "authorize", Request: q.ID, ClientID: q.Client, Client: q.client.Name, Outcome: audit.OK,
 		Detail: map[string]string{"redirect": oauth.RedirectHost(q.Redirect), "resource": q.Resource},
 	})

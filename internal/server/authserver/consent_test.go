@@ -305,3 +305,24 @@ func TestAServerThatIsGoneMeanwhile(t *testing.T) {
 	isPage(t, "on the page", b.decide(page, "allow"), 400, "GH-1404")
 	isPage(t, "at the end", b.goOn(next, h.ada), 400, "GH-1404")
 }
+
+// What somebody allowed is forgotten so long after they did, however often the
+// client came back meanwhile: nobody was asked then.
+func TestWhatWasAllowedIsNotKeptAliveByItsUse(t *testing.T) {
+	h := newHouse(t)
+	b := h.browser()
+	for _, step := range []struct {
+		after time.Duration
+		asked bool
+	}{{0, true}, {60 * 24 * time.Hour, false}, {29 * 24 * time.Hour, false}, {2 * 24 * time.Hour, true}} {
+		h.wait(step.after)
+		b.signIn(h.ada)
+		p := b.get(askTrusted())
+		if asked := p.StatusCode == 200; asked != step.asked {
+			t.Fatalf("%v later: got %d, want them asked: %t", step.after, p.StatusCode, step.asked)
+		}
+		if step.asked {
+			b.decide(p, "allow")
+		}
+	}
+}

@@ -49,7 +49,7 @@ func (s *Server) issue(w http.ResponseWriter, r *http.Request, f *flow, c *clien
 	to := ""
 	if first {
 		var err error
-		to, err = s.conclude(r, f, c, who)
+		to, err = s.conclude(r, f, c, who, how)
 		end.close(to)
 		if err != nil {
 			ev := &audit.Event{Action: "code", ClientID: f.Client, Client: c.Name, Subject: who.ID, TenantID: string(who.Tenant)}
@@ -71,7 +71,7 @@ func (s *Server) issue(w http.ResponseWriter, r *http.Request, f *flow, c *clien
 
 // conclude grants what was allowed, shrunk to what this person can be given, and
 // returns the answer to the client, or for a device a word that it is done.
-func (s *Server) conclude(r *http.Request, f *flow, c *client.Client, who *login.Person) (to string, err error) {
+func (s *Server) conclude(r *http.Request, f *flow, c *client.Client, who *login.Person, how delivery) (to string, err error) {
 	ctx := r.Context()
 	a, err := s.authorization(ctx, f, c, who)
 	if err != nil {
@@ -86,8 +86,10 @@ func (s *Server) conclude(r *http.Request, f *flow, c *client.Client, who *login
 	}); err != nil {
 		return "", err
 	}
-	if err := s.Consents.Remember(ctx, &grant.Consent{ConsentKey: consentKey(f, who), Scopes: f.Consent}); err != nil {
-		return "", err
+	if how != direct { // else nobody decided anything: what they allowed before holds for as long as it did
+		if err := s.Consents.Remember(ctx, &grant.Consent{ConsentKey: consentKey(f, who), Scopes: f.Consent}); err != nil {
+			return "", err
+		}
 	}
 	if f.Device != "" {
 		return "device", s.decideDevice(ctx, f, a)

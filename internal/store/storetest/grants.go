@@ -92,8 +92,12 @@ func grantRevoke(t *testing.T, d *store.DB) {
 	if len(ended) != 3 || !ended[0].Revoked.Equal(at(5)) || ended[0].Reason != "lost" || ended[0].By != "ada" {
 		t.Errorf("got %+v, want the three of the tenant", ended)
 	}
+	revision := get(d.Revocations().Revision(ctx))(t)
 	if again := get(s.Revoke(ctx, tn, ids, end))(t); len(again) != 0 {
 		t.Errorf("again: got %+v, want nothing", again)
+	}
+	if now := get(d.Revocations().Revision(ctx))(t); now != revision {
+		t.Errorf("again: got revision %d, want it still at %d, for nobody has to look", now, revision)
 	}
 	list, total, err := d.Revocations().Revocations(ctx, token.Filter{Kind: token.KindGrant})
 	if err != nil || total != 3 || list[0].Issuer != "https://mcp.test" || !list[0].Before.IsZero() || !list[0].Expires.Equal(at(20)) {
