@@ -237,7 +237,7 @@ func gather(ctx context.Context, u *config.Issuer, facts *idp.Facts) (bool, erro
 	switch {
 	case errors.As(err, &none):
 		for _, t := range none.Tried {
-			facts.Tried = append(facts.Tried, t.URL+": "+why(t.Err))
+			facts.Tried = append(facts.Tried, t.URL+": "+whatWasWrong(t.Err))
 			heard = heard || answered(t.Err)
 		}
 	case err != nil:
@@ -257,7 +257,7 @@ func gather(ctx context.Context, u *config.Issuer, facts *idp.Facts) (bool, erro
 	}
 	raw, err := f.Get(ctx, facts.KeysURL)
 	if err != nil {
-		facts.KeysWhy = why(err)
+		facts.KeysWhy = whatWasWrong(err)
 		return heard || answered(err), nil
 	}
 	set, err := jwks.Parse(raw)
@@ -272,8 +272,8 @@ func gather(ctx context.Context, u *config.Issuer, facts *idp.Facts) (bool, erro
 	return true, nil
 }
 
-// why says in a few words what was wrong with a place.
-func why(err error) string {
+// whatWasWrong says in a few words what was wrong with a place.
+func whatWasWrong(err error) string {
 	var address *safehttp.AddressError
 	switch {
 	case errors.As(err, &address):

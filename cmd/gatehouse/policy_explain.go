@@ -137,20 +137,25 @@ func (a *app) explain(f *explainFlags) error {
 	if err != nil {
 		return err
 	}
-	d, steps := r.rules.Explain(who, op)
-	out := explainedCall{
-		Decision: decided(&d), Code: d.Code, Server: r.Name, Kind: op.Kind.String(), Name: op.Name, Listed: r.rules.Lists(who, op.Kind, op.Name),
-		Rules: append([]string{}, d.Rules...), Scopes: d.Scopes, MaxAge: d.MaxAge, Reason: d.Reason, Steps: steps,
-	}
+	out := askRules(r, who, op)
 	if a.json {
 		err = a.object(out)
 	} else {
-		a.showExplanation(&out, who)
+		a.showExplanation(out, who)
 	}
-	if err == nil && !d.Allowed {
+	if err == nil && out.Decision != "allow" {
 		return &fault{exit: exitFailure} // all was said
 	}
 	return err
+}
+
+// askRules asks the rules of a server about one call.
+func askRules(r *ruled, who *policy.Asker, op *policy.Operation) *explainedCall {
+	d, steps := r.rules.Explain(who, op)
+	return &explainedCall{
+		Decision: decided(&d), Code: d.Code, Server: r.Name, Kind: op.Kind.String(), Name: op.Name, Listed: r.rules.Lists(who, op.Kind, op.Name),
+		Rules: append([]string{}, d.Rules...), Scopes: d.Scopes, MaxAge: d.MaxAge, Reason: d.Reason, Steps: steps,
+	}
 }
 
 // decided says a decision in a word, as test files have it.

@@ -182,7 +182,7 @@ func (a *app) announceServe(c *config.Config, r *server.Running, state server.St
 		_, _ = fmt.Fprintf(a.err, "%s %s\n", a.mark(a.err, "!"), w)
 	}
 	if r != nil {
-		a.print("\n  Keys        gatehouse key create -c %s --name NAME\n  Stop        Ctrl+C or SIGTERM\n", a.file)
+		a.print("\n  Keys        gatehouse key create -c %s --name NAME\n  Refused?    gatehouse why -c %[1]s REQUEST_ID, or --client CLIENT\n  Stop        Ctrl+C or SIGTERM\n", a.file)
 	}
 	return nil
 }

@@ -93,6 +93,7 @@ func (u *upRun) printNext() {
 	}
 	u.print("              claude mcp add --transport http %s %s --header \"Authorization: Bearer $GATEHOUSE_KEY\"\n", u.config.Servers[0].Name, u.running.URL)
 	u.print("              gatehouse key list%s      who uses which key\n", u.place())
+	u.print("              gatehouse why%s REQUEST_ID      why a call was refused\n", u.place())
 	u.print("  Stop        Ctrl+C      state stays in %s  (remove: gatehouse up --forget%s)\n", u.running.State.Dir, u.place())
 	if u.config.Server.PublicURL == "" {
 		u.print("  Share       only this machine can reach it; behind a proxy with TLS: --public-url https://…\n")

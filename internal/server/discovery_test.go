@@ -27,9 +27,9 @@ func (w *written) Write(_ context.Context, e *audit.Event) error {
 	return nil
 }
 
-// TestA169AFloodOfDiscoveryIsNoFloodOfTheTrail has strangers fetch what anybody may
+// TestAFloodOfDiscoveryIsNoFloodOfTheTrail has strangers fetch what anybody may
 // fetch: once for each network and document, and never more than so many in a minute.
-func TestA169AFloodOfDiscoveryIsNoFloodOfTheTrail(t *testing.T) {
+func TestAFloodOfDiscoveryIsNoFloodOfTheTrail(t *testing.T) {
 	trail, at := &written{}, time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
 	d := &discoveries{
 		trail: trail, now: func() time.Time { return at },

@@ -11,6 +11,8 @@ import (
 func (l *Login) judge(v View) {
 	now := v.Now
 	switch {
+	case l.last(StepRefresh, audit.Refused, audit.Failed): // it was connected, and is no more
+		l.refusedAt(StepRefresh)
 	case l.came(StepCall):
 		l.State = Connected
 	case l.last(StepCall, audit.Refused, audit.Failed, audit.Cut):
@@ -36,12 +38,13 @@ func (l *Login) judge(v View) {
 
 // never says of a step that it did not come.
 var never = map[string]string{
-	StepConsent:  "the person did not answer the consent page",
-	StepSignIn:   "the person did not sign in",
-	StepCallback: "the browser did not come back from the provider",
-	StepCode:     "no code was given out",
-	StepToken:    "the client has a code, and never came to exchange it for a token",
-	StepCall:     "the client has a token, and never called a server with it",
+	StepAuthorization: "no browser came with the request",
+	StepConsent:       "the person did not answer the consent page",
+	StepSignIn:        "the person did not sign in",
+	StepCallback:      "the browser did not come back from the provider",
+	StepCode:          "no code was given out",
+	StepToken:         "the client has a code, and never came to exchange it for a token",
+	StepCall:          "the client has a token, and never called a server with it",
 }
 
 // last says whether a step's last event has one of these outcomes.
@@ -86,16 +89,16 @@ func (l *Login) early(now time.Time) {
 		l.waits(StepSignIn, now, flowTime, step)
 	case step == StepProvider:
 		l.waits(StepCallback, now, flowTime, step)
-	case step == StepCallback:
+	case step == StepCallback, step == StepEnrolment && last.ClientID+l.ClientID != "":
 		l.waits(StepSignIn, now, flowTime, step)
 	case step == StepSignIn:
 		l.waits(StepCode, now, flowTime, step)
-	case step == StepRegistration, step == StepRevocation, step == StepRefresh, step == StepDiscovery:
-		l.State = Connected // a step by itself, and it was done
 	case step == StepPush:
 		l.waits(StepAuthorization, now, flowTime, step)
-	default:
+	case step == StepAuthorization, step == StepDevice:
 		l.waits(StepConsent, now, flowTime, step)
+	default:
+		l.State = Connected // a step by itself, and it was done
 	}
 }
 

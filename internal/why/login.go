@@ -31,6 +31,7 @@ const (
 	StepProvider      = "provider" // the browser went to a provider
 	StepCallback      = "callback" // and came back
 	StepSignIn        = "sign-in"
+	StepEnrolment     = "enrolment" // a password or a passkey was set up on the way
 	StepCode          = "code"
 	StepToken         = "token"
 	StepCall          = "call"

@@ -41,15 +41,16 @@ func (s Search) Logins(ctx context.Context, f Filter, v View) (out []*Login, cut
 	var ids []string
 	byID := map[string][]*audit.Event{}
 	for _, e := range events {
-		if !partOfLogin(e) {
+		id := orElse(e.Detail[audit.DetailFlow], e.Request)
+		if id == "" {
 			continue
 		}
-		id := orElse(e.Detail[audit.DetailFlow], e.Request)
 		if byID[id] == nil {
 			ids = append(ids, id)
 		}
 		byID[id] = append(byID[id], e)
 	}
+	ids = slices.DeleteFunc(ids, func(id string) bool { return !slices.ContainsFunc(byID[id], ofLogin) })
 	limit := f.Limit
 	if limit <= 0 {
 		limit = someLogins
@@ -75,14 +76,16 @@ func (s Search) Logins(ctx context.Context, f Filter, v View) (out []*Login, cut
 	return out, cut || report.Cut, nil
 }
 
-// partOfLogin says whether an event tells of a client that wants a token. What
-// has a client's id and is no part of a login is left out.
-func partOfLogin(e *audit.Event) bool {
+// ofLogin says whether an event tells of somebody who wants in, or of a client that
+// wants a token. Other things are done at an authorization server too.
+func ofLogin(e *audit.Event) bool {
 	switch e.Action {
-	case "discovery", "register", "registration.read", "registration.update", "registration.delete", "introspect", "sign_out", "push":
-		return e.Outcome != audit.OK && e.Action != "discovery"
+	case "authorize", "device", "consent", "provider", "callback", "login", "code", "token", "refresh", "exchange", "assertion":
+		return true
+	case "register", "push": // what became of one that was accepted has an id of its own
+		return e.Outcome != audit.OK
 	}
-	return true
+	return false
 }
 
 // use adds the first calls that were made with the tokens of logins.

@@ -39,8 +39,10 @@ func stepName(e *audit.Event) string {
 		return StepCall
 	}
 	switch e.Action {
-	case "discovery", "push", "device", "consent", "callback", "code", "token", "refresh":
+	case "discovery", "push", "device", "consent", "provider", "callback", "code", "token", "refresh":
 		return e.Action
+	case "enrol":
+		return StepEnrolment
 	case "register":
 		return StepRegistration
 	case "authorize":
@@ -77,6 +79,8 @@ func told(e *audit.Event, step string) string {
 			return "the person allowed " + scopes(e.Rights.Scopes)
 		}
 		return "the consent page"
+	case StepEnrolment:
+		return "how the person signs in was set up here" + of("with", d["what"])
 	case StepProvider:
 		return "the browser was sent to " + d["provider"]
 	case StepCallback:

@@ -115,6 +115,10 @@ func TestWhereALoginStopped(t *testing.T) {
 		{"a call that was denied", given, []audit.Event{call(config.AuditDenied, "jti", refused("GH-1202", "x"))}, late, why.Refused, why.StepCall, "gatehouse why CALL"},
 		{"a token that was refused", given, []audit.Event{call(config.AuditAuthFailed, "jti", refused("GH-1130", "x"))}, late, why.Refused, why.StepCall, "revoked"},
 		{"a call that was denied, and one that was not", given, []audit.Event{call(config.AuditDenied, "jti", refused("GH-1202", "x")), call(config.AuditToolCall, "jti")}, late, why.Connected, "", ""},
+		{"a client whose refresh token was refused", given, []audit.Event{call(config.AuditCall, "jti"), step("refresh", refused("GH-1411", "x"))}, late, why.Refused, why.StepRefresh, "sign in again"},
+		{"a client that was refused once, and went on", given, []audit.Event{call(config.AuditCall, "jti"), step("refresh", refused("GH-1411", "x")), step("refresh")}, late, why.Connected, "", ""},
+		{"an account that was set up, and nobody in it", allowed, []audit.Event{step("enrol")}, late, why.Unfinished, why.StepSignIn, ""},
+		{"a device that waits", []audit.Event{step("device")}, nil, early, why.UnderWay, why.StepConsent, ""},
 		{"a server that broke", given, []audit.Event{call(config.AuditCall, "jti", func(e *audit.Event) { e.Outcome, e.Code = audit.Failed, "GH-1601" })}, late, why.Refused, why.StepCall, "start it"},
 	}
 	for _, tt := range tests {
