@@ -8,13 +8,13 @@ import (
 	"io"
 	"net"
 	"net/url"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
+	"github.com/gatehouse-mcp/gatehouse/internal/e2e/postgres"
 	"github.com/gatehouse-mcp/gatehouse/internal/grant"
 	"github.com/gatehouse-mcp/gatehouse/internal/store"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
@@ -36,7 +36,7 @@ type severed struct {
 }
 
 // newSevered listens in front of a cluster, and returns where.
-func newSevered(t *testing.T, c *cluster) (s *severed, address string) {
+func newSevered(t *testing.T, c *postgres.Server) (s *severed, address string) {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -50,7 +50,7 @@ func newSevered(t *testing.T, c *cluster) (s *severed, address string) {
 			if err != nil {
 				return
 			}
-			far, err := (&net.Dialer{}).DialContext(context.Background(), "unix", filepath.Join(c.socket, ".s.PGSQL.5432"))
+			far, err := (&net.Dialer{}).DialContext(context.Background(), "unix", c.Socket())
 			if err != nil {
 				_ = near.Close()
 				continue
@@ -60,6 +60,19 @@ func newSevered(t *testing.T, c *cluster) (s *severed, address string) {
 		}
 	}()
 	return s, l.Addr().String()
+}
+
+// behindSevered opens an empty database, over connections that can be cut.
+func behindSevered(t *testing.T) (*severed, *store.DB) {
+	t.Helper()
+	c := postgres.Start(t)
+	cut, address := newSevered(t, c)
+	u, err := url.Parse(c.Database(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Host, u.RawQuery = address, "sslmode=disable"
+	return cut, openPostgres(t, u.String())
 }
 
 // relay hands on what the server says, up to each point at which it is ready for
@@ -136,15 +149,7 @@ func redemptionOf(t *testing.T, s *grant.Service, def tenant.ID) grant.Redemptio
 // commit and its answer. Nobody is told that it worked; trying again is safe, and
 // makes nothing twice.
 func TestA208CommitsOfUnknownOutcome(t *testing.T) {
-	c := startCluster(t)
-	dsn := c.database(t)
-	cut, address := newSevered(t, c)
-	u, err := url.Parse(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	u.Host, u.RawQuery = address, "sslmode=disable"
-	d := c.open(t, u.String())
+	cut, d := behindSevered(t)
 	s, ctx := tokensOf(t, d), t.Context()
 	keys, def := service(t, d)
 
@@ -185,14 +190,14 @@ func TestA208CommitsOfUnknownOutcome(t *testing.T) {
 		}
 	})
 	t.Run("a key", func(t *testing.T) { //nolint:paralleltest // one connection is cut
-		make1 := func() (k *apikey.Key, err error) {
-			k, _, err = keys.Create(ctx, def, apikey.Spec{Name: "ci", Tools: []string{"*"}})
-			return
+		another := func() error {
+			_, _, err := keys.Create(ctx, def, apikey.Spec{Name: "ci", Tools: []string{"*"}})
+			return err
 		}
-		if err := cut.lost(t, func() error { _, err := make1(); return err }); err == nil {
+		if err := cut.lost(t, another); err == nil {
 			t.Error("got no error, want to hear that it is not known")
 		}
-		if _, err := make1(); err != nil {
+		if err := another(); err != nil {
 			t.Errorf("again: %v", err)
 		}
 	})
@@ -200,9 +205,9 @@ func TestA208CommitsOfUnknownOutcome(t *testing.T) {
 
 // TestA213ReplicasLearnOfRevocations revokes at one replica, and uses at another.
 func TestA213ReplicasLearnOfRevocations(t *testing.T) {
-	c := startCluster(t)
-	dsn := c.database(t)
-	here, there := c.open(t, dsn), c.open(t, dsn)
+	c := postgres.Start(t)
+	dsn := c.Database(t)
+	here, there := openPostgres(t, dsn), openPostgres(t, dsn)
 	s, other := tokensOf(t, here), tokensOf(t, there)
 	_, def := service(t, here)
 	marks := &token.Revocations{Source: there.Revocations()}

@@ -81,6 +81,9 @@ func (s *Server) Exec(t testing.TB, query string) {
 	}
 }
 
+// Socket is the path at which the server listens.
+func (s *Server) Socket() string { return filepath.Join(s.dir, ".s.PGSQL.5432") }
+
 func (s *Server) dsn(name string) string {
 	return (&url.URL{Scheme: "postgres", User: url.User("tester"), Path: "/" + name, RawQuery: url.Values{
 		"host": {s.dir}, "sslmode": {"disable"},
