@@ -230,7 +230,7 @@ func (a *app) events() func(audit.Match) error {
 		}
 		if !begun {
 			begun = true
-			if err := a.eventRow("TIME", "KIND", "TENANT", "KEY OR WHO", "WHAT", "ADDRESS", "CODE", "OUTCOME"); err != nil {
+			if err := a.eventRow("TIME", "KIND", "TENANT", "KEY OR WHO", "WHAT", "ADDRESS", "CODE", "OUTCOME", "REQUEST"); err != nil {
 				return err
 			}
 		}
@@ -243,7 +243,7 @@ func (a *app) events() func(audit.Match) error {
 		if e.Address.IsValid() {
 			address = e.Address.String()
 		}
-		return a.eventRow(e.Time.UTC().Format("2006-01-02 15:04:05"), e.Kind, e.Tenant, orElse(e.KeyID, e.Subject), what(e), address, e.Code, outcome)
+		return a.eventRow(e.Time.UTC().Format("2006-01-02 15:04:05"), e.Kind, e.Tenant, orElse(e.KeyID, e.Subject), what(e), address, e.Code, outcome, e.Request)
 	}
 }
 
@@ -269,7 +269,7 @@ func (a *app) eventRow(cells ...string) error {
 			cells[i] = "-"
 		}
 	}
-	_, err := fmt.Fprintf(a.out, "%-19s  %-11s  %-10s  %-12s  %-28s  %-15s  %-7s  %s\n",
-		cells[0], cells[1], cells[2], cells[3], cells[4], cells[5], cells[6], cells[7])
+	_, err := fmt.Fprintf(a.out, "%-19s  %-11s  %-10s  %-12s  %-28s  %-15s  %-7s  %-7s  %s\n",
+		cells[0], cells[1], cells[2], cells[3], cells[4], cells[5], cells[6], cells[7], cells[8])
 	return err
 }

@@ -65,9 +65,7 @@ func (a *app) showDecision(f *whyFlags, d *why.Decision, u *whyUser) {
 		a.row([]string{"Missing", "or"}[min(i, 1)], "%s", plainly(one))
 	}
 	a.showNow(f, d)
-	for i, fix := range d.Fix {
-		a.row([]string{"Fix", ""}[min(i, 1)], "%s", plainly(fix))
-	}
+	a.fixes(d.Fix)
 	if d.Saw.Status != 0 {
 		saw := "without a challenge"
 		if d.Saw.Challenge != "" {
@@ -83,6 +81,13 @@ func (a *app) showDecision(f *whyFlags, d *why.Decision, u *whyUser) {
 	}
 	if d.Login != "" {
 		a.row("Login", "gatehouse why%s %s tells how the client came by its token", a.place(), plainly(d.Login))
+	}
+}
+
+// fixes says what to do. A command is given as it has to be typed here.
+func (a *app) fixes(all []string) {
+	for i, fix := range all {
+		a.row([]string{"Fix", ""}[min(i, 1)], "%s", strings.ReplaceAll(plainly(fix), "gatehouse why ", "gatehouse why"+a.place()+" "))
 	}
 }
 

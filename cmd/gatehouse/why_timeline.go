@@ -44,9 +44,7 @@ func (a *app) showTimeline(l *why.Login, u *whyUser) {
 	for i, cause := range l.Causes {
 		a.row([]string{"Usually", ""}[min(i, 1)], "%s", plainly(cause))
 	}
-	for i, fix := range l.Fix {
-		a.row([]string{"Fix", ""}[min(i, 1)], "%s", plainly(fix))
-	}
+	a.fixes(l.Fix)
 }
 
 // showLogins writes a list, and the newest login that came to nothing.

@@ -59,7 +59,7 @@ var doors = map[string]string{
 	"GET /v1/keys/{id}": ourselves, "PATCH /v1/keys/{id}": ourselves, "POST /v1/keys/{id}/rotate": ourselves, "DELETE /v1/keys/{id}/rotate": ourselves,
 	"POST /v1/keys/{id}/revoke": ourselves, "GET /v1/tenants": ourselves, "POST /v1/tenants": ourselves, "GET /v1/tenants/{name}": ourselves,
 	"POST /v1/tenants/{name}/suspend": ourselves, "POST /v1/tenants/{name}/resume": ourselves, "DELETE /v1/tenants/{name}": ourselves,
-	"GET /v1/db": ourselves, "POST /v1/db/backup": ourselves, "GET /v1/signing-keys": ourselves, "POST /v1/signing-keys/rotate": ourselves,
+	"GET /v1/audit": ourselves, "GET /v1/db": ourselves, "POST /v1/db/backup": ourselves, "GET /v1/signing-keys": ourselves, "POST /v1/signing-keys/rotate": ourselves,
 	"POST /v1/signing-keys/{id}/retire": ourselves, "DELETE /v1/signing-keys": ourselves, "GET /v1/config": ourselves, "POST /v1/config/reload": ourselves,
 	"POST /v1/tenants/{name}/link": ourselves, "POST /v1/tenants/{name}/unlink": ourselves, "GET /v1/issuers": ourselves,
 	"GET /v1/tokens/revocations": ourselves, "POST /v1/tokens/revocations": ourselves, "DELETE /v1/tokens/revocations/{revocation}": ourselves,
@@ -122,7 +122,7 @@ func TestA123EveryRouteHasAClass(t *testing.T) {
 // foreign are doors that others have, or that we must never have.
 func foreign() []string {
 	return strings.Fields(`/sse/message /message /messages /mcp/sse /mcp/messages /ws /mcp/ws /mcp-connect/1 /api /api/v1/tools /rpc /jsonrpc /tools/call
-		/-/live /-/ready /-/metrics /metrics /v1/status /v1/keys /v1/keys/import /v1/tenants /v1/db/backup /v1/config /v1/config/reload /v1/bans /v1/signing-keys
+		/-/live /-/ready /-/metrics /metrics /v1/status /v1/keys /v1/keys/import /v1/tenants /v1/db/backup /v1/audit /v1/config /v1/config/reload /v1/bans /v1/signing-keys
 		/debug/pprof/ /debug/pprof/heap /debug/pprof/goroutine /debug/vars /config /health /admin /console /status /.env /.git/config /index.html /MCP /mcp2 /other/mcp
 		/.well-known/oauth-protected-resource /.well-known/openid-configuration /.well-known/acme-challenge/x /authorize /token /register`)
 }
@@ -232,7 +232,7 @@ func socketCrawl(t *testing.T, p *production) {
 	if got := p.ask(c, "GET", "http://gatehouse/v1/status", ""); got.status != http.StatusOK {
 		t.Fatalf("got %d %s of the socket's status, want 200", got.status, got.body)
 	}
-	for _, path := range strings.Fields("/ /v1 /v1/ /v2/keys /mcp /sse /-/metrics /debug/pprof/ /debug/vars /v1/audit /v1/exec /v1/keys/x/text") {
+	for _, path := range strings.Fields("/ /v1 /v1/ /v2/keys /mcp /sse /-/metrics /debug/pprof/ /debug/vars /v1/audit/x /v1/exec /v1/keys/x/text") {
 		for _, method := range strings.Fields("GET POST PUT DELETE") {
 			if got := p.ask(c, method, "http://gatehouse"+path, ""); got.status < 400 || got.status >= 500 {
 				t.Errorf("%s %s at the socket: got %d, want nothing there", method, path, got.status)

@@ -58,8 +58,13 @@ func TestAFloodOfDiscoveryIsNoFloodOfTheTrail(t *testing.T) {
 	if e := trail.events[0]; e.Kind != config.AuditSignIn || e.Action != "discovery" || e.Server != "notes" || e.Detail["document"] != "/a" || e.Outcome != audit.OK || e.Status != 200 || e.Client != "\x1b[2J" || e.Request != "" {
 		t.Errorf("got %+v", e)
 	}
+	for i := range 100 {
+		get("GET", "/a", fmt.Sprintf("2001:db8::%x", i), "x")
+	}
+	if len(trail.events) != 3 {
+		t.Errorf("got %d events, want one more of one IPv6 network", len(trail.events))
+	}
 	for i := range 10_000 {
-		get("GET", "/a", fmt.Sprintf("2001:db8::%x", i), "x") // one network
 		get("GET", "/a", fmt.Sprintf("10.0.%d.%d", i/250, i%250), "x")
 	}
 	if len(trail.events) != discoveryMost {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
+	"github.com/gatehouse-mcp/gatehouse/internal/keytext"
 	"github.com/gatehouse-mcp/gatehouse/internal/login"
 )
 
@@ -14,7 +15,11 @@ func TestARefusalIsFoundByItsIDAndBelongsToItsLogin(t *testing.T) {
 	d := newDesk(t)
 	d.public("cli")
 	code := d.code("cli")
-	guessed := code[:len(code)-12] + strings.Repeat("0", 6) + code[len(code)-6:]
+	id, _, err := keytext.Read(keytext.Code, code)
+	if err != nil {
+		t.Fatal(err)
+	}
+	guessed := keytext.Compose(keytext.Code, id, keytext.NewSecret())
 	wrong := strings.Repeat("x", 43)
 	refresh := func(text string) []string {
 		return []string{"grant_type", "refresh_token", "client_id", "cli", "refresh_token", text}
