@@ -185,14 +185,14 @@ func TestA208CommitsOfUnknownOutcome(t *testing.T) {
 		}
 	})
 	t.Run("a key", func(t *testing.T) { //nolint:paralleltest // one connection is cut
-		make1 := func() (k *apikey.Key, err error) {
+		mint := func() (k *apikey.Key, err error) {
 			k, _, err = keys.Create(ctx, def, apikey.Spec{Name: "ci", Tools: []string{"*"}})
 			return
 		}
-		if err := cut.lost(t, func() error { _, err := make1(); return err }); err == nil {
+		if err := cut.lost(t, func() error { _, err := mint(); return err }); err == nil {
 			t.Error("got no error, want to hear that it is not known")
 		}
-		if _, err := make1(); err != nil {
+		if _, err := mint(); err != nil {
 			t.Errorf("again: %v", err)
 		}
 	})
