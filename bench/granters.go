@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/e2e/person"
 )
 
 // granter is an authorization server that is measured.
@@ -36,7 +38,7 @@ type granter struct {
 	asked                        url.Values // for a token that is asked about: client credentials, but for those
 	byCode                       bool       // that a token that is asked about comes of a code
 	fill                         filler     // signs in; nil: nobody has to
-	people                       []person
+	people                       []resident
 }
 
 // oauthClient is a client of a granter: "app" that people use, or "ci", a
@@ -95,6 +97,17 @@ func startBefore(y *yard, g *granter) error { return g.serve(y, y.settings.befor
 // users is how many people sign in: their browsers are shared by the callers.
 const users = 8
 
+const password = "seven olives under a lamp" //nolint:gosec // of nobody
+
+// resident is somebody with an account at Gatehouse.
+type resident struct {
+	person.Person
+	cookies map[string]string // of their browser, once they are signed in
+}
+
+// fill signs in at Gatehouse, sets an authenticator up, and allows what is asked for.
+func (p *resident) fill(_ *hand, _ *url.URL, page string) (string, url.Values) { return p.Next(page) }
+
 func (g *granter) serve(y *yard, binary string) error {
 	dir := filepath.Join(y.dir, "grants "+g.name)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -141,7 +154,7 @@ func (g *granter) serve(y *yard, binary string) error {
 		if _, err := command(password+"\n", "user", "create", name, "--password-stdin"); err != nil {
 			return err
 		}
-		g.people = append(g.people, person{name: name})
+		g.people = append(g.people, resident{Person: person.Person{Name: name, Password: password}})
 	}
 	return nil
 }

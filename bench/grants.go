@@ -145,7 +145,7 @@ func (e *grantee) code() (*given, error) {
 }
 
 // settle signs a grantee in, and gets it what it needs for every kind.
-func (e *grantee) settle(p *person) error {
+func (e *grantee) settle(p *resident) error {
 	if p != nil {
 		e.fill = p.fill
 		if p.cookies != nil {
@@ -239,7 +239,7 @@ func (y *yard) moveIn(g *granter) (all []*grantee, err error) {
 		if err := e.connect(y.ctx); err != nil {
 			return nil, err
 		}
-		var p *person
+		var p *resident
 		if len(g.people) > 0 {
 			p = &g.people[n%len(g.people)]
 		}
