@@ -39,6 +39,8 @@ type granter struct {
 	byCode                       bool       // that a token that is asked about comes of a code
 	fill                         filler     // signs in; nil: nobody has to
 	people                       []resident
+
+	took, idle float64 // ms until it listened; MiB when nobody had asked for anything yet
 }
 
 // oauthClient is a client of a granter: "app" that people use, or "ci", a
@@ -77,18 +79,28 @@ func (g *granter) measures(kind string) bool {
 
 // run starts the program of a granter and waits until it listens.
 func (g *granter) run(y *yard, args ...string) (err error) {
+	began := time.Now()
 	if g.program, err = start(y.ctx, y.dir, y.proxies, args...); err != nil {
 		return err
 	}
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for end := began.Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
 		nc, err := net.Dial("tcp", g.address)
 		if err == nil {
+			g.took = float64(time.Since(began).Microseconds()) / 1e3
 			return nc.Close()
 		}
 		if time.Now().After(end) {
 			return fmt.Errorf("%s does not listen: %s", g.name, g.program.tail())
 		}
 	}
+}
+
+// weigh looks at the memory of a granter that has done nothing yet.
+func (g *granter) weigh() error {
+	time.Sleep(time.Second)
+	n, err := memory([]int{g.program.cmd.Process.Pid})
+	g.idle = float64(n) / (1 << 20)
+	return err
 }
 
 func startOurs(y *yard, g *granter) error   { return g.serve(y, y.binary) }
@@ -122,6 +134,9 @@ func (g *granter) serve(y *yard, binary string) error {
 	}
 	if _, err := g.program.line(20 * time.Second); err != nil { // it is open to commands now too
 		return fmt.Errorf("%w: %s", err, g.program.tail())
+	}
+	if err := g.weigh(); err != nil { // before its clients and users are made
+		return err
 	}
 	g.authorize, g.token, g.introspect, g.scope, g.offline = "/authorize", "/token", "/introspect", "echo:use", "offline_access"
 	g.resource = "http://" + g.address + "/mcp"
