@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/e2e/person"
 )
 
 // granter is an authorization server that is measured.
@@ -36,7 +38,9 @@ type granter struct {
 	asked                        url.Values // for a token that is asked about: client credentials, but for those
 	byCode                       bool       // that a token that is asked about comes of a code
 	fill                         filler     // signs in; nil: nobody has to
-	people                       []person
+	people                       []resident
+
+	took, idle float64 // ms until it listened; MiB when nobody had asked for anything yet
 }
 
 // oauthClient is a client of a granter: "app" that people use, or "ci", a
@@ -75,12 +79,14 @@ func (g *granter) measures(kind string) bool {
 
 // run starts the program of a granter and waits until it listens.
 func (g *granter) run(y *yard, args ...string) (err error) {
+	began := time.Now()
 	if g.program, err = start(y.ctx, y.dir, y.proxies, args...); err != nil {
 		return err
 	}
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for end := began.Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
 		nc, err := net.Dial("tcp", g.address)
 		if err == nil {
+			g.took = float64(time.Since(began).Microseconds()) / 1e3
 			return nc.Close()
 		}
 		if time.Now().After(end) {
@@ -89,11 +95,30 @@ func (g *granter) run(y *yard, args ...string) (err error) {
 	}
 }
 
+// weigh looks at the memory of a granter that has done nothing yet.
+func (g *granter) weigh() error {
+	time.Sleep(time.Second)
+	n, err := memory([]int{g.program.cmd.Process.Pid})
+	g.idle = float64(n) / (1 << 20)
+	return err
+}
+
 func startOurs(y *yard, g *granter) error   { return g.serve(y, y.binary) }
 func startBefore(y *yard, g *granter) error { return g.serve(y, y.settings.before) }
 
 // users is how many people sign in: their browsers are shared by the callers.
 const users = 8
+
+const password = "seven olives under a lamp" //nolint:gosec // of nobody
+
+// resident is somebody with an account at Gatehouse.
+type resident struct {
+	person.Person
+	cookies map[string]string // of their browser, once they are signed in
+}
+
+// fill signs in at Gatehouse, sets an authenticator up, and allows what is asked for.
+func (p *resident) fill(_ *hand, _ *url.URL, page string) (string, url.Values) { return p.Next(page) }
 
 func (g *granter) serve(y *yard, binary string) error {
 	dir := filepath.Join(y.dir, "grants "+g.name)
@@ -109,6 +134,9 @@ func (g *granter) serve(y *yard, binary string) error {
 	}
 	if _, err := g.program.line(20 * time.Second); err != nil { // it is open to commands now too
 		return fmt.Errorf("%w: %s", err, g.program.tail())
+	}
+	if err := g.weigh(); err != nil { // before its clients and users are made
+		return err
 	}
 	g.authorize, g.token, g.introspect, g.scope, g.offline = "/authorize", "/token", "/introspect", "echo:use", "offline_access"
 	g.resource = "http://" + g.address + "/mcp"
@@ -141,7 +169,7 @@ func (g *granter) serve(y *yard, binary string) error {
 		if _, err := command(password+"\n", "user", "create", name, "--password-stdin"); err != nil {
 			return err
 		}
-		g.people = append(g.people, person{name: name})
+		g.people = append(g.people, resident{Person: person.Person{Name: name, Password: password}})
 	}
 	return nil
 }

@@ -145,7 +145,7 @@ func (e *grantee) code() (*given, error) {
 }
 
 // settle signs a grantee in, and gets it what it needs for every kind.
-func (e *grantee) settle(p *person) error {
+func (e *grantee) settle(p *resident) error {
 	if p != nil {
 		e.fill = p.fill
 		if p.cookies != nil {
@@ -205,7 +205,7 @@ func grants(y *yard, r *report) (err error) {
 			return fmt.Errorf("%s: %w", g.name, err)
 		}
 		r.granters = append(r.granters, g)
-		r.Peers, r.Samples[g.name] = append(r.Peers, g.name), map[string][]float64{}
+		r.Peers, r.Samples[g.name] = append(r.Peers, g.name), map[string][]float64{rowStart: {g.took}, rowIdle: {g.idle}}
 		fmt.Fprintf(os.Stderr, "bench: %s is up\n", g.name)
 	}
 	for n := range y.rounds {
@@ -223,6 +223,39 @@ func grants(y *yard, r *report) (err error) {
 			}
 		}
 	}
+	return y.fill(r, crowds)
+}
+
+// fill has the granters give out many tokens, and looks at their memory then.
+func (y *yard) fill(r *report, crowds map[*granter][]*grantee) error {
+	for _, g := range r.granters {
+		if y.tokens == 0 || g.alone {
+			continue
+		}
+		fmt.Fprintf(os.Stderr, "bench: %d tokens of %s\n", y.tokens, g.name)
+		var given atomic.Int64
+		var work sync.WaitGroup
+		errs := make([]error, callers)
+		for i, e := range crowds[g] {
+			work.Go(func() {
+				errs[i] = e.connect(y.ctx)
+				for errs[i] == nil && y.ctx.Err() == nil && given.Add(1) <= int64(y.tokens) {
+					errs[i] = e.grant(kindClient)
+				}
+				e.close()
+			})
+		}
+		work.Wait()
+		if err := errors.Join(errs...); err != nil {
+			return err
+		}
+		time.Sleep(time.Second)
+		n, err := memory([]int{g.program.cmd.Process.Pid})
+		if err != nil {
+			return err
+		}
+		r.Samples[g.name][rowFull] = append(r.Samples[g.name][rowFull], float64(n)/(1<<20))
+	}
 	return nil
 }
 
@@ -234,12 +267,17 @@ func (y *yard) moveIn(g *granter) (all []*grantee, err error) {
 	if err := g.start(y, g); err != nil {
 		return nil, err
 	}
+	if g.idle == 0 {
+		if err := g.weigh(); err != nil {
+			return nil, err
+		}
+	}
 	for n := range callers {
 		e := &grantee{hand: &hand{address: g.address, cookies: map[string]string{}}, of: g, fill: g.fill}
 		if err := e.connect(y.ctx); err != nil {
 			return nil, err
 		}
-		var p *person
+		var p *resident
 		if len(g.people) > 0 {
 			p = &g.people[n%len(g.people)]
 		}

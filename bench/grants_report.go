@@ -32,6 +32,12 @@ func (r *report) printGrants(w io.Writer) {
 		}
 		t.Flush()
 	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "\nthe process\tms until it listens\tMiB, idle\tMiB after %v tokens more\t\n", r.Facts["tokens"])
+	for _, g := range r.granters {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t\n", g.name, short(g.took), short(g.idle), short(median(r.Samples[g.name][rowFull])))
+	}
+	t.Flush()
 	fmt.Fprintln(w, "\nwhat they do not do")
 	for _, g := range slices.Clip(r.granters) {
 		fmt.Fprintf(w, "  %s: %s\n", g.name, g.lacks)

@@ -5,12 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"html"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 )
 
@@ -101,8 +99,6 @@ func (h *hand) read() (*reply, error) {
 // goes; empty: there is nothing to do.
 type filler func(h *hand, at *url.URL, page string) (action string, form url.Values)
 
-var refreshOf = regexp.MustCompile(`http-equiv="refresh" content="0;url=([^"]+)"`)
-
 // visit goes from a path of the server's to the redirect URI of the client, and
 // returns what that is told. Somebody whose session and consent are remembered
 // gets there in one step.
@@ -119,9 +115,6 @@ func (h *hand) visit(path string, fill filler) (url.Values, error) {
 		}
 		next := r.location
 		form = nil
-		if m := refreshOf.FindSubmatch(r.body); next == "" && m != nil {
-			next = html.UnescapeString(string(m[1]))
-		}
 		if next == "" || fill != nil && strings.HasPrefix(next, "/login/") { // zitadel's page, which nobody needs to look at
 			next, form = fillIn(fill, h, at, next, string(r.body))
 		}

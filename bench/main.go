@@ -27,6 +27,7 @@ type settings struct {
 	rounds   int
 	window   time.Duration  // of one measurement
 	streams  int            // idle ones
+	tokens   int            // given out before memory is looked at again
 	all      bool           // every phase of every peer
 	patience time.Duration  // in all, for measuring again what others disturbed
 	only     *regexp.Regexp // peers
@@ -51,6 +52,7 @@ func main() {
 	flag.DurationVar(&s.window, "window", 1500*time.Millisecond, "`length` of one measurement")
 	flag.DurationVar(&s.patience, "patience", 45*time.Second, "`time` for measuring again what other programs disturbed")
 	flag.IntVar(&s.streams, "streams", 5000, "`number` of idle streams to weigh")
+	flag.IntVar(&s.tokens, "tokens", 0, "`number` of tokens that each authorization server gives out before its memory is looked at again")
 	flag.BoolVar(&s.all, "all", false, "measure more than throughput of every peer, which takes long")
 	flag.StringVar(&s.results, "json", filepath.Join("dist", "bench.json"), "`file` for all samples")
 	flag.StringVar(&s.binary, "binary", "", "a gatehouse `program` to measure instead of building one")

@@ -25,6 +25,7 @@ const (
 	rowIdle   = "idle MiB"
 	rowStream = "KiB/idle stream"
 	rowStart  = "start ms"
+	rowFull   = "MiB after tokens"
 )
 
 // report gathers samples, in the order of rounds.
@@ -58,6 +59,7 @@ func (r *report) facts(y *yard, took time.Duration) {
 	r.Facts["rounds"], r.Facts["window_ms"] = y.rounds, y.window.Milliseconds()
 	r.Facts["proxy_core"], r.Facts["driver_core"] = y.proxies, y.driver
 	r.Facts["streams"], r.Facts["took_s"] = y.streams, int(took.Seconds())
+	r.Facts["tokens"] = y.tokens
 	r.Facts["go"] = runtime.Version()
 	r.Facts["disturbed_percent"] = int(100 * quotient(y.foreign.Seconds(), y.measured.Seconds()))
 	if info, err := os.Stat(y.binary); err == nil {

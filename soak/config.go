@@ -76,7 +76,8 @@ servers:
     path: /extra
     stdio: {command: ["{{.W.Binary}}", demo-server]}
 {{- end}}
-auth: {api_keys: {}}
+auth: {api_keys: {}, embedded: {accounts: true}}
+scopes: {"soak:use": {title: Use it, default: true}}
 policy:
   default: allow
 {{- if .R.Denied}}

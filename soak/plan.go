@@ -193,6 +193,9 @@ func (w *world) prepare(ctx context.Context) error {
 	if w.good, err = w.newKey(ctx, door, "canary", nil); err != nil {
 		return err
 	}
+	if err := w.settle(ctx, door); err != nil {
+		return err
+	}
 	w.canary = w.newCaller(240)
 	for i := range 8 {
 		k, err := w.newKey(ctx, door, w.ledger.tenants[i%len(w.ledger.tenants)], nil)

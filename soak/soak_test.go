@@ -76,7 +76,8 @@ func TestSoak(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	for _, want := range []string{"good answers of extra", "good answers of old", "calls seen by notes", "calls seen by local", "calls seen by events",
-		"told on a stream", "refused GH-1011", "sessions abandoned", "fault key.revoke", "rests", "lines of the trail"} {
+		"told on a stream", "refused GH-1011", "sessions abandoned", "fault key.revoke", "rests", "lines of the trail",
+		"codes redeemed", "refreshes", "lists with a token", "revocations"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the run has no %q:\n%s", want, out)
 		}

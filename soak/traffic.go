@@ -21,8 +21,8 @@ type traffic struct {
 // roles are what callers do, again and again.
 func roles() []func(*caller, context.Context, *key) error {
 	return []func(*caller, context.Context, *key) error{
-		(*caller).modern, (*caller).older, (*caller).modern, (*caller).oldest, (*caller).streaming,
-		(*caller).modern, (*caller).hostile, (*caller).older, (*caller).slow, (*caller).ghostly,
+		(*caller).modern, (*caller).older, (*caller).signing, (*caller).oldest, (*caller).streaming,
+		(*caller).modern, (*caller).hostile, (*caller).older, (*caller).slow, (*caller).ghostly, (*caller).signing, (*caller).modern,
 	}
 }
 

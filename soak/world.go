@@ -41,7 +41,8 @@ type world struct {
 	ear        *net.UnixConn
 	identities *identities
 	streams    *streams
-	canary     *caller // and its key: nothing happens to either
+	citizens   chan *citizen // who have nothing to do
+	canary     *caller       // and its key: nothing happens to either
 	good       *key
 	rules      rules     // in force, or about to be
 	base       measure   // of a first life that has done everything once

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/gatehouse-mcp/gatehouse"
+	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/oauth"
 )
 
@@ -40,6 +41,9 @@ func refusalOf(err error) *oauth.Error {
 	}
 	if e, ok := errors.AsType[*gatehouse.Error](err); ok && e.Status >= http.StatusInternalServerError {
 		return &oauth.Error{Code: oauth.Unavailable, Status: e.Status, Ref: e.Code, Description: "this cannot be answered at present, try again", Cause: err}
+	}
+	if errors.Is(err, audit.ErrUnwritable) { // a full disk is no mistake of ours, and passes
+		return &oauth.Error{Code: oauth.Unavailable, Status: http.StatusServiceUnavailable, Ref: "GH-1903", Description: "this cannot be written down at present, so it is not done; try again", Cause: err}
 	}
 	return &oauth.Error{Code: oauth.ServerError, Status: http.StatusInternalServerError, Ref: "GH-1901", Description: "something went wrong here", Cause: err}
 }
