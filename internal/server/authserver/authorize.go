@@ -105,7 +105,7 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request, q *request) {
 	case err != nil:
 		s.fail(w, r, err)
 	case known != nil && !q.consent:
-		q.Consent, q.Session = known.Scopes, who.Session.ID
+		q.Consent, q.Session, q.Blank = known.Scopes, who.Session.ID, true
 		s.issue(w, r, q.flow, q.client, who, direct)
 	case q.none && who == nil:
 		s.refuseClient(w, r, q, &oauth.Error{Code: oauth.LoginRequired, Ref: "GH-1424", Description: "nobody is signed in, or not recently"})

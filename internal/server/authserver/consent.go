@@ -30,7 +30,7 @@ func (s *Server) consent(w http.ResponseWriter, r *http.Request) {
 	case "deny":
 		s.deny(w, r, f, c)
 	case "switch":
-		f.MaxAge, f.Since = -1, s.now()
+		f.MaxAge, f.Since, f.Left = -1, s.now(), nil
 		s.consentPage(w, r, f, c, nil, "")
 	default:
 		s.refused(w, r, "consent", &oauth.Error{Code: oauth.InvalidRequest, Ref: "GH-1424", Description: "the form says neither yes nor no"})

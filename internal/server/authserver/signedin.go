@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/client"
@@ -38,8 +39,61 @@ func (s *Server) signedIn(w http.ResponseWriter, r *http.Request, f *flow, who *
 		f.Consent, f.Version = nil, c.Version
 		s.consentPage(w, r, f, c, who, "")
 	default:
+		s.settle(w, r, f, c, who)
+	}
+}
+
+// settle ends a flow that was allowed before anybody had signed in, or asks once
+// more: only now is it known what this person has allowed the client before. A
+// step-up that was ticked for nobody in particular would lead to the same refusal
+// once more, or lose what the client had.
+func (s *Server) settle(w http.ResponseWriter, r *http.Request, f *flow, c *client.Client, who *login.Person) {
+	lacks, err := s.lacks(r.Context(), f, c, who)
+	switch {
+	case err != nil:
+		s.refused(w, r, "login", err)
+	case lacks:
+		f.Left = f.refused()
+		f.Consent = nil
+		s.consentPage(w, r, f, c, who, "")
+	default:
 		s.issue(w, r, f, c, who, byPage)
 	}
+}
+
+// lacks says whether what was allowed is less than a page would have offered that
+// had known whom it is for, and it was not they who left that out.
+func (s *Server) lacks(ctx context.Context, f *flow, c *client.Client, who *login.Person) (bool, error) {
+	res := s.resourceAt(f.Resource)
+	if f.Device != "" || f.Session != "" || res == nil {
+		return false, nil
+	}
+	before, err := s.before(ctx, f, res, c, who)
+	if err != nil || len(before.Scopes) == 0 {
+		return false, err
+	}
+	full := *f
+	full.Scopes = inOrder(res, append(offeredOnly(res, c, f.Scopes), before.Scopes...))
+	may, err := s.grantable(ctx, &full, res, who)
+	if _, refused := errors.AsType[*oauth.Error](err); refused { // whoever ends the flow says so
+		return false, nil
+	}
+	left := f.refused()
+	return slices.ContainsFunc(may, func(one string) bool {
+		return !slices.Contains(f.Consent, one) && !slices.Contains(left, one) && !slices.Contains(before.Refused, one)
+	}), err
+}
+
+// refused are the scopes that somebody was asked for on the page and left out. It
+// is never nil.
+func (f *flow) refused() []string {
+	out := []string{}
+	for _, one := range f.Scopes {
+		if !f.Blank && !slices.Contains(f.Consent, one) {
+			out = append(out, one)
+		}
+	}
+	return out
 }
 
 // issue ends a flow with a code for its client, or has its device go on. One flow
@@ -86,7 +140,7 @@ func (s *Server) conclude(r *http.Request, f *flow, c *client.Client, who *login
 	}); err != nil {
 		return "", err
 	}
-	if err := s.Consents.Remember(ctx, &grant.Consent{ConsentKey: consentKey(f, who), Scopes: f.Consent}); err != nil {
+	if err := s.Consents.Remember(ctx, &grant.Consent{ConsentKey: consentKey(f, who), Scopes: f.Consent, Refused: f.refused()}); err != nil {
 		return "", err
 	}
 	if f.Device != "" {
@@ -108,7 +162,7 @@ func (s *Server) cannotIssue(w http.ResponseWriter, r *http.Request, f *flow, er
 		return
 	}
 	again := *f
-	again.MaxAge, again.Since, again.Session = -1, s.now(), ""
+	again.MaxAge, again.Since, again.Session, again.Left = -1, s.now(), "", nil
 	s.bind(w, r, &again)
 	page := explain(e)
 	if sealed, err := s.sealFlow(&again); err == nil {

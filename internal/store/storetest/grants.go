@@ -214,6 +214,36 @@ func consentLife(t *testing.T, d *store.DB) {
 	}
 }
 
+func refusalLife(t *testing.T, d *store.DB) {
+	s, ctx, tn := d.Consents(), t.Context(), newTenant(t, d, "acme")
+	key := grant.ConsentKey{Tenant: tn, User: "usr_ada", Client: "cli", Version: "1", Resource: "https://mcp.test/mcp", Host: "app.test"}
+	decide := func(scopes, refused []string, until int) {
+		must(t, s.Remember(ctx, &grant.Consent{ConsentKey: key, Scopes: scopes, Refused: refused, Created: at(0), Expires: at(until)}))
+	}
+	decide([]string{"a", "b"}, []string{"c"}, 10)
+	want := &grant.Consent{ConsentKey: key, Scopes: []string{"a", "b"}, Refused: []string{"c"}, Created: at(0), Expires: at(10)}
+	wantSame(t, "allowed and refused", get(s.Allowed(ctx, key, at(9)))(t), want)
+	other := key
+	other.Host = "evil.test"
+	must(t, s.Remember(ctx, &grant.Consent{ConsentKey: other, Scopes: []string{"a"}, Created: at(0), Expires: at(10)}))
+	wantSame(t, "of another key", get(s.Allowed(ctx, other, at(1)))(t).Refused, []string(nil))
+	decide([]string{"a", "c"}, []string{"b"}, 20)
+	want = &grant.Consent{ConsentKey: key, Scopes: []string{"a", "c"}, Refused: []string{"b"}, Created: at(0), Expires: at(20)}
+	wantSame(t, "the other way round", get(s.Allowed(ctx, key, at(19)))(t), want)
+	decide(nil, []string{"a", "c"}, 20)
+	_, err := s.Allowed(ctx, key, at(1))
+	wantErr(t, "nothing is left", err, grant.ErrNotFound)
+	if n := get(s.Sweep(ctx, at(30)))(t); n != 4 {
+		t.Errorf("swept %d, want the refusals and the consent of the other key", n)
+	}
+	decide([]string{"a"}, []string{"b"}, 40)
+	if n := get(s.Forget(ctx, tn, "usr_ada", ""))(t); n != 1 {
+		t.Errorf("forgot %d, want what was allowed", n)
+	}
+	decide([]string{"a"}, nil, 40)
+	wantSame(t, "a refusal that was forgotten", get(s.Allowed(ctx, key, at(31)))(t).Refused, []string(nil))
+}
+
 func deviceLife(t *testing.T, d *store.DB) {
 	s, ctx, tn := d.Devices(), t.Context(), newTenant(t, d, "acme")
 	r := &grant.DeviceRecord{

@@ -79,6 +79,7 @@ var suite = []part{
 	{"one of many redeems, rotates, and nobody after a revocation", grantRace},
 	{"what may be seen once is seen once by one of many", onceRace},
 	{"a consent is remembered by scope, and forgotten", consentLife},
+	{"a refusal is remembered beside it, and takes its place", refusalLife},
 	{"a device waits, and one of many decides", deviceLife},
 	{"a sealed secret is made once and exchanged by whoever knows it", sealedSecret},
 	{"statements that share a transaction stand or fall by themselves", alone},
