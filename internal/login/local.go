@@ -176,7 +176,9 @@ func (s *Service) spend(ctx context.Context, id, code string) (bool, error) {
 	if !ok {
 		return false, nil
 	}
-	ok, err = s.Store.SpendStep(ctx, id, step)
+	if ok, err = s.Store.SpendStep(ctx, id, step); err == nil && !ok {
+		return false, &UsedError{User: id}
+	}
 	return ok, known(err)
 }
 

@@ -27,6 +27,17 @@ type User struct {
 	LastSeen time.Time // zero: never
 }
 
+// UsedError is [ErrWrong]: the code is right, and it or a later one was used before.
+type UsedError struct {
+	User string // whose code it is
+}
+
+// Error implements error. It says no more than ErrWrong does.
+func (e *UsedError) Error() string { return ErrWrong.Error() }
+
+// Unwrap implements error.
+func (e *UsedError) Unwrap() error { return ErrWrong }
+
 // State is whether a user may sign in.
 type State string
 

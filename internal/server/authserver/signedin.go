@@ -2,9 +2,7 @@ package authserver
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 
@@ -99,34 +97,24 @@ func (f *flow) refused() []string {
 // issue ends a flow with a code for its client, or has its device go on. One flow
 // ends once; who pressed twice gets the same answer twice.
 func (s *Server) issue(w http.ResponseWriter, r *http.Request, f *flow, c *client.Client, who *login.Person, how delivery) {
-	end, first := s.twice.open(f.ID+" "+who.Session.ID, s.now())
-	to := ""
-	if first {
-		var err error
-		to, err = s.conclude(r, f, c, who)
-		end.close(to)
-		if err != nil {
-			ev := &audit.Event{Action: "code", ClientID: f.Client, Client: c.Name, Subject: who.ID, TenantID: string(who.Tenant)}
-			s.tellRefused(w, r, ev, err, func() { s.cannotIssue(w, r, f, err) })
-			return
-		}
-	} else if to = end.wait(r.Context(), s.now()); to == "" {
-		s.refused(w, r, "code", decidedBefore(nil))
+	// A browser gives up the first of two presses: what that has begun is brought to its end.
+	ctx, stop := context.WithTimeout(context.WithoutCancel(r.Context()), concludeTime)
+	defer stop()
+	to, err := s.conclude(ctx, r, f, c, who)
+	if errors.Is(err, grant.ErrReplay) {
+		to, err = s.endingOf(r.Context(), f, who.ID)
+	}
+	if err != nil {
+		ev := &audit.Event{Action: "code", ClientID: f.Client, Client: c.Name, Subject: who.ID, TenantID: string(who.Tenant)}
+		s.tellRefused(w, r, ev, err, func() { s.cannotIssue(w, r, f, err) })
 		return
 	}
-	if f.Device != "" {
-		s.page(w, r, http.StatusOK, "done", notice{"Done", "“" + shown(c.Name) + "” can go on. You can close this page and return to your device."})
-		return
-	}
-	s.deliver(w, r, f, to, c, how, leaving{
-		Title: "Done", Text: "“" + shown(c.Name) + "” has been allowed. You can close this page once the app has taken over.",
-	})
+	s.granted(w, r, f, c, to, how)
 }
 
 // conclude grants what was allowed, shrunk to what this person can be given, and
 // returns the answer to the client, or for a device a word that it is done.
-func (s *Server) conclude(r *http.Request, f *flow, c *client.Client, who *login.Person) (to string, err error) {
-	ctx := r.Context()
+func (s *Server) conclude(ctx context.Context, r *http.Request, f *flow, c *client.Client, who *login.Person) (to string, err error) {
 	a, err := s.authorization(ctx, f, c, who)
 	if err != nil {
 		return "", err
@@ -134,6 +122,7 @@ func (s *Server) conclude(r *http.Request, f *flow, c *client.Client, who *login
 	if err := s.end(ctx, f); err != nil {
 		return "", err
 	}
+	defer func() { s.ended(ctx, f, who, to) }() // also that it came to nothing: who waits for it need not
 	if err := s.tell(r, &audit.Event{
 		Action: "code", Request: f.ID, ClientID: f.Client, Client: c.Name, Subject: who.ID, TenantID: string(who.Tenant), Outcome: audit.OK,
 		Rights: &audit.Rights{Scopes: a.Scopes},
@@ -224,22 +213,4 @@ func nothingFor(who *login.Person) *oauth.Error {
 		Code: oauth.AccessDenied, Ref: refNothing, Status: http.StatusForbidden,
 		Description: "You are signed in as " + shown(nameOf(&who.User)) + ", and this account may do nothing here that was asked for",
 	}
-}
-
-// end marks a flow as decided. It can be decided once, however many pages, tabs
-// and clicks there are.
-func (s *Server) end(ctx context.Context, f *flow) error {
-	key := sha256.Sum256([]byte("authorization flow\x00" + f.ID))
-	err := s.Once.Once(ctx, key, f.Began.Add(flowTime))
-	if errors.Is(err, grant.ErrReplay) {
-		return decidedBefore(err)
-	}
-	if err != nil {
-		return fmt.Errorf("end a flow: %w", err)
-	}
-	return nil
-}
-
-func decidedBefore(cause error) *oauth.Error {
-	return &oauth.Error{Code: oauth.InvalidRequest, Ref: "GH-1422", Description: "this was decided a moment ago", Cause: cause}
 }

@@ -1,6 +1,9 @@
--- What people refused on the page that asks them, for as long as what they allowed.
+-- What people refused on the page that asks them, for as long as what they
+-- allowed; and where a decision led, sealed, for whoever presses a button twice.
 
 -- +goose Up
+ALTER TABLE once_mark ADD COLUMN ending text NOT NULL DEFAULT '';
+
 CREATE TABLE oauth_refusal (
     tenant   text   NOT NULL REFERENCES tenant (id),
     person   text   NOT NULL,
@@ -15,4 +18,5 @@ CREATE TABLE oauth_refusal (
 CREATE INDEX oauth_refusal_expires ON oauth_refusal (expires);
 
 -- +goose Down
+ALTER TABLE once_mark DROP COLUMN ending;
 DROP TABLE oauth_refusal;

@@ -164,6 +164,22 @@ func onceRace(t *testing.T, d *store.DB) {
 	if n := get(s.Sweep(ctx, at(11)))(t); n != 4 {
 		t.Errorf("swept %d, want those that have ended", n)
 	}
+	if got := get(s.Ending(ctx, [32]byte{1}, at(11)))(t); got != "" {
+		t.Errorf("got %q before anything came of it", got)
+	}
+	must(t, s.Settle(ctx, [32]byte{1}, "an end"))
+	must(t, s.Settle(ctx, [32]byte{99}, "of nothing"))
+	if got := get(s.Ending(ctx, [32]byte{1}, at(19)))(t); got != "an end" {
+		t.Errorf("got %q", got)
+	}
+	for key, moment := range map[byte]time.Time{1: at(20), 99: at(11)} {
+		_, err := s.Ending(ctx, [32]byte{key}, moment)
+		wantErr(t, "no mark", err, grant.ErrNotFound)
+	}
+	must(t, s.Mark(ctx, [32]byte{1}, at(20), at(30)))
+	if got := get(s.Ending(ctx, [32]byte{1}, at(21)))(t); got != "" {
+		t.Errorf("got %q, of the mark before", got)
+	}
 
 	q := d.Requests()
 	must(t, q.Push(ctx, [32]byte{1}, "cli", `a=b&c="\`, at(5)))
