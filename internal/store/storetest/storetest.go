@@ -91,6 +91,8 @@ var suite = []part{
 	{"a session lives until it ends", sessionLife},
 	{"who may not come in has no session", sessionRefused},
 	{"no session outlives its user's end", sessionRace},
+	{"what an administrator gave a user is changed", userChange},
+	{"a user who is deleted has nothing left", userDeleted},
 	{"what somebody sets up is kept, once", enrolment},
 	{"an invitation is good once", invitation},
 	{"attempts are slowed down", attempts},
