@@ -20,7 +20,7 @@ func (i *Installation) newPeople(c *config.Config, under *seal.Key) *login.Servi
 		s.Settings = login.Settings{SessionTTL: e.SessionTTL, SessionIdle: e.SessionTTL, LinkByEmail: e.LinkBy == config.LinkVerifiedEmail}
 	}
 	s.EndGrants = func(ctx context.Context, t tenant.ID, user, by, reason string) (int, error) {
-		if _, err := i.DB.Federation().ForgetTokens(ctx, t, user, ""); err != nil { // those of their providers
+		if err := i.endUpstream(ctx, c, t, user, by, reason); err != nil { // those of their providers
 			return 0, fmt.Errorf("end what %s has of providers: %w", user, err)
 		}
 		grants := &grant.Service{Store: i.DB.Grants(), Issuer: s.Issuer, Changed: i.Rights.Changed, Log: i.log}

@@ -168,6 +168,9 @@ func (d *desk) disable(user string, state login.State) {
 }
 
 func (d *desk) asserted(_ context.Context, by *AssertionIssuer, who Asserted) (*login.User, error) {
+	if by.Issuer == enterprise && who.Subject == "emp-of-another-tenant" {
+		return nil, &login.TenantError{User: "usr_bob"}
+	}
 	if by.Issuer != enterprise || who.Subject != "emp-1" {
 		return nil, errors.New("nobody")
 	}

@@ -109,6 +109,10 @@ func (s *Server) refuseAccount(w http.ResponseWriter, r *http.Request, f *flow, 
 	if e.Account != "" {
 		page.Title = "You cannot sign in with this account"
 	}
+	if why, ok := explanations[e.Code]; ok {
+		page.Title = why.title
+	}
+	page.Advice = e.Advice
 	if strings.Contains(e.Text, e.Account) { // it says so itself
 		page.Account = ""
 	}
