@@ -28,7 +28,7 @@ func (f *front) openOwn(t testing.TB, upstream string) {
 	t.Helper()
 	write(t, filepath.Join(f.dir, "kek"), strings.Repeat("k", 40))
 	f.open(t, strings.NewReplacer(
-		"\n  issuers:\n", "\n  embedded: {accounts: true}\n",
+		"\n  issuers:\n", "\n  embedded: {accounts: true, name: Acme Weather}\n",
 		"gatehouse.db}", `gatehouse.db, encryption_key: "${file:DIR/kek}"}`,
 	).Replace(f.text(upstream, readsAndWrites)))
 }
@@ -102,6 +102,9 @@ func (r *resident) visit(ctx context.Context, at string) (*url.URL, error) {
 			next = html.UnescapeString(refresh[1])
 		}
 		if next == "" {
+			if !strings.Contains(page, `<p class="site">Acme Weather</p>`) {
+				return nil, fmt.Errorf("%s: the page does not say whose it is: %s", u.Path, page)
+			}
 			next, form = r.fill(page)
 		}
 		if next == "" {

@@ -17,7 +17,8 @@ import (
 func (i *Installation) newPeople(c *config.Config, under *seal.Key) *login.Service {
 	s := &login.Service{Store: i.DB.Login(), Seal: under, Issuer: c.OwnIssuer()}
 	if e := c.Auth.Embedded; e != nil {
-		s.Settings = login.Settings{SessionTTL: e.SessionTTL, SessionIdle: e.SessionTTL, LinkByEmail: e.LinkBy == config.LinkVerifiedEmail}
+		s.Name = e.Name
+		s.Settings = login.Settings{SessionTTL: e.SessionTTL, SessionIdle: e.SessionIdle, LinkByEmail: e.LinkBy == config.LinkVerifiedEmail}
 	}
 	s.EndGrants = func(ctx context.Context, t tenant.ID, user, by, reason string) (int, error) {
 		if err := i.endUpstream(ctx, c, t, user, by, reason); err != nil { // those of their providers
