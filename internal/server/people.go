@@ -68,3 +68,14 @@ func accountsOf(c *config.Config, people *login.Service) *login.Service {
 	}
 	return people
 }
+
+// Nobody says that people are to sign in with accounts of ours, and that there is
+// no user at all yet.
+func (i *Installation) Nobody(ctx context.Context) (bool, error) {
+	c := i.current.Load()
+	if c == nil || c.Auth.Embedded == nil || !c.Auth.Embedded.Accounts {
+		return false, nil
+	}
+	some, err := i.DB.Login().Users(ctx, "", "", 1)
+	return err == nil && len(some) == 0, err
+}
