@@ -14,7 +14,7 @@ import (
 func (a *app) client() *cobra.Command {
 	return group("client", "Look after the OAuth clients of our own authorization server",
 		"  gatehouse client list\n  gatehouse client create --name ci\n  gatehouse client approve https://app.example/oauth/client.json\n  gatehouse client block https://app.example/oauth/client.json\n",
-		a.clientCreate(), a.clientList(), a.clientShow(), a.clientApprove(), a.clientBlock(), a.clientRevoke())
+		a.clientCreate(), a.clientList(), a.clientShow(), a.clientApprove(), a.clientBlock(), a.clientRotateSecret(), a.clientRevoke())
 }
 
 func clientKinds() []string  { return []string{"static", "dynamic", "document"} }
@@ -149,6 +149,9 @@ func (a *app) showClient(c *adminapi.OAuthClient) error {
 	add("exchanges for", strings.Join(c.Targets, " "))
 	if c.Created != nil {
 		add("since", moment(*c.Created))
+	}
+	if c.FormerUntil != nil {
+		add("old secret works until", moment(*c.FormerUntil))
 	}
 	used := "never"
 	if c.LastUsed != nil {

@@ -48,6 +48,7 @@ type serving struct {
 	PID     int         `json:"pid,omitempty"`
 	DryRun  bool        `json:"dry_run,omitempty"`
 	Weak    []string    `json:"weakened,omitempty"`
+	People  string      `json:"people,omitempty"` // "nobody": people sign in with accounts here, and there is none yet
 }
 
 type servingAt struct {
@@ -76,7 +77,7 @@ func (a *app) runServe(ctx context.Context) error {
 		return err
 	}
 	if a.dry {
-		return a.announceServe(c, nil, state)
+		return a.announceServe(ctx, c, nil, state)
 	}
 	server.TuneMemory(a.getenv)
 	signal.Ignore(syscall.SIGPIPE) // whoever reads the trail on standard output may leave: that is an error, not our end
@@ -95,7 +96,7 @@ func (a *app) runServe(ctx context.Context) error {
 	if err != nil {
 		return a.inFile(err)
 	}
-	if err := a.announceServe(c, r, state); err != nil {
+	if err := a.announceServe(ctx, c, r, state); err != nil {
 		_ = r.Close()
 		return err
 	}
@@ -139,10 +140,13 @@ func logged(log *slog.Logger, err error) {
 }
 
 // announceServe says what is served, or with a dry run (r nil) would be.
-func (a *app) announceServe(c *config.Config, r *server.Running, state server.State) error {
+func (a *app) announceServe(ctx context.Context, c *config.Config, r *server.Running, state server.State) error {
 	out := serving{Listen: c.Server.Listen, Plain: c.Server.PlainListen, Admin: c.Admin.Listen, Config: c.Hash(), State: state.Dir, DryRun: r == nil, Weak: c.Weakened()}
 	if r != nil {
 		out.Listen, out.Plain, out.Admin, out.PID = r.Address, r.Plain, r.Operators, os.Getpid()
+		if nobody, err := r.Nobody(ctx); err == nil && nobody { // it is a hint only
+			out.People = "nobody"
+		}
 	}
 	for i := range c.Servers {
 		u := &c.Servers[i]
@@ -180,6 +184,9 @@ func (a *app) announceServe(c *config.Config, r *server.Running, state server.St
 	}
 	for _, w := range out.Weak {
 		_, _ = fmt.Fprintf(a.err, "%s %s\n", a.mark(a.err, "!"), w)
+	}
+	if out.People != "" {
+		a.print("\n  People      nobody has an account here yet:\n              gatehouse user create -c %[1]s NAME, then gatehouse user invite -c %[1]s NAME\n", a.file)
 	}
 	if r != nil {
 		a.print("\n  Keys        gatehouse key create -c %s --name NAME\n  Refused?    gatehouse why -c %[1]s REQUEST_ID, or --client CLIENT\n  Stop        Ctrl+C or SIGTERM\n", a.file)

@@ -14,7 +14,8 @@ import (
 func (a *app) user() *cobra.Command {
 	return group("user", "Look after the people who sign in by our own authorization server",
 		"  gatehouse user create ada --email ada@acme.example\n  gatehouse user invite ada\n  gatehouse user list\n  gatehouse user disable ada\n",
-		a.userCreate(), a.userInvite(), a.userList(), a.userShow(), a.userDisable(), a.userEnable(), a.userRevokeAll())
+		a.userCreate(), a.userInvite(), a.userList(), a.userShow(), a.userUpdate(), a.userDisable(), a.userEnable(),
+		a.userRevokeAll(), a.userDelete())
 }
 
 func (a *app) userList() *cobra.Command {

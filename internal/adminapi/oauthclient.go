@@ -12,7 +12,7 @@ import (
 // OAuthClient is a client of our own authorization server.
 type OAuthClient struct {
 	ID           string     `json:"client_id"`
-	Secret       string     `json:"client_secret,omitempty"` // in the answer to its creation alone
+	Secret       string     `json:"client_secret,omitempty"` // in the answer to its creation or rotation alone
 	Kind         string     `json:"kind"`                    // static, dynamic or document
 	State        string     `json:"state"`                   // known, approved, pending or blocked
 	Name         string     `json:"name,omitempty"`          // what it calls itself
@@ -31,7 +31,8 @@ type OAuthClient struct {
 	By           string     `json:"by,omitempty"`
 	Reason       string     `json:"reason,omitempty"`
 	Decided      *time.Time `json:"decided"`
-	Fault        string     `json:"fault,omitempty"` // why it cannot be used at the moment
+	FormerUntil  *time.Time `json:"former_secret_until,omitempty"` // the secret before this one is honoured until then; absent: it is not
+	Fault        string     `json:"fault,omitempty"`               // why it cannot be used at the moment
 	DryRun       bool       `json:"dry_run,omitempty"`
 }
 
@@ -57,6 +58,12 @@ type NewOAuthClient struct {
 type OAuthClientID struct {
 	ID     string `json:"client_id"`
 	Reason string `json:"reason,omitempty"`
+}
+
+// RotateSecret asks for a new secret of one.
+type RotateSecret struct {
+	ID      string `json:"client_id"`
+	Overlap string `json:"overlap,omitempty"` // how long the former one is honoured; empty: [DefaultOverlap]
 }
 
 // OAuthClients is a part of those that are kept, the latest used first.
@@ -109,4 +116,15 @@ func (c *Client) BlockOAuthClient(ctx context.Context, id OAuthClientID) (*OAuth
 // administrator made for good.
 func (c *Client) RevokeOAuthClient(ctx context.Context, id OAuthClientID) (*OAuthClient, error) {
 	return call[OAuthClient](ctx, c, http.MethodPost, "/v1/clients/revoke", id)
+}
+
+// RotateOAuthSecret gives one a new secret. The answer holds it, once.
+func (c *Client) RotateOAuthSecret(ctx context.Context, r RotateSecret) (*OAuthClient, error) {
+	return call[OAuthClient](ctx, c, http.MethodPost, "/v1/clients/secret/rotate", r)
+}
+
+// CancelOAuthSecret takes a rotation back: the former secret stays, and the new
+// one is refused.
+func (c *Client) CancelOAuthSecret(ctx context.Context, id string) (*OAuthClient, error) {
+	return call[OAuthClient](ctx, c, http.MethodDelete, "/v1/clients/secret/rotate", OAuthClientID{ID: id})
 }

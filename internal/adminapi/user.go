@@ -72,6 +72,14 @@ type NewUser struct {
 	Password string   `json:"password,omitempty"` // empty: they are invited
 }
 
+// UserChange says what changes about a user; what is absent stays.
+type UserChange struct {
+	Name   *string   `json:"name,omitempty"`  // empty: the username
+	Email  *string   `json:"email,omitempty"` // whoever asks vouches for it; empty: none
+	Groups *[]string `json:"groups,omitempty"`
+	Roles  *[]string `json:"roles,omitempty"`
+}
+
 // EndUser says why everything of a user is ended.
 type EndUser struct {
 	Reason string `json:"reason,omitempty"`
@@ -137,6 +145,16 @@ func (c *Client) User(ctx context.Context, user string) (*User, error) {
 // CreateUser adds one.
 func (c *Client) CreateUser(ctx context.Context, n NewUser) (*User, error) {
 	return call[User](ctx, c, http.MethodPost, "/v1/users", n)
+}
+
+// UpdateUser changes one.
+func (c *Client) UpdateUser(ctx context.Context, user string, change UserChange) (*User, error) {
+	return call[User](ctx, c, http.MethodPatch, userPath(user, ""), change)
+}
+
+// DeleteUser ends everything that a user has, and deletes them.
+func (c *Client) DeleteUser(ctx context.Context, user string, e EndUser) (*User, error) {
+	return call[User](ctx, c, http.MethodDelete, userPath(user, ""), e)
 }
 
 // InviteUser makes a link. The answer has it, once.

@@ -23,9 +23,9 @@ type collapser struct {
 // likeness is what makes two refusals alike. A key is told apart only where it
 // is known to be the caller's: anybody can claim one.
 type likeness struct {
-	kind, code, key string
-	from            netip.Prefix
-	rest            bool // of those that are not told apart any more
+	kind, action, code, key string
+	from                    netip.Prefix
+	rest                    bool // of those that are not told apart any more
 }
 
 // tally counts those that are alike.
@@ -38,7 +38,13 @@ type tally struct {
 // collapse says whether an event is one of many, and was counted instead of
 // being written.
 func (l *Log) collapse(e *Event) (counted bool, err error) {
-	if e.Kind != config.AuditAuthFailed && e.Kind != config.AuditDenied {
+	switch e.Kind {
+	case config.AuditAuthFailed, config.AuditDenied:
+	case config.AuditSignIn:
+		if e.Outcome != Refused || e.Subject != "" { // what is known of a person is theirs
+			return false, nil
+		}
+	default:
 		return false, nil
 	}
 	if !l.alike.count(e) {
@@ -55,7 +61,7 @@ func (l *Log) collapse(e *Event) (counted bool, err error) {
 
 // count says whether an event shall be counted only, and counts it.
 func (c *collapser) count(e *Event) bool {
-	like := likeness{kind: e.Kind, code: e.Code, from: Network(e.Address)}
+	like := likeness{kind: e.Kind, action: e.Action, code: e.Code, from: Network(e.Address)}
 	if e.Kind == config.AuditDenied {
 		like.key = e.KeyID
 	}
@@ -67,7 +73,7 @@ func (c *collapser) count(e *Event) bool {
 	t := c.of[like]
 	if t == nil {
 		if len(c.of) >= collapseKeys {
-			like = likeness{kind: e.Kind, code: e.Code, rest: true}
+			like = likeness{kind: e.Kind, action: e.Action, code: e.Code, rest: true}
 			t = c.of[like]
 		}
 		if t == nil {
@@ -85,7 +91,7 @@ func (c *collapser) count(e *Event) bool {
 	}
 	if t.counted++; t.counted == 1 {
 		t.first = e.Time
-		t.sample = Event{Kind: e.Kind, Code: e.Code, Reason: e.Reason, Outcome: e.Outcome, Status: e.Status}
+		t.sample = Event{Kind: e.Kind, Action: e.Action, Code: e.Code, Reason: e.Reason, Outcome: e.Outcome, Status: e.Status}
 		t.sample.Address = like.from.Addr()
 		if like.key != "" {
 			t.sample.KeyID, t.sample.Tenant, t.sample.TenantID = e.KeyID, e.Tenant, e.TenantID

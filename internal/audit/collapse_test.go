@@ -80,6 +80,36 @@ func TestA205FloodFromManyAddressesIsCountedToo(t *testing.T) {
 	}
 }
 
+func TestA205FloodOfRefusedSignInsIsCounted(t *testing.T) {
+	l, path := start(t, func(*Config) {})
+	for i := range 200 {
+		for _, e := range []Event{
+			{Action: "authorize", Code: "GH-1401", Outcome: Refused, Request: fmt.Sprint("r", i)}, {Action: "token", Code: "GH-1401", Outcome: Refused},
+			{Action: "authorize", Outcome: OK}, {Action: "code", Code: "GH-1425", Outcome: Refused, Subject: "usr_ada"},
+		} {
+			e.Kind, e.Address = config.AuditSignIn, netip.MustParseAddr("203.0.113.7")
+			if err := l.Durable(t.Context(), &e); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	lines, total := map[string]int{}, map[string]int{}
+	for _, e := range events(t, path) {
+		lines[e.Action+e.Outcome]++
+		total[e.Action+e.Outcome] += max(e.Count, 1)
+	}
+	for what, most := range map[string]int{
+		"authorize" + Refused: collapseAfter + 1, "token" + Refused: collapseAfter + 1, "authorize" + OK: 200, "code" + Refused: 200,
+	} {
+		if total[what] != 200 || lines[what] > most || most == 200 && lines[what] != 200 {
+			t.Errorf("%s: got %d events on %d lines", what, total[what], lines[what])
+		}
+	}
+}
+
 func TestWindowOfAFloodEnds(t *testing.T) {
 	var mu sync.Mutex
 	now := time.Date(2026, 11, 27, 3, 0, 0, 0, time.UTC)

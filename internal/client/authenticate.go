@@ -200,6 +200,9 @@ func (g *Registry) prove(ctx context.Context, c *Client, s *claim, a *Attempt) e
 // compare judges a secret. A registration's is derived from its id.
 func (g *Registry) compare(c *Client, secret string) error {
 	want := slices.Clone(c.Credentials.SecretHashes)
+	if g.now().Before(c.Credentials.FormerUntil) {
+		want = append(want, c.Credentials.FormerHashes...)
+	}
 	if c.Kind == Dynamic {
 		own, err := derived(g.Secret, forSecret, c.ID)
 		if err != nil {

@@ -75,7 +75,9 @@ func (c *Client) May(grant string) bool { return slices.Contains(c.Grants, grant
 
 // Credentials are what a client is recognized by.
 type Credentials struct {
-	SecretHashes [][32]byte // SHA-256 of secrets that are honoured: two during a rotation
+	SecretHashes [][32]byte // SHA-256 of secrets that are honoured
+	FormerHashes [][32]byte // of those that are honoured before FormerUntil only
+	FormerUntil  time.Time
 	JWKS         []byte     // a JWK Set; nil: JWKSURI
 	JWKSURI      string     // fetched as a stranger's URL
 	Subject      string     // of its certificate, RFC 4514; with tls_client_auth. RFC 8705 §2.1.2
@@ -91,7 +93,12 @@ var (
 	ErrInvalid = errors.New("the client's document is not valid")  // for good, as far as we know
 	ErrExists  = errors.New("there is a client with this id")
 	ErrFull    = errors.New("too many clients that nobody uses have been changed; later there is room again")
-	ErrWrong   = errors.New("a client cannot be like that") // of what an administrator asks for; the text says why
+	ErrRaced   = errors.New("somebody else has just changed the client")
+
+	ErrRotating   = errors.New("the client's secret was rotated, and the former one is honoured still")
+	ErrNotRotated = errors.New("the client has no former secret that is honoured still")
+
+	ErrWrong = errors.New("a client cannot be like that") // of what an administrator asks for; the text says why
 )
 
 // Finder is what the doors need of the registry.

@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -94,9 +93,8 @@ func (g *Registry) plan(s *Spec) (row *Row, secret string, err error) {
 		return nil, "", wrong("an id has up to 64 letters, digits, dots, hyphens and underscores, and does not begin with %s", sealedPrefix)
 	}
 	if slices.ContainsFunc(m.Methods, shared) {
-		secret = rand.Text() + rand.Text()
-		sum := sha256.Sum256([]byte(secret))
-		m.Secrets = []string{hex.EncodeToString(sum[:])}
+		secret = newSecret()
+		m.Secrets = []string{hashOf(secret)}
 	}
 	raw, err := m.encode()
 	if err != nil {

@@ -44,6 +44,7 @@ type metadata struct {
 	// Of static clients alone.
 	Scopes      []string `json:"s,omitzero"`
 	Secrets     []string `json:"h,omitzero"` // hashes, in hexadecimal digits
+	Former      *former  `json:"o,omitzero"` // the secret before the one of Secrets
 	Thumbprints []string `json:"t,omitzero"`
 	Resources   []string `json:"w,omitzero"`
 	Targets     []string `json:"x,omitzero"`
@@ -259,7 +260,7 @@ func (m *metadata) version(kind Kind, domain string) string {
 
 // client is what metadata makes of an id.
 func (m *metadata) client(id string, kind Kind, domain string) *Client {
-	return &Client{
+	c := &Client{
 		ID: id, Kind: kind, State: Known, Domain: domain, Version: m.version(kind, domain),
 		Name: m.Name, RedirectURIs: m.Redirects, Grants: m.Grants, AuthMethods: m.Methods, Scopes: m.Scopes, Native: m.Native,
 		Resources: m.Resources, Targets: m.Targets, Bound: m.Bound,
@@ -268,6 +269,10 @@ func (m *metadata) client(id string, kind Kind, domain string) *Client {
 			Thumbprints: append(hashes(m.Thumbprints), certificates(m.JWKS)...),
 		},
 	}
+	if m.Former != nil {
+		c.Credentials.FormerHashes, c.Credentials.FormerUntil = hashes([]string{m.Former.Hash}), m.Former.Until
+	}
+	return c
 }
 
 // hashes reads hexadecimal digits; what is none is left out, and recognizes nobody.

@@ -55,6 +55,9 @@ type Store interface {
 	// in the row of an id that is not deleted (ErrUnknown) and makes the row of r if
 	// there is none: ErrFull if most rows of clients that nobody has used are there.
 	Change(ctx context.Context, r *Row, most int) error
+	// Replace sets Metadata and Seen in the row of a Static client that is not
+	// deleted, if Metadata is what it was; else ErrRaced.
+	Replace(ctx context.Context, id string, was, now []byte, at time.Time) error
 	// Delete marks a client as deleted, for good, by a row that it makes of r if
 	// there is none: ErrFull as with Change. ErrUnknown if it is so already.
 	Delete(ctx context.Context, r *Row, most int) error

@@ -236,6 +236,16 @@ func TestCheckJudgesWhatIsMadeByHand(t *testing.T) {
 	}
 }
 
+func TestANameThatPeopleAreShownCanBeRead(t *testing.T) {
+	for name, want := range map[string]bool{
+		"Acme Notes": true, "Café №1": true, "": false, "  ": false, "Acme\u202eetoN": false, "a\nb": false, strings.Repeat("a", 64): true, strings.Repeat("a", 65): false,
+	} {
+		if got := checkShownName(name) == nil; got != want {
+			t.Errorf("%q: got %v, want %v", name, got, want)
+		}
+	}
+}
+
 // The words may not import the nouns, so they say again what a pattern and a
 // tenant's name are; here both are held together.
 func FuzzWordsAreThoseOfTheNouns(f *testing.F) {

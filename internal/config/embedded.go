@@ -83,6 +83,7 @@ func (c *Config) completeEmbedded() {
 	setDefault(&e.RefreshTTL, DefaultRefreshTTL)
 	setDefault(&e.RefreshMax, max(DefaultRefreshMax, e.RefreshTTL))
 	setDefault(&e.SessionTTL, DefaultSessionTTL)
+	setDefault(&e.SessionIdle, e.SessionTTL)
 	s := &e.Signing
 	setDefault(&s.Alg, "ES256")
 	setDefault(&s.RotateEvery, 30*24*time.Hour)

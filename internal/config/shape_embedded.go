@@ -11,12 +11,14 @@ import (
 // left out has its default.
 type Embedded struct {
 	Issuer string // https, an origin; empty: that of server.public_url
+	Name   string // of the installation, for people; empty: the issuer's host
 
 	AccessTTL    time.Duration // of an access token; MaxAccessTTL at most
 	RefreshTTL   time.Duration // of a grant that is not used
 	RefreshMax   time.Duration // of a grant, whatever happens
 	RefreshGrace time.Duration // how long the refresh token before the newest is still understood; 0: not at all
 	SessionTTL   time.Duration // of a sign-in in a browser
+	SessionIdle  time.Duration // of one that is not used
 
 	Signing  Signing
 	Clients  Clients

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // root are the settings of a file, in the order in which they are best read.
@@ -164,6 +165,14 @@ func checkLong(secret string) error {
 func checkServerName(name string) error {
 	if !serverName.MatchString(name) {
 		return fmt.Errorf("%.80q is not a name: letters, digits, '.', '_' and '-', 64 at most", name)
+	}
+	return nil
+}
+
+// checkShownName takes what people are shown as it is: nothing of it may be hidden.
+func checkShownName(name string) error {
+	if len(name) > 64 || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) || strings.TrimSpace(name) == "" {
+		return fmt.Errorf("%.80q is not a name that people can read: 64 bytes at most, and nothing that cannot be seen", name)
 	}
 	return nil
 }

@@ -8,11 +8,13 @@ import (
 
 var embeddedSettings = []setting{
 	{key: "issuer", field: "Issuer", check: checkOriginURL, doc: "The `iss` of its tokens: an origin without a slash at its end. Left out: that of `server.public_url`."},
+	{key: "name", field: "Name", check: checkShownName, doc: "What people call this installation: on its pages, in their authenticator app and in their passkeys. Left out: the host of the issuer."},
 	{key: "access_token_ttl", field: "AccessTTL", def: "10m", least: "1m", doc: "Life of an access token: `10m` at most; more is cut to that."},
 	{key: "refresh_token_ttl", field: "RefreshTTL", def: "30d", least: "1m", doc: "How long a grant lives without being used."},
 	{key: "refresh_token_max", field: "RefreshMax", def: "365d", least: "1m", doc: "How long a grant lives at most."},
 	{key: "refresh_grace", field: "RefreshGrace", def: "30s", doc: "How long a client that did not get our answer may send the refresh token before the newest again; it is given the same newest one. Later it counts as stolen. `0`: at once."},
 	{key: "session_ttl", field: "SessionTTL", def: "7d", least: "1m", doc: "How long somebody stays signed in, in a browser."},
+	{key: "session_idle", field: "SessionIdle", least: "1m", doc: "How long somebody stays signed in without being seen here. Left out: `session_ttl`."},
 	{key: "signing", field: "Signing", doc: "The keys that tokens are signed with.", within: []setting{
 		{key: "alg", field: "Alg", one: []string{"ES256", "EdDSA", "RS256"}, def: "ES256", doc: "Of keys that are made from now on."},
 		{key: "rotate_every", field: "RotateEvery", def: "30d", least: "1h", doc: "How long a key signs."},

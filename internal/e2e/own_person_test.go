@@ -32,7 +32,7 @@ func (f *front) openOwn(t testing.TB, upstream string, edits ...string) {
 	write(t, filepath.Join(f.dir, "kek"), strings.Repeat("k", 40))
 	settings := cmp.Or(f.embedded, "accounts: true, clients: {cimd: {private: [127.0.0.1], ca: DIR/cert.pem}}")
 	f.open(t, strings.NewReplacer(edits...).Replace(strings.NewReplacer(
-		"\n  issuers:\n", "\n  embedded: {"+settings+"}\n",
+		"\n  issuers:\n", "\n  embedded: {name: Acme Weather, "+settings+"}\n",
 		"gatehouse.db}", `gatehouse.db, encryption_key: "${file:DIR/kek}"}`,
 	).Replace(f.text(upstream, readsAndWrites))))
 }
@@ -116,6 +116,9 @@ func (r *resident) visit(ctx context.Context, at string) (*url.URL, error) {
 			next = html.UnescapeString(refresh[1])
 		}
 		if next == "" {
+			if !strings.Contains(page, `<p class="site">Acme Weather</p>`) {
+				return nil, fmt.Errorf("%s: the page does not say whose it is: %s", u.Path, page)
+			}
 			next, form = r.fill(page)
 		}
 		if next == "" && strings.Contains(page, "return to your device") {

@@ -54,6 +54,7 @@ func newDouble(t *testing.T) *double {
 		d.answer(w, jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: d.key.Public(), KeyID: d.kid, Algorithm: "ES256", Use: "sig"}}})
 	})
 	mux.HandleFunc("/token", d.serveToken)
+	mux.HandleFunc("/revoke", d.serveToken)
 	mux.HandleFunc("/userinfo", func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer access-canary" {
 			w.WriteHeader(http.StatusUnauthorized)

@@ -88,14 +88,16 @@ type Provider interface {
 
 // Refusal is a sign-in that was not accepted, with words for the person.
 type Refusal struct {
-	Code    string // ours, GH-14nn
-	Text    string // for the person: what happened and what to do; nothing of what the provider wrote
-	Cause   error  // for the operator
-	Account string // who the provider says they are, for "You signed in as"; empty: not to be shown
+	Code    string   // ours, GH-14nn
+	Text    string   // for the person: what happened and what to do; nothing of what the provider wrote
+	Cause   error    // for the operator
+	Account string   // who the provider says they are, for "You signed in as"; empty: not to be shown
+	Advice  []string // what they, or whoever runs this server, can do
 }
 
 // Codes of refusals.
 const (
+	CodeTenant      = "GH-1439" // they are known here as somebody of another tenant
 	CodeState       = "GH-1440" // no such sign-in is under way
 	CodeBrowser     = "GH-1441" // it began in another browser
 	CodeDenied      = "GH-1442" // the provider, or the person there, said no

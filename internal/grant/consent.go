@@ -25,6 +25,7 @@ type Consent struct {
 	ConsentKey
 
 	Scopes  []string
+	Refused []string  // what they were asked for and left out, the last time that they were
 	Created time.Time // when the last of them was allowed
 	Expires time.Time // when the first of them is asked about again
 }
@@ -40,11 +41,14 @@ type Consents struct {
 // ConsentStore keeps decisions, each scope by itself.
 type ConsentStore interface {
 	// Remember keeps the scopes of c until c.Expires; those that were kept before
-	// are kept longer.
+	// are kept longer. What c refuses is kept so long too, and is not allowed any
+	// more; what it allows is not refused any more.
 	Remember(ctx context.Context, c *Consent) error
-	// Consents returns what holds at a moment, by client, resource and host.
+	// Consents returns what is allowed at a moment, by client, resource and host,
+	// without what was refused.
 	Consents(ctx context.Context, t tenant.ID, user string, at time.Time) ([]Consent, error)
-	// Allowed returns what holds for a key at a moment, or ErrNotFound.
+	// Allowed returns what holds for a key at a moment, or ErrNotFound if nothing
+	// is allowed.
 	Allowed(ctx context.Context, k ConsentKey, at time.Time) (*Consent, error)
 	// Forget deletes what a user allowed a client; empty: every client.
 	Forget(ctx context.Context, t tenant.ID, user, client string) (n int, err error)
@@ -64,7 +68,8 @@ func (c *Consents) Allowed(ctx context.Context, k ConsentKey) (*Consent, error) 
 	return one, known(err)
 }
 
-// Remember adds scopes to what a person allowed. It fills in Created and Expires.
+// Remember adds scopes to what a person allowed, and takes away what they refused.
+// It fills in Created and Expires.
 func (c *Consents) Remember(ctx context.Context, one *Consent) error {
 	if c.For <= 0 || len(one.Scopes) == 0 {
 		return nil

@@ -38,18 +38,18 @@ func (n *NewUser) user(now time.Time) (*User, error) {
 	}
 	u := &User{
 		ID: newID("usr"), Tenant: n.Tenant, Username: username, Name: orElse(printable(n.Name), username),
-		Groups: names(n.Groups), Roles: names(n.Roles), State: Invited, Created: now,
+		State: Invited, Created: now,
 	}
-	if len(u.Groups) != len(union(n.Groups, nil)) || len(u.Roles) != len(union(n.Roles, nil)) {
-		return nil, fmt.Errorf("%w: a group or a role is empty, too long, or has a control character", ErrInvalid)
+	if u.Groups, err = given(n.Groups); err != nil {
+		return nil, err
 	}
-	if n.Email != "" {
-		local, domain, ok := Address(n.Email)
-		if !ok {
-			return nil, fmt.Errorf("%w: %.80q is no e-mail address in plain ASCII", ErrInvalid, n.Email)
-		}
-		u.Email, u.Vouched = local+"@"+domain, true
+	if u.Roles, err = given(n.Roles); err != nil {
+		return nil, err
 	}
+	if u.Email, err = vouched(n.Email); err != nil {
+		return nil, err
+	}
+	u.Vouched = u.Email != ""
 	return u, nil
 }
 
@@ -84,6 +84,90 @@ func (s *Service) Create(ctx context.Context, n *NewUser) (*User, error) {
 		return nil, known(err)
 	}
 	return u, nil
+}
+
+// UserChange is what an administrator changes about a user; nil: it stays.
+type UserChange struct {
+	Name   *string // empty: the username
+	Email  *string // the administrator vouches for it; empty: none
+	Groups *[]string
+	Roles  *[]string
+}
+
+// apply returns the user with a change, and what is wrong with it.
+func (c *UserChange) apply(u *User) (*User, error) {
+	next := *u
+	if c.Name != nil {
+		if next.Name = orElse(printable(*c.Name), u.Username); next.Name == "" {
+			return nil, fmt.Errorf("%w: a name that nobody can see, for somebody without a username", ErrInvalid)
+		}
+	}
+	for into, list := range map[*[]string]*[]string{&next.Groups: c.Groups, &next.Roles: c.Roles} {
+		if list == nil {
+			continue
+		}
+		var err error
+		if *into, err = given(*list); err != nil {
+			return nil, err
+		}
+	}
+	if c.Email != nil {
+		var err error
+		if next.Email, err = vouched(*c.Email); err != nil {
+			return nil, err
+		}
+		next.Vouched = next.Email != ""
+	}
+	return &next, nil
+}
+
+// given are groups or roles as an administrator gives them: all of them or none.
+func given(list []string) ([]string, error) {
+	kept := names(list)
+	if len(kept) != len(union(list, nil)) {
+		return nil, fmt.Errorf("%w: a group or a role is empty, too long, or has a control character", ErrInvalid)
+	}
+	return kept, nil
+}
+
+// vouched is an address as an administrator gives it; empty: none.
+func vouched(text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	local, domain, ok := Address(text)
+	if !ok {
+		return "", fmt.Errorf("%w: %.80q is no e-mail address in plain ASCII", ErrInvalid, text)
+	}
+	return local + "@" + domain, nil
+}
+
+// Update changes a user. Groups and roles are in the next access token that they
+// get; nothing that they have open ends. With preview nothing is changed.
+func (s *Service) Update(ctx context.Context, t tenant.ID, id string, c *UserChange, preview bool) (*User, error) {
+	u, err := s.User(ctx, t, id)
+	if err != nil {
+		return nil, err
+	}
+	next, err := c.apply(u)
+	if err != nil || preview {
+		return next, err
+	}
+	u, err = s.Store.UpdateUser(ctx, u.Tenant, next)
+	return u, known(err)
+}
+
+// Delete ends everything that a user has, as Disable does, and deletes them. An
+// identity of theirs that comes again is somebody new.
+func (s *Service) Delete(ctx context.Context, t tenant.ID, id, by, reason string) (*Ended, error) {
+	e, err := s.Disable(ctx, t, id, by, reason) // from here on they get nothing new
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Store.DeleteUser(ctx, e.User.Tenant, e.User.ID); err != nil {
+		return nil, fmt.Errorf("user %s is disabled, and not deleted; do it again: %w", e.User.ID, known(err))
+	}
+	return e, nil
 }
 
 // List returns users by id after a cursor, at most so many.

@@ -113,15 +113,9 @@ func (s *Service) Password(ctx context.Context, t *Try) (*Proof, error) {
 	case !ok || u == nil:
 		return nil, ErrWrong
 	}
-	p := &Proof{User: u, Methods: []string{"pwd"}}
-	switch {
-	case c.TOTP != "":
+	p := &Proof{User: u, Methods: []string{"pwd"}, Next: SetUp} // a password alone is not enough
+	if c.TOTP != "" {
 		p.Next = Code
-	case !s.Settings.OneFactor:
-		p.Next = SetUp
-	}
-	if p.Next == Done {
-		return s.proved(ctx, p, t.From, by)
 	}
 	p.Ticket, err = s.issue(&ticket{User: u.ID, Next: p.Next, Bucket: by}, t.Row)
 	return p, err
@@ -176,7 +170,9 @@ func (s *Service) spend(ctx context.Context, id, code string) (bool, error) {
 	if !ok {
 		return false, nil
 	}
-	ok, err = s.Store.SpendStep(ctx, id, step)
+	if ok, err = s.Store.SpendStep(ctx, id, step); err == nil && !ok {
+		return false, &UsedError{User: id}
+	}
 	return ok, known(err)
 }
 

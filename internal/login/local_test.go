@@ -20,6 +20,19 @@ func (h *house) try(t testing.TB, name, password string) (*login.Proof, error) {
 	return h.Password(t.Context(), &login.Try{Username: name, Password: password, Row: "flow", From: here})
 }
 
+// known makes somebody with an authenticator who has signed in, and returns what
+// their browser is known by.
+func (h *house) known(t testing.TB, name string) string {
+	t.Helper()
+	h.user(t, name)
+	a, _ := h.codes(t, name)
+	p, err := h.try(t, name, good)
+	must(t, err)
+	done, err := h.Second(t.Context(), p.Ticket, "flow", a.shows(h.clock()), here)
+	must(t, err)
+	return done.Browser
+}
+
 func TestPasswordThenCode(t *testing.T) {
 	h := newHouse(t)
 	h.user(t, "ada")
@@ -104,10 +117,7 @@ func TestNobodyLearnsWhoHasAnAccount(t *testing.T) {
 // within a minute from anywhere, and at once where they signed in before.
 func TestGuessingIsSlowAndLocksNobodyOut(t *testing.T) {
 	h := newHouse(t)
-	h.Settings.OneFactor = true
-	h.user(t, "ada")
-	known, err := h.try(t, "ada", good)
-	must(t, err)
+	known, other := h.known(t, "ada"), h.known(t, "eve")
 	guess := func(name string, n int) error {
 		_, err := h.Password(t.Context(), &login.Try{Username: name, Password: "wrong", From: netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)})})
 		return err
@@ -134,14 +144,11 @@ func TestGuessingIsSlowAndLocksNobodyOut(t *testing.T) {
 			break
 		}
 	}
-	h.user(t, "eve")
-	other, err := h.try(t, "eve", good)
-	must(t, err)
-	_, err = h.Password(t.Context(), &login.Try{Username: "ada", Password: "wrong", From: here, Browser: other.Browser})
+	_, err := h.Password(t.Context(), &login.Try{Username: "ada", Password: "wrong", From: here, Browser: other})
 	mustWait(t, "a browser in which somebody else is known", err)
 	_, err = h.try(t, "ada", good)
 	wait := mustWait(t, "the owner, anywhere", err)
-	p, err := h.Password(t.Context(), &login.Try{Username: "ada", Password: good, From: here, Browser: known.Browser})
+	_, err = h.Password(t.Context(), &login.Try{Username: "ada", Password: good, From: here, Browser: known})
 	must(t, err) // the owner, where they signed in before
 	h.pass(wait)
 	if _, err = h.try(t, "ada", good); err != nil {
@@ -152,9 +159,9 @@ func TestGuessingIsSlowAndLocksNobodyOut(t *testing.T) {
 	}
 	mustWait(t, "nobody's name", err)
 	for range 6 { // and so is a browser that is known
-		_, err = h.Password(t.Context(), &login.Try{Username: "ada", Password: "x", From: there, Browser: p.Browser})
+		_, err = h.Password(t.Context(), &login.Try{Username: "ada", Password: "x", From: there, Browser: known})
 	}
-	_, err = h.Password(t.Context(), &login.Try{Username: "ada", Password: good, From: there, Browser: p.Browser})
+	_, err = h.Password(t.Context(), &login.Try{Username: "ada", Password: good, From: there, Browser: known})
 	mustWait(t, "a known browser that guesses", err)
 }
 
@@ -220,7 +227,6 @@ func TestGuessingCodes(t *testing.T) {
 func TestA160SlowHash(t *testing.T) {
 	h := newHouse(t)
 	h.Derive(nil)
-	h.Settings.OneFactor = true
 	long := strings.Repeat("a walk in the rain ", 20)
 	_, err := h.Create(t.Context(), &login.NewUser{Tenant: h.def, Username: "ada", Password: long + "1"})
 	must(t, err)
@@ -263,7 +269,6 @@ func TestWeakPasswords(t *testing.T) {
 func TestPasswordIsNormalized(t *testing.T) {
 	h := newHouse(t)
 	h.Derive(nil)
-	h.Settings.OneFactor = true
 	_, err := h.Create(t.Context(), &login.NewUser{Tenant: h.def, Username: "ada", Password: "quatre étés à Séoul"})
 	must(t, err)
 	_, err = h.try(t, "ada", "quatre e\u0301te\u0301s a\u0300 Se\u0301oul")
@@ -274,7 +279,6 @@ func TestPasswordIsNormalized(t *testing.T) {
 // have to wait for too many others is told so.
 func TestHashesAtOnce(t *testing.T) {
 	h := newHouse(t)
-	h.Settings.OneFactor = true
 	h.user(t, "ada")
 	h.Patient()
 	cores := runtime.GOMAXPROCS(0)

@@ -27,6 +27,28 @@ type User struct {
 	LastSeen time.Time // zero: never
 }
 
+// TenantError is [ErrTenant].
+type TenantError struct {
+	User string // who the identity is, in that tenant
+}
+
+// Error implements error.
+func (e *TenantError) Error() string { return ErrTenant.Error() + ": " + e.User }
+
+// Unwrap implements error.
+func (e *TenantError) Unwrap() error { return ErrTenant }
+
+// UsedError is [ErrWrong]: the code is right, and it or a later one was used before.
+type UsedError struct {
+	User string // whose code it is
+}
+
+// Error implements error. It says no more than ErrWrong does.
+func (e *UsedError) Error() string { return ErrWrong.Error() }
+
+// Unwrap implements error.
+func (e *UsedError) Unwrap() error { return ErrWrong }
+
 // State is whether a user may sign in.
 type State string
 

@@ -10,7 +10,6 @@ import (
 func BenchmarkPassword(b *testing.B) {
 	h := newHouse(b)
 	h.Derive(nil)
-	h.Settings.OneFactor = true
 	h.user(b, "ada")
 	for b.Loop() {
 		_, err := h.Password(b.Context(), &login.Try{Username: "ada", Password: good})

@@ -45,7 +45,6 @@ type Settings struct {
 	SessionTTL  time.Duration // after signing in; zero: 12 h
 	SessionIdle time.Duration // since the last use; zero: 2 h
 	LinkByEmail bool          // an identity that is new gets the account that has its verified address
-	OneFactor   bool          // a password alone is enough for those who have set up nothing else
 }
 
 // Bounds.

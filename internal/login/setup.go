@@ -131,7 +131,7 @@ func (s *Service) SetPassword(ctx context.Context, r Right, password, offer, cod
 	if err != nil {
 		return nil, nil, known(err)
 	}
-	if password == "" && c.Password == "" || offer == "" && c.TOTP == "" && !s.Settings.OneFactor {
+	if password == "" && c.Password == "" || offer == "" && c.TOTP == "" {
 		return nil, nil, fmt.Errorf("%w: a password and an authenticator are needed", ErrInvalid)
 	}
 	e := &Enrolment{User: u.ID, At: s.now()}

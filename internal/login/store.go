@@ -27,6 +27,11 @@ type UserStore interface {
 	User(ctx context.Context, t tenant.ID, idOrName string) (*User, error)
 	// Users lists them by id after a cursor, at most so many.
 	Users(ctx context.Context, t tenant.ID, after string, limit int) ([]User, error)
+	// UpdateUser sets Name, Email, Vouched, Groups and Roles.
+	UpdateUser(ctx context.Context, t tenant.ID, u *User) (*User, error)
+	// DeleteUser deletes a user and everything of theirs but grants, which the trail
+	// may speak of. Their username and identities are free then.
+	DeleteUser(ctx context.Context, t tenant.ID, id string) error
 	// SetState changes the state; Active is Invited for who was never seen. Disabled ends the user's sessions and invitations
 	// in the same transaction, whatever is opened at the same moment; ended is how
 	// many sessions that were.

@@ -201,9 +201,9 @@ func (l *Limiter) charge(b *Bucket, at int) charge {
 		c.hash = maphash.Bytes(l.seeds[b.Kind], a[:])
 	} else {
 		c.hash = maphash.String(l.seeds[b.Kind], b.Key)
-		if b.Of != "" { // the seeds are secret: nobody can make two names meet
-			c.hash = bits.RotateLeft64(c.hash, 1) ^ maphash.String(l.seeds[b.Kind], b.Of)
-		}
+	}
+	if b.Of != "" { // the seeds are secret: nobody can make two names meet
+		c.hash = bits.RotateLeft64(c.hash, 1) ^ maphash.String(l.seeds[b.Kind], b.Of)
 	}
 	c.shard = int(c.hash >> 57)
 	if b.Kind >= KindAddress {

@@ -346,3 +346,13 @@ func TestLimiterTellsPartsOfANameApart(t *testing.T) {
 		}
 	}
 }
+
+func TestLimiterCountsEachThingOfAnAddressByItself(t *testing.T) {
+	l, from := limiter(&watch{}), netip.MustParseAddr("192.0.2.1")
+	for of, want := range map[string]int{"": 4, "registrations": 5, "pages": 60} {
+		b := Bucket{Kind: KindAddress, Of: of, Addr: from, Rate: rate(want, time.Minute)}
+		if n := takes(l, b); n != want {
+			t.Errorf("%q: got %d, want %d", of, n, want)
+		}
+	}
+}

@@ -76,7 +76,7 @@ func (r *Running) newAuthServer(ctx context.Context, c *config.Config, served []
 		return nil, err
 	}
 	s := &authserver.Server{
-		Issuer: c.OwnIssuer(), Seal: seal, Settings: authSettings(c), Clients: clients, Registrar: clients,
+		Issuer: c.OwnIssuer(), Name: c.Auth.Embedded.Name, Seal: seal, Settings: authSettings(c), Clients: clients, Registrar: clients,
 		People: people, Accounts: accountsOf(c, people), Providers: f.providers, Logins: f.logins, Vault: f.vault, Place: r.place(c),
 		Trail: r.Trail, Address: r.address, Log: r.server.Options.Log, Quiet: r.server.Quiet,
 		Knock: r.knock, Failed: r.countFailed,

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -45,6 +46,8 @@ type Installation struct {
 	clients   atomic.Pointer[clientSettings] // see adminClients
 	current   atomic.Pointer[config.Config]  // see adminPeople
 	documents client.Cache                   // of clients
+
+	ending sync.WaitGroup // of what providers are told of: see endUpstream
 
 	log *slog.Logger
 	by  string
@@ -110,6 +113,7 @@ func storeError(err error) error {
 
 // Close ends what runs over the store, and closes it and the trail.
 func (i *Installation) Close() error {
+	i.ending.Wait()
 	i.signing.close()
 	i.Pins.Close()
 	return errors.Join(i.DB.Close(), i.Trail.Close())

@@ -17,10 +17,11 @@ import (
 func (i *Installation) newPeople(c *config.Config, under *seal.Key) *login.Service {
 	s := &login.Service{Store: i.DB.Login(), Seal: under, Issuer: c.OwnIssuer()}
 	if e := c.Auth.Embedded; e != nil {
-		s.Settings = login.Settings{SessionTTL: e.SessionTTL, SessionIdle: e.SessionTTL, LinkByEmail: e.LinkBy == config.LinkVerifiedEmail}
+		s.Name = e.Name
+		s.Settings = login.Settings{SessionTTL: e.SessionTTL, SessionIdle: e.SessionIdle, LinkByEmail: e.LinkBy == config.LinkVerifiedEmail}
 	}
 	s.EndGrants = func(ctx context.Context, t tenant.ID, user, by, reason string) (int, error) {
-		if _, err := i.DB.Federation().ForgetTokens(ctx, t, user, ""); err != nil { // those of their providers
+		if err := i.endUpstream(ctx, c, t, user, by, reason); err != nil { // those of their providers
 			return 0, fmt.Errorf("end what %s has of providers: %w", user, err)
 		}
 		grants := &grant.Service{Store: i.DB.Grants(), Issuer: s.Issuer, Changed: i.Rights.Changed, Log: i.log}
@@ -66,4 +67,15 @@ func accountsOf(c *config.Config, people *login.Service) *login.Service {
 		return nil
 	}
 	return people
+}
+
+// Nobody says that people are to sign in with accounts of ours, and that there is
+// no user at all yet.
+func (i *Installation) Nobody(ctx context.Context) (bool, error) {
+	c := i.current.Load()
+	if c == nil || c.Auth.Embedded == nil || !c.Auth.Embedded.Accounts {
+		return false, nil
+	}
+	some, err := i.DB.Login().Users(ctx, "", "", 1)
+	return err == nil && len(some) == 0, err
 }

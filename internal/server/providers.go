@@ -18,6 +18,9 @@ func LoginSettings(c *config.Config, l *config.Login) (*federation.Settings, err
 	if u, err := url.Parse(c.OwnIssuer()); err == nil {
 		house = u.Host
 	}
+	if e := c.Auth.Embedded; e != nil && e.Name != "" {
+		house = e.Name
+	}
 	s := &federation.Settings{
 		House: house,
 		Name:  l.Name, Title: l.Title, Preset: l.Preset, Params: l.Params, Issuer: l.Issuer,

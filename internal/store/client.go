@@ -136,6 +136,18 @@ func (d clients) Change(ctx context.Context, r *client.Row, most int) error {
 		state = CASE WHEN old.state = 'approved' THEN 'known' ELSE old.state END`)
 }
 
+func (d clients) Replace(ctx context.Context, id string, was, now []byte, at time.Time) error {
+	rows, err := d.alone(ctx, `UPDATE oauth_client SET metadata = $3, seen = $4
+		WHERE id = $1 AND metadata = $2 AND kind = 'static' AND deleted IS NULL`, []any{id, string(was), string(now), micros(at)}, nil)
+	switch {
+	case err != nil:
+		return fmt.Errorf("replace a client's credentials: %w", err)
+	case rows == 0:
+		return client.ErrRaced
+	}
+	return nil
+}
+
 func (d clients) Delete(ctx context.Context, r *client.Row, most int) error {
 	return d.upsertBounded(ctx, r, most, `deleted = excluded.deleted, decided_by = excluded.decided_by, reason = excluded.reason`)
 }

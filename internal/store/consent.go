@@ -27,8 +27,32 @@ func (d consents) Remember(ctx context.Context, c *grant.Consent) error {
 				return fmt.Errorf("remember a consent: %w", err)
 			}
 		}
-		return nil
+		return refusals(t, c)
 	})
+}
+
+// refusals keeps what was refused, in a table of its own: a program of before
+// that table would take its rows for consents.
+func refusals(t tx, c *grant.Consent) error {
+	key := []any{string(c.Tenant), c.User, c.Client, c.Version, c.Resource, c.Host}
+	const at = ` WHERE tenant = $1 AND person = $2 AND client = $3 AND version = $4 AND resource = $5 AND host = $6 AND scope = $7`
+	for _, scope := range c.Scopes {
+		if _, err := t.exec(`DELETE FROM oauth_refusal`+at, append(key[:6:6], scope)...); err != nil {
+			return fmt.Errorf("end a refusal: %w", err)
+		}
+	}
+	for _, scope := range c.Refused {
+		if _, err := t.exec(`DELETE FROM oauth_consent`+at, append(key[:6:6], scope)...); err != nil {
+			return fmt.Errorf("end a consent: %w", err)
+		}
+		if _, err := t.exec(`INSERT INTO oauth_refusal (tenant, person, client, version, resource, host, scope, expires)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+			ON CONFLICT (tenant, person, client, version, resource, host, scope) DO UPDATE SET expires = excluded.expires`,
+			append(key[:6:6], scope, micros(c.Expires))...); err != nil {
+			return fmt.Errorf("remember a refusal: %w", err)
+		}
+	}
+	return nil
 }
 
 // consentRow is one scope of a consent.
@@ -78,27 +102,50 @@ func (d consents) Allowed(ctx context.Context, k grant.ConsentKey, at time.Time)
 	case len(all) > 1: // the key is the whole of what is selected by
 		return nil, errors.New("read consent: several for one key")
 	}
-	return &all[0], nil
+	one := &all[0]
+	err = each(ctx, d.read, func(s scanner) (*string, error) {
+		scope := new(string)
+		return scope, s.Scan(scope)
+	}, func(scope *string) { one.Refused = append(one.Refused, *scope) }, `SELECT scope FROM oauth_refusal
+		WHERE tenant = $1 AND person = $2 AND client = $3 AND version = $4 AND resource = $5 AND host = $6 AND expires > $7 ORDER BY scope`,
+		string(k.Tenant), k.User, k.Client, k.Version, k.Resource, k.Host, micros(at))
+	if err != nil {
+		return nil, fmt.Errorf("read refusals: %w", err)
+	}
+	return one, nil
 }
 
 func (d consents) Forget(ctx context.Context, t tenant.ID, user, client string) (int, error) {
-	n, err := d.alone(ctx, `DELETE FROM oauth_consent WHERE tenant = $1 AND person = $2 AND ($3 = '' OR client = $3)`,
-		[]any{string(t), user, client}, nil)
+	return d.forget(ctx, ` WHERE tenant = $1 AND person = $2 AND ($3 = '' OR client = $3)`, string(t), user, client)
+}
+
+// forget deletes what was decided, and returns how much of it was allowed.
+func (d consents) forget(ctx context.Context, where string, args ...any) (n int, err error) {
+	err = d.writes(ctx, func(t tx) error {
+		if _, err := t.exec(`DELETE FROM oauth_refusal`+where, args...); err != nil {
+			return err
+		}
+		rows, err := t.exec(`DELETE FROM oauth_consent`+where, args...)
+		n = int(rows)
+		return err
+	})
 	if err != nil {
 		return 0, fmt.Errorf("forget consents: %w", err)
 	}
-	return int(n), nil
+	return n, nil
 }
 
 func (d consents) ForgetClient(ctx context.Context, client string) (int, error) {
-	n, err := d.alone(ctx, `DELETE FROM oauth_consent WHERE client = $1`, []any{client}, nil)
-	if err != nil {
-		return 0, fmt.Errorf("forget consents of a client: %w", err)
-	}
-	return int(n), nil
+	return d.forget(ctx, ` WHERE client = $1`, client)
 }
 
-func (d consents) Sweep(ctx context.Context, before time.Time) (int64, error) {
-	return d.sweep(ctx, `DELETE FROM oauth_consent WHERE (tenant, person, client, version, resource, host, scope) IN
-		(SELECT tenant, person, client, version, resource, host, scope FROM oauth_consent WHERE expires < $1 LIMIT $2)`, micros(before))
+func (d consents) Sweep(ctx context.Context, before time.Time) (deleted int64, err error) {
+	for _, table := range [...]string{"oauth_consent", "oauth_refusal"} {
+		n, err := d.sweep(ctx, `DELETE FROM `+table+` WHERE (tenant, person, client, version, resource, host, scope) IN
+			(SELECT tenant, person, client, version, resource, host, scope FROM `+table+` WHERE expires < $1 LIMIT $2)`, micros(before))
+		if deleted += n; err != nil {
+			return deleted, err
+		}
+	}
+	return deleted, nil
 }

@@ -19,7 +19,7 @@ type once struct{ *DB }
 // Mark is one statement: a mark that has ended gives way, one that has not stays.
 func (d once) Mark(ctx context.Context, key [32]byte, at, until time.Time) error {
 	rows, err := d.alone(ctx, `INSERT INTO once_mark AS old (mark, expires) VALUES ($1, $3)
-		ON CONFLICT (mark) DO UPDATE SET expires = excluded.expires WHERE old.expires <= $2`,
+		ON CONFLICT (mark) DO UPDATE SET expires = excluded.expires, ending = '' WHERE old.expires <= $2`,
 		[]any{hex.EncodeToString(key[:]), micros(at), micros(until)}, nil)
 	switch {
 	case err != nil:
@@ -28,6 +28,23 @@ func (d once) Mark(ctx context.Context, key [32]byte, at, until time.Time) error
 		return grant.ErrReplay
 	}
 	return nil
+}
+
+func (d once) Settle(ctx context.Context, key [32]byte, ending string) error {
+	if _, err := d.alone(ctx, `UPDATE once_mark SET ending = $2 WHERE mark = $1`, []any{hex.EncodeToString(key[:]), ending}, nil); err != nil {
+		return fmt.Errorf("keep what came of a mark: %w", err)
+	}
+	return nil
+}
+
+func (d once) Ending(ctx context.Context, key [32]byte, at time.Time) (ending string, err error) {
+	err = d.read.QueryRowContext(ctx, `SELECT ending FROM once_mark WHERE mark = $1 AND expires > $2`, hex.EncodeToString(key[:]), micros(at)).Scan(&ending)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", grant.ErrNotFound
+	} else if err != nil {
+		return "", fmt.Errorf("read what came of a mark: %w", err)
+	}
+	return ending, nil
 }
 
 func (d once) Sweep(ctx context.Context, before time.Time) (int64, error) {

@@ -169,6 +169,46 @@ func (d people) Users(ctx context.Context, t tenant.ID, after string, limit int)
 		all[0].ID, all[len(all)-1].ID)
 }
 
+func (d people) UpdateUser(ctx context.Context, t tenant.ID, u *login.User) (now *login.User, err error) {
+	teams, err1 := stored(u.Groups)
+	roles, err2 := stored(u.Roles)
+	if err := errors.Join(err1, err2); err != nil {
+		return nil, err
+	}
+	err = d.writes(ctx, func(w tx) error {
+		now, err = scanUser(w.QueryRowContext(ctx, `UPDATE login_user SET name = $2, email = $3, vouched = $4, teams = $5, roles = $6
+			WHERE id = $1 AND ($7 = '' OR tenant = $7) RETURNING `+bare(userColumns), u.ID, u.Name, u.Email, u.Vouched, teams, roles, string(t)))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return now, known(ctx, d.read, now)
+}
+
+// DeleteUser takes the user's row first, as SetState does.
+func (d people) DeleteUser(ctx context.Context, t tenant.ID, id string) error {
+	return d.writes(ctx, func(w tx) error {
+		rows, err := w.exec(`UPDATE login_user SET state = 'disabled', username = NULL WHERE id = $1 AND ($2 = '' OR tenant = $2)`, id, string(t))
+		switch {
+		case err != nil:
+			return fmt.Errorf("delete user: %w", err)
+		case rows == 0:
+			return login.ErrNotFound
+		}
+		for _, of := range [...]string{
+			"login_session WHERE user_id", "login_invitation WHERE user_id", "login_recovery WHERE user_id", "login_passkey WHERE user_id",
+			"login_secret WHERE user_id", "login_link WHERE user_id", "federation_token WHERE user_id", "oauth_consent WHERE person",
+			"oauth_refusal WHERE person", "login_user WHERE id",
+		} {
+			if _, err := w.exec(`DELETE FROM `+of+` = $1`, id); err != nil {
+				return fmt.Errorf("delete what a user has: %w", err)
+			}
+		}
+		return nil
+	})
+}
+
 // SetState takes the user's row first: whoever opens a session at the same moment
 // has done so before, and it is ended, or comes after, and is refused.
 func (d people) SetState(ctx context.Context, t tenant.ID, id string, s login.State) (u *login.User, ended int, err error) {

@@ -95,7 +95,7 @@ func (t tx) back(id string, l *login.Link, fresh *login.User) (*login.User, erro
 	case err != nil:
 		return nil, err
 	case u.Tenant != fresh.Tenant:
-		return nil, login.ErrTenant
+		return nil, &login.TenantError{User: id}
 	case u.State == login.Disabled:
 		return nil, login.ErrDisabled
 	}

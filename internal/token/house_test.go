@@ -89,6 +89,7 @@ type claims struct {
 	Scope  string `json:"scope,omitempty"`
 	Cnf    string `json:"cnf,omitempty"`
 	Grant  string `json:"grant,omitempty"`
+	Via    string `json:"via,omitempty"`
 	Pad    string `json:"pad,omitempty"`
 	Exp    int64  `json:"exp,omitempty"`
 	Iat    int64  `json:"iat,omitempty"`

@@ -13,9 +13,9 @@ import (
 )
 
 // members are the claims that matter here, as JSON; nil: it is not there.
-// grant is of our own tokens; others may have a claim of that name too, as often
-// and in whatever spelling they like.
-type members struct{ iss, jti, sub, iat, exp, cnf, grant json.RawMessage }
+// grant and via are of our own tokens; others may have claims of these names too, as
+// often and in whatever spelling they like.
+type members struct{ iss, jti, sub, iat, exp, cnf, grant, via json.RawMessage }
 
 // longest is how many bytes a name has that a careless reader could take for one
 // of members: folding makes an s of ſ and a k of K, and nothing any longer.
@@ -78,8 +78,11 @@ func (d *decoder) members(raw []byte) (*members, error) {
 		name := unquoted(quoted)
 		to, known := m.field(name)
 		other := string(name) != known // while what was read is there
-		if string(name) == claimGrant {
+		switch string(name) {
+		case claimGrant:
 			to, other, m.grant = &m.grant, false, nil
+		case claimVia:
+			to, other, m.via = &m.via, false, nil
 		}
 		value, err := d.dec.ReadValue()
 		if err != nil {

@@ -29,6 +29,7 @@ func crowd(now int64) map[string]claims {
 		"other ada":  {Iss: boltIDP, Jti: "1", Client: "cli", Iat: now - 100, Grant: "g1"},
 		"old iss":    {Iss: "https://acme-old.idp.example/", Jti: "5", Client: "web", Iat: now - 100},
 		"nameless":   {Sub: "eve", Iat: now - 100},
+		"exchanged":  {Sub: "eve", Jti: "7", Iat: now - 100, Via: "6 8"},
 	}
 }
 
@@ -43,6 +44,10 @@ func TestWhatARevocationMeans(t *testing.T) {
 		want []string
 	}{
 		{"a jti of one issuer", mark(token.KindID, acmeIDP, "1", time.Time{}), []string{"ada"}},
+		{"a jti that another was exchanged for", mark(token.KindID, acmeIDP, "6", time.Time{}), []string{"exchanged"}},
+		{"the last jti before it", mark(token.KindID, acmeIDP, "8", time.Time{}), []string{"exchanged"}},
+		{"a part of it", mark(token.KindID, acmeIDP, "6 8", time.Time{}), nil},
+		{"another issuer's", mark(token.KindID, boltIDP, "6", time.Time{}), nil},
 		{"a jti of whoever", mark(token.KindID, "", "1", time.Time{}), []string{"ada", "other ada"}},
 		{"a jti by the other iss of its issuer", mark(token.KindID, acmeIDP, "5", time.Time{}), []string{"old iss"}},
 		{"a jti by an iss that was the first of its issuer", mark(token.KindID, "https://acme-old.idp.example/", "1", time.Time{}), []string{"ada"}},
@@ -51,9 +56,9 @@ func TestWhatARevocationMeans(t *testing.T) {
 		{"a subject, some time ago", mark(token.KindSubject, acmeIDP, "ada", past), []string{"ada", "undated", "old iss"}},
 		{"a client of one issuer", mark(token.KindClient, acmeIDP, "cli", past), []string{"ada", "undated", "bob"}},
 		{"a client", mark(token.KindClient, "", "cli", past), []string{"ada", "undated", "bob", "other ada"}},
-		{"a tenant", mark(token.KindTenant, "", "default", past), []string{"ada", "undated", "bob", "other ada", "old iss", "nameless"}},
+		{"a tenant", mark(token.KindTenant, "", "default", past), []string{"ada", "undated", "bob", "other ada", "old iss", "nameless", "exchanged"}},
 		{"a tenant's callers of one issuer", mark(token.KindTenant, boltIDP, "default", past), []string{"other ada"}},
-		{"an issuer", mark(token.KindIssuer, acmeIDP, "", past), []string{"ada", "undated", "bob", "old iss", "nameless"}},
+		{"an issuer", mark(token.KindIssuer, acmeIDP, "", past), []string{"ada", "undated", "bob", "old iss", "nameless", "exchanged"}},
 		{"a grant", mark(token.KindGrant, acmeIDP, "g1", time.Time{}), []string{"ada", "bob"}},
 		{"a grant of whoever", mark(token.KindGrant, "", "g1", time.Time{}), []string{"ada", "bob", "other ada"}},
 		{"a grant of another issuer", mark(token.KindGrant, "https://other.example", "g1", time.Time{}), nil},

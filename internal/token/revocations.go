@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -193,6 +194,7 @@ type facts struct {
 	*gatehouse.Identity
 	tenant      string
 	grant       string // its claim "grant"; empty: it has none
+	via         string // its claim "via"; empty: it was not exchanged
 	fingerprint [sha256.Size]byte
 	seen        time.Time // when it was first accepted here
 }
@@ -203,6 +205,7 @@ type Named struct {
 	Issuer, ID, Subject, Client string
 	Tenant                      string // its id
 	Grant                       string
+	Via                         string // ids of the tokens that it was exchanged for, with spaces between
 	Issued                      time.Time
 }
 
@@ -213,7 +216,7 @@ func (r *Revocations) Judge(ctx context.Context, n *Named, now time.Time) error 
 		return err
 	}
 	if err := r.revoked(&facts{
-		issuers: []string{n.Issuer}, tenant: n.Tenant, grant: n.Grant, seen: n.Issued,
+		issuers: []string{n.Issuer}, tenant: n.Tenant, grant: n.Grant, via: n.Via, seen: n.Issued,
 		Identity: &gatehouse.Identity{TokenID: n.ID, Subject: n.Subject, Client: n.Client, Issued: n.Issued},
 	}, now); err != nil {
 		return fmt.Errorf("%w: %w", ErrRevoked, err)
@@ -257,6 +260,11 @@ func (r *Revocations) revoked(f *facts, now time.Time) error {
 		{KindTenant, f.tenant, true}, {KindIssuer, "", false}, {KindGrant, f.grant, true},
 	} {
 		if err := look(l.kind, l.value, l.anybodys); err != nil {
+			return err
+		}
+	}
+	for before := range strings.FieldsSeq(f.via) {
+		if err := look(KindID, before, true); err != nil {
 			return err
 		}
 	}

@@ -124,16 +124,21 @@ func peekAt(text string) (*peek, error) {
 // What another issuer means by it harms nobody: a grant is revoked under its issuer.
 const claimGrant = "grant"
 
+// claimVia is the claim by which tokens of ours that were exchanged say for which:
+// the jti of each before them, with spaces between. They end with any of these.
+const claimVia = "via"
+
 // aside returns what claims say that an identity does not: whether they bind
-// the token to its sender, and of which grant it came. What cannot be read counts
-// as bound. RFC 7800 §3.1
-func aside(claims []byte) (bound bool, grant string) {
+// the token to its sender, of which grant it came, and of which tokens. What cannot
+// be read counts as bound. RFC 7800 §3.1
+func aside(claims []byte) (bound bool, grant, via string) {
 	members, err := membersOf(claims)
 	if err != nil {
-		return true, ""
+		return true, "", ""
 	}
 	grant, _ = textOf(members.grant)
-	return members.cnf != nil, grant
+	via, _ = textOf(members.via)
+	return members.cnf != nil, grant, via
 }
 
 // Pasted is what a token's text says of itself, unverified: enough to revoke it.

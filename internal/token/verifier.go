@@ -233,7 +233,7 @@ func (v *Verifier) newEntry(c *gatehouse.Credential, k key, form Form, id *gateh
 		e.again = &gatehouse.Credential{Scheme: c.Scheme, Text: c.Text, Certificate: c.Certificate}
 	}
 	// A bound token comes with a proof each time. Claims that nobody can see may bind it.
-	toKey, grant := aside(id.Claims)
+	toKey, grant, via := aside(id.Claims)
 	e.boundSender = c.Scheme == schemeDPoP || len(c.Proofs) > 0 || toKey
 	e.remembered = !e.boundSender || i.Bound != nil
 	if !id.Expires.IsZero() {
@@ -245,7 +245,7 @@ func (v *Verifier) newEntry(c *gatehouse.Credential, k key, form Form, id *gateh
 		return nil, refused(why, id)
 	}
 	e.active.Tenant, e.active.TenantName = string(one.ID), one.Name
-	e.facts = facts{issuers: i.Values, Identity: &e.active.Identity, tenant: string(one.ID), grant: grant, fingerprint: fingerprint(c.Text, form), seen: now}
+	e.facts = facts{issuers: i.Values, Identity: &e.active.Identity, tenant: string(one.ID), grant: grant, via: via, fingerprint: fingerprint(c.Text, form), seen: now}
 	e.active.entry = e
 	e.home.Store(&home{v, i})
 	e.placed.Store(placed)

@@ -63,9 +63,14 @@ func actions() map[string]string {
 		"POST /v1/clients/block":   "client.block",
 		"POST /v1/clients/revoke":  "client.revoke",
 
+		"POST /v1/clients/secret/rotate":   "client.rotate_secret",
+		"DELETE /v1/clients/secret/rotate": "client.cancel_secret",
+
 		"POST /v1/grants/revoke": "grant.revoke",
 
 		"POST /v1/users":                   "user.create",
+		"PATCH /v1/users/{user}":           "user.update",
+		"DELETE /v1/users/{user}":          "user.delete",
 		"POST /v1/users/{user}/invite":     "user.invite",
 		"POST /v1/users/{user}/disable":    "user.disable",
 		"POST /v1/users/{user}/enable":     "user.enable",

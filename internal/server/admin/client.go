@@ -28,6 +28,9 @@ func (c *clients) endpoints() map[string]endpoint {
 		"POST /v1/clients/approve": c.approve,
 		"POST /v1/clients/block":   c.block,
 		"POST /v1/clients/revoke":  c.revoke,
+
+		"POST /v1/clients/secret/rotate":   c.rotateSecret,
+		"DELETE /v1/clients/secret/rotate": c.cancelSecret,
 	}
 }
 
@@ -71,6 +74,9 @@ func (c *clients) wire(ctx context.Context, e *client.Entry, names *tenantNames)
 		RedirectURIs: append([]string{}, e.RedirectURIs...), Grants: append([]string{}, e.Grants...), AuthMethods: append([]string{}, e.AuthMethods...),
 		Scopes: e.Scopes, Bound: e.Bound, Resources: e.Resources, Targets: e.Targets,
 		Created: pointer(e.Created), LastUsed: pointer(e.LastUsed), Expires: pointer(e.Expires), By: e.By, Reason: e.Reason, Decided: pointer(e.Decided),
+	}
+	if c.Now().Before(e.Credentials.FormerUntil) {
+		w.FormerUntil = pointer(e.Credentials.FormerUntil)
 	}
 	if e.Fault != nil {
 		w.Fault = e.Fault.Error()

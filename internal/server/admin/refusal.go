@@ -54,6 +54,7 @@ var facts = []struct {
 	{token.ErrInvalid, http.StatusBadRequest, codeArgument},
 	{token.ErrFull, http.StatusConflict, codeConflict},
 	{client.ErrUnknown, http.StatusNotFound, codeNotFound},
+	{client.ErrRaced, http.StatusConflict, codeConflict},
 	{client.ErrExists, http.StatusConflict, codeExists},
 	{login.ErrNotFound, http.StatusNotFound, codeNotFound},
 	{login.ErrExists, http.StatusConflict, codeExists},

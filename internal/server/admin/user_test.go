@@ -134,3 +134,57 @@ func (f *fixture) newPeople() *login.Service {
 		},
 	}
 }
+
+func TestUsersAreChangedAndDeleted(t *testing.T) {
+	f := newFixture(t)
+	ctx := t.Context()
+	ada, err := f.CreateUser(ctx, adminapi.NewUser{Username: "ada", Password: secret, Groups: []string{"staff"}, Email: "ada@acme.test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cookie := f.signsIn("ada")
+	groups, none, name := []string{"staff", "editors"}, []string{}, "Ada L."
+	if u, err := f.dry().UpdateUser(ctx, "ada", adminapi.UserChange{Groups: &none}); err != nil || !u.DryRun || len(u.Groups) != 0 {
+		t.Errorf("got %+v, %v", u, err)
+	}
+	u, err := f.UpdateUser(ctx, "ada", adminapi.UserChange{Groups: &groups, Name: &name})
+	if err != nil || fmt.Sprintf("%s, %s, %s", u.Groups, u.Name, u.Email) != "[editors staff], Ada L., ada@acme.test" {
+		t.Errorf("got %+v, %v", u, err)
+	}
+	if e := f.events[len(f.events)-1]; e.Action != "user.update" || e.Subject != ada.ID || e.Outcome != audit.OK {
+		t.Errorf("got %+v", e)
+	}
+	if _, err := f.people.Session(ctx, cookie); err != nil || len(f.ended) > 0 {
+		t.Errorf("the session: %v, ended %v", err, f.ended)
+	}
+	bad, address, empty := []string{"a\nb"}, "a@b@c", ""
+	for what, c := range map[string]adminapi.UserChange{"nothing": {}, "a group that is none": {Groups: &bad}, "a role that is none": {Roles: &bad}, "an address": {Email: &address}} {
+		if _, err := f.UpdateUser(ctx, "ada", c); err == nil || !strings.Contains(err.Error(), "GH-2403") {
+			t.Errorf("%s: got %v", what, err)
+		}
+	}
+	if u, err := f.UpdateUser(ctx, "ada", adminapi.UserChange{Name: &empty, Email: &empty, Groups: &none}); err != nil || u.Name != "ada" || u.Email != "" || len(u.Groups) != 0 {
+		t.Errorf("got %+v, %v", u, err)
+	}
+	if u, err := f.dry().DeleteUser(ctx, "ada", adminapi.EndUser{}); err != nil || !u.DryRun || len(f.ended) > 0 {
+		t.Errorf("got %+v, %v, ended %v", u, err, f.ended)
+	}
+	u, err = f.DeleteUser(ctx, "ada", adminapi.EndUser{Reason: "left"})
+	if err != nil || u.Ended.Sessions != 1 || u.Ended.Grants != 3 || len(f.ended) != 2 {
+		t.Errorf("got %+v, %v, ended %v", u, err, f.ended)
+	}
+	if e := f.events[len(f.events)-1]; e.Action != "user.delete" || e.Subject != ada.ID || e.Detail["sessions"] != "1" {
+		t.Errorf("got %+v", e)
+	}
+	for _, do := range []func() error{
+		func() error { _, err := f.User(ctx, "ada"); return err }, func() error { _, err := f.DeleteUser(ctx, ada.ID, adminapi.EndUser{}); return err },
+		func() error { _, err := f.UpdateUser(ctx, "ada", adminapi.UserChange{Name: &name}); return err },
+	} {
+		if err := do(); err == nil || !strings.Contains(err.Error(), "GH-2401") {
+			t.Errorf("afterwards: got %v", err)
+		}
+	}
+	if _, err := f.CreateUser(ctx, adminapi.NewUser{Username: "ada"}); err != nil {
+		t.Errorf("the name is not free: %v", err)
+	}
+}

@@ -49,6 +49,7 @@ func TestAnEnterpriseDecidesForItsPeople(t *testing.T) {
 	thief := newKey(t)
 	for name, text := range map[string]string{
 		"another issuer":      good(map[string]any{"iss": "https://evil.test"}),
+		"another tenant's":    good(map[string]any{"sub": "emp-of-another-tenant"}),
 		"another audience":    good(map[string]any{"aud": issuer + "/"}),
 		"two audiences":       good(map[string]any{"aud": []string{issuer, "https://other.test"}}),
 		"another client":      good(map[string]any{"client_id": "other"}),

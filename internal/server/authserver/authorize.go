@@ -20,6 +20,10 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPost {
 		read = oauth.ReadForm
 	}
+	if err := s.take(w, r, "page", pageRate); err != nil {
+		s.refuseRequest(w, r, "", err)
+		return
+	}
 	p, e := read(r)
 	if e != nil { // which of two redirect URIs is meant is not known
 		s.refuseRequest(w, r, "", e)
@@ -84,15 +88,12 @@ func (s *Server) client(ctx context.Context, p *oauth.Params) (*client.Client, *
 // begin goes on with a request that is right: at once, if the person allowed the
 // same before and that says who gets the answer, else with the page.
 func (s *Server) begin(w http.ResponseWriter, r *http.Request, q *request) {
-	err := s.note(r, &audit.Event{
-		Action: "authorize", Request: q.ID, ClientID: q.Client, Client: q.client.Name, Outcome: audit.OK,
-		Detail: map[string]string{"redirect": oauth.RedirectHost(q.Redirect), "resource": q.Resource},
-	})
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
 	who, err := s.person(r)
+	if err == nil && who == nil {
+		err = s.noteShown(r, q)
+	} else if err == nil {
+		err = s.note(r, shownEvent(q.flow, q.client))
+	}
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -105,7 +106,7 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request, q *request) {
 	case err != nil:
 		s.fail(w, r, err)
 	case known != nil && !q.consent:
-		q.Consent, q.Session = known.Scopes, who.Session.ID
+		q.Consent, q.Session, q.Blank = known.Scopes, who.Session.ID, true
 		s.issue(w, r, q.flow, q.client, who, direct)
 	case q.none && who == nil:
 		s.refuseClient(w, r, q, &oauth.Error{Code: oauth.LoginRequired, Ref: "GH-1424", Description: "nobody is signed in, or not recently"})

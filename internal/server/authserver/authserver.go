@@ -51,8 +51,6 @@ type Server struct {
 	Quiet   bool                                               // what was answered as asked gets no line in the log unless it is verbose
 	Log     *slog.Logger                                       // required
 	Now     func() time.Time                                   // nil: time.Now
-
-	twice twice
 }
 
 // Resource is an MCP server that tokens are given out for.

@@ -46,7 +46,7 @@ func (v *world) passwordInABrowser(t *testing.T, b *chromium.Tab) {
 	b.Press("Set password")
 	b.Fill("New password", "password1234")
 	b.Press("Set password")
-	b.WaitFor("Welcome, grace")
+	b.WaitFor("too easy to guess")
 	look(b, "setup-wrong")
 	shows = v.authenticator(b)
 	b.Fill("New password", pass)

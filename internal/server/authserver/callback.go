@@ -83,10 +83,30 @@ func (s *Server) arrive(ctx context.Context, who *federation.Profile) (*login.Us
 		return user, by, nil
 	case errors.Is(err, login.ErrDisabled):
 		text = "Your account here is disabled. Ask whoever runs this server."
-	case errors.Is(err, login.ErrTenant), errors.Is(err, login.ErrLinked):
+	case errors.Is(err, login.ErrTenant):
+		return nil, login.Link{}, elsewhere(who, err)
+	case errors.Is(err, login.ErrLinked):
 		text = "This account belongs to somebody else here. Ask whoever runs this server."
 	default:
 		return nil, login.Link{}, err
 	}
 	return nil, login.Link{}, &federation.Refusal{Code: federation.CodeAllow, Text: text, Cause: err, Account: who.Email}
+}
+
+// elsewhere refuses somebody who is known here, and comes from where another
+// tenant's people do. Whoever runs this server has to say which of the two is meant.
+func elsewhere(who *federation.Profile, cause error) *federation.Refusal {
+	e := &federation.Refusal{
+		Code: federation.CodeTenant, Cause: cause, Account: who.Email,
+		Text: "You are known here in another organization than the one that you come from now. What you had stays there, and nothing was granted.",
+		Advice: []string{
+			"Sign in with another account, or ask whoever runs this server and send them this page.",
+		},
+	}
+	if of, ok := errors.AsType[*login.TenantError](cause); ok {
+		e.Advice = append(e.Advice,
+			"For whoever runs this server: “gatehouse user show "+of.User+"” says where they are known. If they have moved for good, “gatehouse user delete "+of.User+
+				"”: they sign in once more, as somebody new. If not, the tenant of the login, or the link of their organization, is another than it was.")
+	}
+	return e
 }

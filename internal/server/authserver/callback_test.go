@@ -349,3 +349,42 @@ func TestDisabledPeopleStayOut(t *testing.T) {
 		t.Errorf("got %s", page)
 	}
 }
+
+func TestWhoHasMovedToAnotherTenantIsToldSo(t *testing.T) {
+	h := newAbroad(t)
+	b := h.browser()
+	if _, to, _ := b.get(answerOf("honest", "ada", b.leave("honest", b.flow()))); to != "/account" {
+		t.Fatalf("got %q", to)
+	}
+	people, ok := h.People.(*login.Service)
+	if !ok {
+		t.Fatal("no service")
+	}
+	known, err := people.Session(t.Context(), b.cookies["__Host-gatehouse-session"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := tenant.Tenant{ID: "bolt", Name: "bolt", State: tenant.Active, Created: time.Now(), Changed: time.Now()}
+	if err := h.db.Tenants().Create(t.Context(), &next); err != nil {
+		t.Fatal(err)
+	}
+	h.Place = func(context.Context, *federation.Profile) (tenant.ID, error) { return next.ID, nil }
+	b = h.browser()
+	page := b.wantRefused("moved", answerOf("honest", "ada", b.leave("honest", b.flow())), http.StatusForbidden, "GH-1439")
+	for _, want := range []string{"You are known here in another organization", "gatehouse user delete " + known.ID, "Use another account"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page does not say %q:\n%s", want, page)
+		}
+	}
+	people.EndTokens = func(context.Context, string, string, string) error { return nil }
+	if _, err := people.Delete(t.Context(), known.Tenant, known.ID, "root", "moved"); err != nil {
+		t.Fatal(err)
+	}
+	if _, to, _ := b.get(answerOf("honest", "ada", b.leave("honest", b.flow()))); to != "/account" {
+		t.Errorf("after the deletion: got %q", to)
+	}
+	who, err := people.Session(t.Context(), b.cookies["__Host-gatehouse-session"])
+	if err != nil || who.ID == known.ID || who.Tenant != next.ID {
+		t.Errorf("got %+v, %v", who, err)
+	}
+}

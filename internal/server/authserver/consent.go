@@ -30,7 +30,7 @@ func (s *Server) consent(w http.ResponseWriter, r *http.Request) {
 	case "deny":
 		s.deny(w, r, f, c)
 	case "switch":
-		f.MaxAge, f.Since = -1, s.now()
+		f.MaxAge, f.Since, f.Left = -1, s.now(), nil
 		s.consentPage(w, r, f, c, nil, "")
 	default:
 		s.refused(w, r, "consent", &oauth.Error{Code: oauth.InvalidRequest, Ref: "GH-1424", Description: "the form says neither yes nor no"})
@@ -41,6 +41,9 @@ func (s *Server) consent(w http.ResponseWriter, r *http.Request) {
 // page said, it is shown again and c is nil.
 func (s *Server) decided(w http.ResponseWriter, r *http.Request) (f *flow, c *client.Client, who *login.Person, err error) {
 	if err = s.sameSite(w, r); err != nil {
+		return nil, nil, nil, err
+	}
+	if err = s.take(w, r, "page", pageRate); err != nil {
 		return nil, nil, nil, err
 	}
 	if f, err = s.openFlow(r.PostForm.Get(flowField)); err != nil {
@@ -86,9 +89,16 @@ func (s *Server) allow(w http.ResponseWriter, r *http.Request, f *flow, c *clien
 		s.refused(w, r, "consent", e)
 		return
 	}
-	err := s.tell(r, &audit.Event{
-		Action: "consent", Request: f.ID, ClientID: f.Client, Client: c.Name, Subject: subject(who), Outcome: audit.OK, Rights: &audit.Rights{Scopes: f.Consent},
-	})
+	down := s.tell
+	if who == nil { // nothing is granted yet
+		down = s.note
+	}
+	err := s.noteBegan(r, f, c)
+	if err == nil {
+		err = down(r, &audit.Event{
+			Action: "consent", Request: f.ID, ClientID: f.Client, Client: c.Name, Subject: subject(who), Outcome: audit.OK, Rights: &audit.Rights{Scopes: f.Consent},
+		})
+	}
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -139,7 +149,10 @@ func (s *Server) deny(w http.ResponseWriter, r *http.Request, f *flow, c *client
 		return
 	}
 	e := &oauth.Error{Code: oauth.AccessDenied, Description: "the person said no"}
-	err := s.tell(r, &audit.Event{Action: "consent", Request: f.ID, ClientID: f.Client, Client: c.Name, Outcome: audit.Refused, Reason: e.Error()})
+	err := s.noteBegan(r, f, c)
+	if err == nil {
+		err = s.tell(r, &audit.Event{Action: "consent", Request: f.ID, ClientID: f.Client, Client: c.Name, Outcome: audit.Refused, Reason: e.Error()})
+	}
 	if err == nil && f.Device != "" {
 		err = s.decideDevice(r.Context(), f, nil)
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
@@ -21,6 +22,7 @@ const maxTools = 6 // of a scope that are named on the page
 // they never stand without what vouches for them, or the word that nothing does.
 type asking struct {
 	Flow, Wrong string
+	Again       string // why it is shown a second time, though nothing is wrong
 	Who         string // empty: nobody is signed in
 
 	Name     string
@@ -41,8 +43,21 @@ type choice struct {
 	Name, Title string
 	Number      int
 	Ticked      bool
+	Refused     bool // the last time
 	Tools       []string
 	More        int // how many tools are not named
+}
+
+// Described are the ids of what describes the box of a choice; empty: nothing does.
+func (c choice) Described() string {
+	var ids []string
+	if c.Refused {
+		ids = append(ids, "refused-"+strconv.Itoa(c.Number))
+	}
+	if c.Tools != nil {
+		ids = append(ids, "tools-"+strconv.Itoa(c.Number))
+	}
+	return strings.Join(ids, " ")
 }
 
 // consentPage asks a person. who is signed in; nil: nobody is, and they sign in
@@ -60,13 +75,16 @@ func (s *Server) consentPage(w http.ResponseWriter, r *http.Request, f *flow, c 
 		return
 	}
 	page.Wrong = wrong
+	if f.Left != nil {
+		page.Again = "You have used this app before. This is what it had, and what it asks for now."
+	}
 	s.page(w, r, http.StatusOK, "consent", page)
 }
 
 // offerAnother shows the page to somebody whose account may do nothing of what is
 // asked for: another one of theirs may.
 func (s *Server) offerAnother(w http.ResponseWriter, r *http.Request, f *flow, c *client.Client, e *oauth.Error) {
-	f.MaxAge, f.Since = -1, s.now()
+	f.MaxAge, f.Since, f.Left = -1, s.now(), nil
 	page, err := s.asking(r.Context(), f, c, nil)
 	if err != nil {
 		s.fail(w, r, err)
@@ -94,33 +112,41 @@ func (s *Server) asking(ctx context.Context, f *flow, c *client.Client, who *log
 		p.Returns, p.Loopback, p.Private = oauth.RedirectHost(f.Redirect), kind == oauth.RedirectLoopback, kind == oauth.RedirectPrivate
 	}
 	f.Session = ""
-	var before []string
+	before := &grant.Consent{}
+	var err error
 	if who != nil {
-		var err error
 		if before, err = s.narrow(ctx, f, res, c, who); err != nil {
 			return nil, err
 		}
 		f.Session, p.Who = who.Session.ID, nameOf(&who.User)
 	}
 	s.choices(ctx, p, f, res, before)
-	var err error
 	p.Flow, err = s.sealFlow(f)
 	return p, err
 }
 
+// before is what a person has decided about a client before; never nil.
+func (s *Server) before(ctx context.Context, f *flow, res *Resource, c *client.Client, who *login.Person) (*grant.Consent, error) {
+	known, err := s.Consents.Allowed(ctx, consentKey(f, who))
+	switch {
+	case errors.Is(err, grant.ErrNotFound):
+		return &grant.Consent{}, nil
+	case err != nil:
+		return nil, err
+	}
+	known.Scopes = offeredOnly(res, c, known.Scopes)
+	return known, nil
+}
+
 // narrow leaves in the flow what this person can be given, and adds what they
 // allowed the client before: clients forget what they were given when they ask
-// for one thing more. It returns what they allowed.
-func (s *Server) narrow(ctx context.Context, f *flow, res *Resource, c *client.Client, who *login.Person) (before []string, err error) {
+// for one thing more. It returns what they decided.
+func (s *Server) narrow(ctx context.Context, f *flow, res *Resource, c *client.Client, who *login.Person) (before *grant.Consent, err error) {
+	if before, err = s.before(ctx, f, res, c, who); err != nil {
+		return nil, err
+	}
 	if f.Device == "" { // a device gets what it asked for, or less
-		known, err := s.Consents.Allowed(ctx, consentKey(f, who))
-		switch {
-		case err == nil:
-			before = offeredOnly(res, c, known.Scopes)
-			f.Scopes = inOrder(res, append(slices.Clone(f.Scopes), before...))
-		case !errors.Is(err, grant.ErrNotFound):
-			return nil, err
-		}
+		f.Scopes = inOrder(res, append(slices.Clone(f.Scopes), before.Scopes...))
 	}
 	may, err := s.grantable(ctx, f, res, who)
 	switch {
@@ -137,14 +163,16 @@ func (s *Server) narrow(ctx context.Context, f *flow, res *Resource, c *client.C
 // what it asks for by name. What it asks for only because it asks for everything,
 // as many do, is left to the person, if there is a default that makes it work.
 // Whom they allowed less before asks for what it lacked since then: where there
-// are few scopes a step-up is for all of them, and Allow has to bring it on.
-func (s *Server) choices(ctx context.Context, p *asking, f *flow, res *Resource, before []string) {
-	everything := f.All && len(before) == 0 && slices.ContainsFunc(f.Scopes, res.required)
+// are few scopes a step-up is for all of them, and Allow has to bring it on. What
+// they refused is for them to tick.
+func (s *Server) choices(ctx context.Context, p *asking, f *flow, res *Resource, before *grant.Consent) {
+	f.Blank = f.All && len(before.Scopes) == 0 && slices.ContainsFunc(f.Scopes, res.required)
 	for i, one := range res.Scopes {
 		if !slices.Contains(f.Scopes, one.Name) {
 			continue
 		}
-		ch := choice{Name: one.Name, Title: one.Title, Number: i, Ticked: !everything}
+		ch := choice{Name: one.Name, Title: one.Title, Number: i, Refused: slices.Contains(before.Refused, one.Name)}
+		ch.Ticked = !f.Blank && !ch.Refused && !slices.Contains(f.Left, one.Name)
 		if ch.Title == "" {
 			ch.Title = one.Name
 		}

@@ -71,7 +71,7 @@ func (s *Server) deviceCode(w http.ResponseWriter, r *http.Request) {
 		f.ID = rand.Text()
 	}
 	mark(r, f.ID)
-	if err := s.tell(r, &audit.Event{Action: "device", Request: f.ID, ClientID: c.ID, Client: c.Name, Outcome: audit.OK}); err != nil {
+	if err := s.note(r, &audit.Event{Action: "device", Request: f.ID, ClientID: c.ID, Client: c.Name, Outcome: audit.OK}); err != nil {
 		s.fail(w, r, err)
 		return
 	}

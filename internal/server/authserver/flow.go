@@ -38,6 +38,9 @@ type flow struct {
 	Since    time.Time `json:"q,omitzero"` // with MaxAge -1: sign-ins until then do not count
 	All      bool      `json:"l,omitzero"` // it asks for every scope that there is
 	Session  string    `json:"e,omitzero"` // id of the session that the page was shown to; empty: to nobody known
+	Blank    bool      `json:"z,omitzero"` // no box was ticked on the page: what is not in Consent was not refused
+	Left     []string  `json:"t,omitzero"` // scopes that were left out on a page before this one
+	Untold   bool      `json:"y,omitzero"` // the trail does not know of it yet: see noteShown
 	Next     string    `json:"n,omitzero"` // a path of ours to go on to, instead of a client: "/account"
 }
 
@@ -63,6 +66,7 @@ func (s *Server) sealFlow(f *flow) (string, error) {
 func (s *Server) fits(f *flow) (bool, error) {
 	full := *f
 	full.Consent, full.Browser, full.Session = f.Scopes, browserHash(""), "ses_"+rand.Text()
+	full.Blank, full.Untold = true, true
 	sealed, err := s.sealFlow(&full)
 	return len(sealed) <= maxSealed, err
 }

@@ -55,6 +55,28 @@ func TestAServerActsForWhoSentItAToken(t *testing.T) {
 	}
 }
 
+// What a token was exchanged for ends with it, as do its grant and its person.
+func TestA073ExchangedTokensEndWithTheTokenBeforeThem(t *testing.T) {
+	d, swap := exchanging(t)
+	first, other := d.login("cli"), d.login("cli")
+	one := swap("rs", first.Access, "resource", otherResource).ok().Access
+	two := swap("rs2", one, "resource", resource).ok().Access
+	kept := swap("rs", other.Access).ok().Access
+	d.post("/revoke", "client_id", "cli", "token", first.Access)
+	for what, text := range map[string]string{"the first": first.Access, "the second": one, "the third": two} {
+		if _, err := d.holds(text); err == nil {
+			t.Errorf("%s is accepted", what)
+		}
+	}
+	swap("rs", two).no("what came of a revoked token", 400, oauth.InvalidGrant)
+	for what, text := range map[string]string{"another login": other.Access, "what came of it": kept} {
+		if _, err := d.holds(text); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	d.post("/token", "grant_type", oauth.RefreshToken, "client_id", "cli", "refresh_token", first.Refresh).ok() // the grant goes on
+}
+
 func TestA073AnExchangeWidensNothing(t *testing.T) {
 	d, swap := exchanging(t)
 	first := d.login("cli")

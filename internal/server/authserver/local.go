@@ -46,7 +46,10 @@ func (s *Server) localCode(w http.ResponseWriter, r *http.Request) {
 	ticket := r.PostForm.Get("ticket")
 	from, _ := s.Address(r)
 	p, err := s.Accounts.Second(r.Context(), ticket, f.ID, r.PostForm.Get("code"), from)
-	if err != nil {
+	switch {
+	case err != nil && s.pressedAgain(w, r, f, err):
+		return
+	case err != nil:
 		s.again(w, r, f, err, func(wrong string, status int) {
 			s.page(w, r, status, "code", codePage{Flow: r.PostForm.Get(flowField), Ticket: ticket, Wrong: wrong})
 		})

@@ -115,7 +115,7 @@ func (s *Server) beginAt(w http.ResponseWriter, r *http.Request, next string) {
 	s.bind(w, r, f)
 	sealed, err := s.sealFlow(f)
 	if err == nil {
-		err = s.tell(r, &audit.Event{Action: "login", Request: f.ID, Outcome: audit.OK, Detail: map[string]string{"next": next}})
+		err = s.note(r, &audit.Event{Action: "login", Request: f.ID, Outcome: audit.OK, Detail: map[string]string{"next": next}})
 	}
 	if err != nil {
 		s.fail(w, r, err)

@@ -44,7 +44,7 @@ func (s *Server) loginProvider(w http.ResponseWriter, r *http.Request) {
 	}
 	to, err := s.startAt(r, f, p)
 	if err == nil {
-		err = s.tell(r, &audit.Event{Action: "login", Request: f.ID, ClientID: f.Client, Outcome: audit.OK, Detail: map[string]string{"provider": p.Name()}})
+		err = s.note(r, &audit.Event{Action: "login", Request: f.ID, ClientID: f.Client, Outcome: audit.OK, Detail: map[string]string{"provider": p.Name()}})
 	}
 	if err != nil {
 		s.refusedAt(w, r, "login", f, p.Name(), err)
@@ -109,6 +109,10 @@ func (s *Server) refuseAccount(w http.ResponseWriter, r *http.Request, f *flow, 
 	if e.Account != "" {
 		page.Title = "You cannot sign in with this account"
 	}
+	if why, ok := explanations[e.Code]; ok {
+		page.Title = why.title
+	}
+	page.Advice = e.Advice
 	if strings.Contains(e.Text, e.Account) { // it says so itself
 		page.Account = ""
 	}

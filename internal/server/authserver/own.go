@@ -69,7 +69,7 @@ func (s *Server) readAccess(ctx context.Context, text string) (*claims, *tenant.
 		return nil, nil, fmt.Errorf("%w: its tenant is %s", errNotOurs, t.State)
 	}
 	err = s.Marks.Judge(ctx, &token.Named{
-		Issuer: s.Issuer, ID: c.ID, Subject: c.Subject, Client: c.Client, Tenant: string(t.ID), Grant: c.Grant, Issued: time.Unix(c.Issued, 0),
+		Issuer: s.Issuer, ID: c.ID, Subject: c.Subject, Client: c.Client, Tenant: string(t.ID), Grant: c.Grant, Via: c.Via, Issued: time.Unix(c.Issued, 0),
 	}, now)
 	if errors.Is(err, token.ErrRevoked) {
 		return nil, nil, fmt.Errorf("%w: %w", errNotOurs, err)

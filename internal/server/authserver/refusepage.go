@@ -60,6 +60,7 @@ var explanations = map[string]explanation{
 	"GH-1436": {title: "Too many people at once", advice: []string{"Wait a moment, then try again."}},
 	"GH-1437": {title: "This passkey cannot be added"},
 	"GH-1438": {title: "Sign in again", advice: []string{"Whoever changes how they sign in has to have signed in just before."}},
+	"GH-1439": {title: "You are known here in another organization"},
 	"GH-1501": {title: "Too many attempts", advice: []string{"Wait a minute, then try again."}},
 	"GH-1429": {title: "Something here does not work", advice: []string{"Nothing was granted. Try again in a minute."}},
 }

@@ -2,10 +2,9 @@ package authserver
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
-	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/client"
@@ -38,41 +37,84 @@ func (s *Server) signedIn(w http.ResponseWriter, r *http.Request, f *flow, who *
 		f.Consent, f.Version = nil, c.Version
 		s.consentPage(w, r, f, c, who, "")
 	default:
+		s.settle(w, r, f, c, who)
+	}
+}
+
+// settle ends a flow that was allowed before anybody had signed in, or asks once
+// more: only now is it known what this person has allowed the client before. A
+// step-up that was ticked for nobody in particular would lead to the same refusal
+// once more, or lose what the client had.
+func (s *Server) settle(w http.ResponseWriter, r *http.Request, f *flow, c *client.Client, who *login.Person) {
+	lacks, err := s.lacks(r.Context(), f, c, who)
+	switch {
+	case err != nil:
+		s.refused(w, r, "login", err)
+	case lacks:
+		f.Left = f.refused()
+		f.Consent = nil
+		s.consentPage(w, r, f, c, who, "")
+	default:
 		s.issue(w, r, f, c, who, byPage)
 	}
+}
+
+// lacks says whether what was allowed is less than a page would have offered that
+// had known whom it is for, and it was not they who left that out.
+func (s *Server) lacks(ctx context.Context, f *flow, c *client.Client, who *login.Person) (bool, error) {
+	res := s.resourceAt(f.Resource)
+	if f.Device != "" || f.Session != "" || res == nil {
+		return false, nil
+	}
+	before, err := s.before(ctx, f, res, c, who)
+	if err != nil || len(before.Scopes) == 0 {
+		return false, err
+	}
+	full := *f
+	full.Scopes = inOrder(res, append(offeredOnly(res, c, f.Scopes), before.Scopes...))
+	may, err := s.grantable(ctx, &full, res, who)
+	if _, refused := errors.AsType[*oauth.Error](err); refused { // whoever ends the flow says so
+		return false, nil
+	}
+	left := f.refused()
+	return slices.ContainsFunc(may, func(one string) bool {
+		return !slices.Contains(f.Consent, one) && !slices.Contains(left, one) && !slices.Contains(before.Refused, one)
+	}), err
+}
+
+// refused are the scopes that somebody was asked for on the page and left out. It
+// is never nil.
+func (f *flow) refused() []string {
+	out := []string{}
+	for _, one := range f.Scopes {
+		if !f.Blank && !slices.Contains(f.Consent, one) {
+			out = append(out, one)
+		}
+	}
+	return out
 }
 
 // issue ends a flow with a code for its client, or has its device go on. One flow
 // ends once; who pressed twice gets the same answer twice.
 func (s *Server) issue(w http.ResponseWriter, r *http.Request, f *flow, c *client.Client, who *login.Person, how delivery) {
-	end, first := s.twice.open(f.ID+" "+who.Session.ID, s.now())
-	to := ""
-	if first {
-		var err error
-		to, err = s.conclude(r, f, c, who, how)
-		end.close(to)
-		if err != nil {
-			ev := &audit.Event{Action: "code", ClientID: f.Client, Client: c.Name, Subject: who.ID, TenantID: string(who.Tenant)}
-			s.tellRefused(w, r, ev, err, func() { s.cannotIssue(w, r, f, err) })
-			return
-		}
-	} else if to = end.wait(r.Context(), s.now()); to == "" {
-		s.refused(w, r, "code", decidedBefore(nil))
+	// A browser gives up the first of two presses: what that has begun is brought to its end.
+	ctx, stop := context.WithTimeout(context.WithoutCancel(r.Context()), concludeTime)
+	defer stop()
+	to, err := s.conclude(ctx, r, f, c, who, how)
+	if errors.Is(err, grant.ErrReplay) {
+		to, err = s.endingOf(r.Context(), f, who.ID)
+	}
+	if err != nil {
+		ev := &audit.Event{Action: "code", ClientID: f.Client, Client: c.Name, Subject: who.ID, TenantID: string(who.Tenant)}
+		s.tellRefused(w, r, ev, err, func() { s.cannotIssue(w, r, f, err) })
 		return
 	}
-	if f.Device != "" {
-		s.page(w, r, http.StatusOK, "done", notice{"Done", "“" + shown(c.Name) + "” can go on. You can close this page and return to your device."})
-		return
-	}
-	s.deliver(w, r, f, to, c, how, leaving{
-		Title: "Done", Text: "“" + shown(c.Name) + "” has been allowed. You can close this page once the app has taken over.",
-	})
+	s.granted(w, r, f, c, to, how)
 }
 
 // conclude grants what was allowed, shrunk to what this person can be given, and
 // returns the answer to the client, or for a device a word that it is done.
-func (s *Server) conclude(r *http.Request, f *flow, c *client.Client, who *login.Person, how delivery) (to string, err error) {
-	ctx := r.Context()
+func (s *Server) conclude(ctx context.Context, r *http.Request, f *flow, c *client.Client, who *login.Person, how delivery) (to string, err error) {
 	a, err := s.authorization(ctx, f, c, who)
 	if err != nil {
 		return "", err
@@ -80,6 +122,7 @@ func (s *Server) conclude(r *http.Request, f *flow, c *client.Client, who *login
 	if err := s.end(ctx, f); err != nil {
 		return "", err
 	}
+	defer func() { s.ended(ctx, f, who, to) }() // also that it came to nothing: who waits for it need not
 	if err := s.tell(r, &audit.Event{
 		Action: "code", Request: f.ID, ClientID: f.Client, Client: c.Name, Subject: who.ID, TenantID: string(who.Tenant), Outcome: audit.OK,
 		Rights: &audit.Rights{Scopes: a.Scopes},
@@ -87,7 +130,7 @@ func (s *Server) conclude(r *http.Request, f *flow, c *client.Client, who *login
 		return "", err
 	}
 	if how != direct { // else nobody decided anything: what they allowed before holds for as long as it did
-		if err := s.Consents.Remember(ctx, &grant.Consent{ConsentKey: consentKey(f, who), Scopes: f.Consent}); err != nil {
+		if err := s.Consents.Remember(ctx, &grant.Consent{ConsentKey: consentKey(f, who), Scopes: f.Consent, Refused: f.refused()}); err != nil {
 			return "", err
 		}
 	}
@@ -110,7 +153,7 @@ func (s *Server) cannotIssue(w http.ResponseWriter, r *http.Request, f *flow, er
 		return
 	}
 	again := *f
-	again.MaxAge, again.Since, again.Session = -1, s.now(), ""
+	again.MaxAge, again.Since, again.Session, again.Left = -1, s.now(), "", nil
 	s.bind(w, r, &again)
 	page := explain(e)
 	if sealed, err := s.sealFlow(&again); err == nil {
@@ -172,22 +215,4 @@ func nothingFor(who *login.Person) *oauth.Error {
 		Code: oauth.AccessDenied, Ref: refNothing, Status: http.StatusForbidden,
 		Description: "You are signed in as " + shown(nameOf(&who.User)) + ", and this account may do nothing here that was asked for",
 	}
-}
-
-// end marks a flow as decided. It can be decided once, however many pages, tabs
-// and clicks there are.
-func (s *Server) end(ctx context.Context, f *flow) error {
-	key := sha256.Sum256([]byte("authorization flow\x00" + f.ID))
-	err := s.Once.Once(ctx, key, f.Began.Add(flowTime))
-	if errors.Is(err, grant.ErrReplay) {
-		return decidedBefore(err)
-	}
-	if err != nil {
-		return fmt.Errorf("end a flow: %w", err)
-	}
-	return nil
-}
-
-func decidedBefore(cause error) *oauth.Error {
-	return &oauth.Error{Code: oauth.InvalidRequest, Ref: "GH-1422", Description: "this was decided a moment ago", Cause: cause}
 }

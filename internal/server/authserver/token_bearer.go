@@ -69,6 +69,8 @@ func (s *Server) tokenOfAssertion(q *tokenRequest) (*issue, error) {
 	switch {
 	case errors.Is(err, login.ErrDisabled):
 		return nil, notAdmitted("the account of this person is not active", err)
+	case errors.Is(err, login.ErrTenant), errors.Is(err, login.ErrLinked):
+		return nil, notAdmitted("this person is known here as somebody of another tenant", err)
 	case err != nil:
 		return nil, err
 	}

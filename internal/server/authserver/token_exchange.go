@@ -39,6 +39,7 @@ func (s *Server) tokenOfToken(q *tokenRequest) (*issue, error) {
 	}
 	i := &issue{
 		subject: subject.Subject, tenant: t.ID, grant: subject.Grant, ends: time.Unix(subject.Expires, 0), issued: typeAccess,
+		via:   strings.TrimSpace(subject.Via + " " + subject.ID),
 		actor: &actor{Subject: programPrefix + q.client.ID, Before: subject.Actor},
 	}
 	if i.resource, i.scopes, err = s.exchanged(q, subject); err != nil {

@@ -40,6 +40,7 @@ type claims struct {
 	Name     string         `json:"name,omitempty"`
 	Groups   []string       `json:"groups,omitempty"` // RFC 9068 §2.2.3.1
 	Roles    []string       `json:"roles,omitempty"`
+	Via      string         `json:"via,omitempty"` // jti of the tokens that it was exchanged for: it ends with each
 	Actor    *actor         `json:"act,omitempty"` // who acts for the subject. RFC 8693 §4.1
 	Confirm  *confirm       `json:"cnf,omitempty"` // RFC 7800
 }
@@ -80,6 +81,7 @@ type issue struct {
 	authTime time.Time
 	ends     time.Time // of what the token comes of: it lives no longer; zero: it does not end
 	actor    *actor
+	via      string // ids of the tokens that were exchanged for it
 
 	refresh string // the refresh token that goes with it; empty: none
 	issued  string // issued_token_type, of an exchange
@@ -161,7 +163,7 @@ func (s *Server) answerOf(q *tokenRequest, i *issue) (*tokenAnswer, error) {
 func (s *Server) claimsOf(ctx context.Context, q *tokenRequest, i *issue, res *Resource, tenantName string) *claims {
 	c := &claims{
 		Issuer: s.Issuer, Subject: i.subject, Audience: i.resource, Client: q.client.ID, ID: rand.Text(),
-		Tenant: tenantName, Grant: i.grant, Actor: i.actor,
+		Tenant: tenantName, Grant: i.grant, Actor: i.actor, Via: i.via,
 	}
 	who := Who{Subject: i.subject, Tenant: tenantName, Client: q.client.ID}
 	if i.user == nil {

@@ -35,6 +35,11 @@ func clientRoundTrip(t *testing.T, d *store.DB) {
 		must(t, err)
 		wantSame(t, "by "+what, rows, []client.Row{*full})
 	}
+	must(t, s.Replace(ctx, full.ID, full.Metadata, []byte(`{"n":"y"}`), at(4)))
+	wantErr(t, "replaced by somebody else", s.Replace(ctx, full.ID, full.Metadata, []byte("{}"), at(5)), client.ErrRaced)
+	full.Metadata, full.Seen = []byte(`{"n":"y"}`), at(4)
+	wantSame(t, "replaced", get(s.Client(ctx, full.ID))(t), full)
+	wantErr(t, "not an administrator's", s.Replace(ctx, bare.ID, nil, []byte("{}"), at(5)), client.ErrRaced)
 	_, total, err := s.Clients(ctx, client.Filter{Limit: 1})
 	must(t, err)
 	wantSame(t, "total", total, 2)

@@ -168,6 +168,22 @@ func onceRace(t *testing.T, d *store.DB) {
 	if n := get(s.Sweep(ctx, at(11)))(t); n != 4 {
 		t.Errorf("swept %d, want those that have ended", n)
 	}
+	if got := get(s.Ending(ctx, [32]byte{1}, at(11)))(t); got != "" {
+		t.Errorf("got %q before anything came of it", got)
+	}
+	must(t, s.Settle(ctx, [32]byte{1}, "an end"))
+	must(t, s.Settle(ctx, [32]byte{99}, "of nothing"))
+	if got := get(s.Ending(ctx, [32]byte{1}, at(19)))(t); got != "an end" {
+		t.Errorf("got %q", got)
+	}
+	for key, moment := range map[byte]time.Time{1: at(20), 99: at(11)} {
+		_, err := s.Ending(ctx, [32]byte{key}, moment)
+		wantErr(t, "no mark", err, grant.ErrNotFound)
+	}
+	must(t, s.Mark(ctx, [32]byte{1}, at(20), at(30)))
+	if got := get(s.Ending(ctx, [32]byte{1}, at(21)))(t); got != "" {
+		t.Errorf("got %q, of the mark before", got)
+	}
 
 	q := d.Requests()
 	must(t, q.Push(ctx, [32]byte{1}, "cli", `a=b&c="\`, at(5)))
@@ -216,6 +232,36 @@ func consentLife(t *testing.T, d *store.DB) {
 	if n := get(s.Forget(ctx, tn, "usr_ada", ""))(t); n != 2 {
 		t.Errorf("forgot %d, want every scope", n)
 	}
+}
+
+func refusalLife(t *testing.T, d *store.DB) {
+	s, ctx, tn := d.Consents(), t.Context(), newTenant(t, d, "acme")
+	key := grant.ConsentKey{Tenant: tn, User: "usr_ada", Client: "cli", Version: "1", Resource: "https://mcp.test/mcp", Host: "app.test"}
+	decide := func(scopes, refused []string, until int) {
+		must(t, s.Remember(ctx, &grant.Consent{ConsentKey: key, Scopes: scopes, Refused: refused, Created: at(0), Expires: at(until)}))
+	}
+	decide([]string{"a", "b"}, []string{"c"}, 10)
+	want := &grant.Consent{ConsentKey: key, Scopes: []string{"a", "b"}, Refused: []string{"c"}, Created: at(0), Expires: at(10)}
+	wantSame(t, "allowed and refused", get(s.Allowed(ctx, key, at(9)))(t), want)
+	other := key
+	other.Host = "evil.test"
+	must(t, s.Remember(ctx, &grant.Consent{ConsentKey: other, Scopes: []string{"a"}, Created: at(0), Expires: at(10)}))
+	wantSame(t, "of another key", get(s.Allowed(ctx, other, at(1)))(t).Refused, []string(nil))
+	decide([]string{"a", "c"}, []string{"b"}, 20)
+	want = &grant.Consent{ConsentKey: key, Scopes: []string{"a", "c"}, Refused: []string{"b"}, Created: at(0), Expires: at(20)}
+	wantSame(t, "the other way round", get(s.Allowed(ctx, key, at(19)))(t), want)
+	decide(nil, []string{"a", "c"}, 20)
+	_, err := s.Allowed(ctx, key, at(1))
+	wantErr(t, "nothing is left", err, grant.ErrNotFound)
+	if n := get(s.Sweep(ctx, at(30)))(t); n != 4 {
+		t.Errorf("swept %d, want the refusals and the consent of the other key", n)
+	}
+	decide([]string{"a"}, []string{"b"}, 40)
+	if n := get(s.Forget(ctx, tn, "usr_ada", ""))(t); n != 1 {
+		t.Errorf("forgot %d, want what was allowed", n)
+	}
+	decide([]string{"a"}, nil, 40)
+	wantSame(t, "a refusal that was forgotten", get(s.Allowed(ctx, key, at(31)))(t).Refused, []string(nil))
 }
 
 func deviceLife(t *testing.T, d *store.DB) {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse/internal/grant"
 	"github.com/gatehouse-mcp/gatehouse/internal/login"
 	"github.com/gatehouse-mcp/gatehouse/internal/store"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
@@ -108,5 +109,49 @@ func sessionRace(t *testing.T, d *store.DB) {
 		if left := get(s.Sessions(ctx, "", u.ID, at(0)))(t); len(left) != 0 {
 			t.Errorf("got %d sessions of a disabled user", len(left))
 		}
+	}
+}
+
+func userChange(t *testing.T, d *store.DB) {
+	s, ctx := d.Login(), t.Context()
+	u := newPerson(t, d, 1)
+	next := *u
+	next.Name, next.Email, next.Vouched, next.Groups, next.Roles = "Eve", "", false, []string{"a"}, nil
+	wantSame(t, "changed", get(s.UpdateUser(ctx, u.Tenant, &next))(t), &next)
+	wantSame(t, "as it is kept", get(s.User(ctx, "", u.ID))(t), &next)
+	_, err := s.UpdateUser(ctx, "other", &next)
+	wantErr(t, "of another tenant", err, login.ErrNotFound)
+}
+
+// Whoever is deleted has nothing left, and their name and identities are free.
+func userDeleted(t *testing.T, d *store.DB) {
+	s, ctx := d.Login(), t.Context()
+	u, other := newPerson(t, d, 1), newPerson(t, d, 2)
+	known := get(s.Arrive(ctx, identity("s1"), &login.User{ID: "usr_x", Tenant: u.Tenant, Name: "X", State: login.Active, Created: at(1)}, false))(t)
+	must(t, s.Enrol(ctx, &login.Enrolment{User: u.ID, Password: "h", TOTP: "t", Recovery: []string{"r"}, At: at(2), Passkey: &login.Passkey{
+		ID: "pky_1", Credential: "c1", User: u.ID, Name: "phone", Record: "{}", Created: at(2),
+	}}, 5))
+	must(t, s.Invite(ctx, &login.Invitation{ID: "inv_1", Hash: "h1", User: u.ID, Expires: at(50), Created: at(2), By: "ada"}, false))
+	must(t, s.OpenSession(ctx, &login.SessionRecord{Hash: "s", Session: login.Session{ID: "ses_1", User: u.ID, SignedIn: at(3), LastSeen: at(3), Expires: at(50)}}, 5))
+	key := grant.ConsentKey{Tenant: u.Tenant, User: u.ID, Client: "cli", Resource: "https://mcp.test/mcp"}
+	must(t, d.Consents().Remember(ctx, &grant.Consent{ConsentKey: key, Scopes: []string{"a"}, Refused: []string{"b"}, Created: at(0), Expires: at(50)}))
+	wantErr(t, "of another tenant", s.DeleteUser(ctx, "other", u.ID), login.ErrNotFound)
+	for _, id := range []string{u.ID, known.ID} {
+		must(t, s.DeleteUser(ctx, u.Tenant, id))
+		wantErr(t, "again", s.DeleteUser(ctx, "", id), login.ErrNotFound)
+	}
+	_, err := s.Passkey(ctx, "c1")
+	wantErr(t, "a passkey", err, login.ErrNotFound)
+	_, err = s.Session(ctx, "s", at(4), at(0))
+	wantErr(t, "a session", err, login.ErrNotFound)
+	_, err = s.Invitation(ctx, "h1", at(4))
+	wantErr(t, "an invitation", err, login.ErrSpent)
+	_, err = d.Consents().Allowed(ctx, key, at(4))
+	wantErr(t, "what they allowed", err, grant.ErrNotFound)
+	wantSame(t, "who is left", get(s.Users(ctx, "", "", 9))(t), []login.User{*other})
+	must(t, s.CreateUser(ctx, u.Tenant, &login.User{ID: "usr_new", Tenant: u.Tenant, Username: u.Username, Name: "N", State: login.Invited, Created: at(9)}, ""))
+	again := get(s.Arrive(ctx, identity("s1"), &login.User{ID: "usr_y", Tenant: u.Tenant, Name: "Y", State: login.Active, Created: at(9)}, false))(t)
+	if again.ID != "usr_y" {
+		t.Errorf("got %s, want somebody new", again.ID)
 	}
 }

@@ -1,0 +1,95 @@
+package authserver
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/audit"
+)
+
+// replica is another process over the same store: it has nothing of the first one.
+func (h *house) replica() http.Handler {
+	s := &Server{
+		Issuer: h.Issuer, Name: h.Name, Seal: h.Seal, Log: h.Log, Now: h.Now, Trail: h.Trail, Clients: h.Clients, People: h.People, Accounts: h.Accounts,
+		Address: h.Address, Providers: h.Providers, Resources: h.Resources, Settings: h.Settings,
+		Door: Door{Tenant: h.Tenant, Grants: h.Grants, Consents: h.Consents, Devices: h.Devices, Requests: h.Requests, Once: h.Once},
+	}
+	return s.Handler()
+}
+
+func TestBothPressesGetTheSameAnswerOnAnyReplica(t *testing.T) {
+	h := newHouse(t)
+	b := h.browser()
+	b.signIn(h.ada)
+	form := url.Values{"flow": {b.get(askTrusted()).field(t, "flow")}, "decision": {"allow"}, "scope": {"notes:write"}}
+	first := b.post("/auth/consent", form).goes()
+	h.handler = h.replica()
+	if second := b.post("/auth/consent", form).goes(); first == "" || second != first {
+		t.Errorf("got %q, want %q", second, first)
+	}
+	h.redeem(answered(t, first, claudeBack, "s t&te").Get("code"), trusted, claudeBack)
+	eve := h.browser() // who is somebody else, and has come by the page
+	eve.signIn(h.another("eve"))
+	isPage(t, "another's", eve.post("/auth/consent", form), 200, "Who is signed in has changed")
+	h.wait(twiceKept + time.Second)
+	isPage(t, "later", b.post("/auth/consent", form), 400, "GH-1422")
+}
+
+// leaver writes a step down, and the browser that took it is gone by then.
+type leaver struct {
+	Trail
+	at    string
+	leave func()
+}
+
+func (l *leaver) Durable(ctx context.Context, e *audit.Event) error {
+	if e.Action == l.at {
+		l.leave()
+	}
+	return l.Trail.Durable(ctx, e)
+}
+
+// A browser that sends a form twice gives up the first answer.
+func TestAPressThatIsGivenUpIsBroughtToItsEnd(t *testing.T) {
+	h := newHouse(t)
+	b := h.browser()
+	b.signIn(h.ada)
+	form := url.Values{"flow": {b.get(askTrusted()).field(t, "flow")}, "decision": {"allow"}}
+	for _, at := range []string{"consent", "code"} {
+		ctx, leave := context.WithCancel(t.Context())
+		h.Trail = &leaver{&h.trail, at, leave}
+		r := httptest.NewRequestWithContext(ctx, "POST", "/auth/consent", strings.NewReader(form.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Sec-Fetch-Site", "same-origin")
+		b.do(r)
+		h.Trail = &h.trail
+		if second := b.post("/auth/consent", form); second.goes() == "" {
+			t.Errorf("left at %s: got %d, want the answer\n%s", at, second.StatusCode, second.text)
+		}
+		form.Set("flow", b.get(askTrusted("prompt", "consent")).field(t, "flow"))
+	}
+}
+
+func TestACodeThatWasSentTwiceIsAcceptedTwice(t *testing.T) {
+	h := newLocalHouse(t)
+	_, link := h.account("ada2")
+	shows, _ := h.browser().setUp(link)
+	b := h.browser()
+	page := b.begin()
+	asked := b.post("/auth/local", page.fill("username", "ada2", "password", pass))
+	form := asked.fill("code", shows())
+	first := b.post("/auth/local/code", form).goes()
+	h.handler = h.replica()
+	second := b.post("/auth/local/code", form)
+	if first == "" || second.goes() != first {
+		t.Errorf("got %d %q, want %q", second.StatusCode, second.goes(), first)
+	}
+	other := h.browser() // the same code, in another sign-in
+	asked = other.post("/auth/local", other.begin().fill("username", "ada2", "password", pass))
+	isPage(t, "a code that was used", other.post("/auth/local/code", asked.fill("code", form.Get("code"))), 403, "not accepted")
+}
