@@ -75,4 +75,5 @@ func (f *front) refusesInABrowser(t *testing.T, p *provider, b *brokered, client
 	if !strings.HasPrefix(tab.At(), "https://"+f.address+"/auth/login?") {
 		t.Errorf("got %s", tab.At())
 	}
+	f.why(t, 1, []string{"✗ REFUSED at callback", "✓ consent", "✓ provider      the browser was sent to ", "✗ callback      GH-1444", "allow-list of the provider"}, "--client", client)
 }

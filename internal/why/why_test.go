@@ -79,7 +79,18 @@ func call(kind, id string, change ...func(*audit.Event)) audit.Event {
 	return e
 }
 
-func TestWhereALoginStopped(t *testing.T) {
+// stop is how far a login came, and what is to be said of it.
+type stop struct {
+	name           string
+	events         []audit.Event
+	more           []audit.Event
+	now            time.Time
+	state, stopped string
+	cause          string // a part of one, or of what to do
+}
+
+// stops are the places where logins stop.
+func stops() []stop {
 	begun := []audit.Event{step("authorize", detail("redirect", "127.0.0.1:1"))}
 	allowed := append(slices.Clone(begun), step("consent"))
 	away := append(slices.Clone(allowed), step("login", detail("provider", "google")))
@@ -88,14 +99,7 @@ func TestWhereALoginStopped(t *testing.T) {
 	coded := append(slices.Clone(in), step("code"))
 	given := append(slices.Clone(coded), step("token", token("jti")))
 	early, late := noon.Add(20*time.Second), noon.Add(time.Hour)
-	tests := []struct {
-		name           string
-		events         []audit.Event
-		more           []audit.Event
-		now            time.Time
-		state, stopped string
-		cause          string // a part of one, or of what to do
-	}{
+	return []stop{
 		{"nobody answered the page", begun, nil, late, why.Unfinished, why.StepConsent, "closed the page"},
 		{"a page that is read", begun, nil, early, why.UnderWay, why.StepConsent, ""},
 		{"a person who said no", begun, []audit.Event{step("consent", refused("", "access_denied"))}, late, why.Refused, why.StepConsent, "as the person wanted"},
@@ -121,7 +125,10 @@ func TestWhereALoginStopped(t *testing.T) {
 		{"a device that waits", []audit.Event{step("device")}, nil, early, why.UnderWay, why.StepConsent, ""},
 		{"a server that broke", given, []audit.Event{call(config.AuditCall, "jti", func(e *audit.Event) { e.Outcome, e.Code = audit.Failed, "GH-1601" })}, late, why.Refused, why.StepCall, "start it"},
 	}
-	for _, tt := range tests {
+}
+
+func TestWhereALoginStopped(t *testing.T) {
+	for _, tt := range stops() {
 		t.Run(tt.name, func(t *testing.T) {
 			s := trailOf(t, append(slices.Clone(tt.events), tt.more...)...)
 			l, err := s.Login(t.Context(), "FLOW", why.View{Now: tt.now})
