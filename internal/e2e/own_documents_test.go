@@ -1,14 +1,22 @@
 package e2e
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
+
+	"github.com/go-jose/go-jose/v4"
 )
 
 // redirects are where the clients of these tests want people sent back to. Where
@@ -20,9 +28,11 @@ var redirects = []string{
 }
 
 // vendor is the host of those who make clients, on this machine: it has a
-// document about each, at https://ADDRESS/NAME.
+// document about each, at https://ADDRESS/NAME. One whose name ends with -key
+// signs with the vendor's key.
 type vendor struct {
-	at string
+	at  string
+	key *ecdsa.PrivateKey
 
 	mu    sync.Mutex
 	asked map[string]int
@@ -32,6 +42,10 @@ type vendor struct {
 func (f *front) vendor(t testing.TB) *vendor {
 	t.Helper()
 	v := &vendor{asked: map[string]int{}}
+	var err error
+	if v.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+		t.Fatal(err)
+	}
 	pair, err := tls.LoadX509KeyPair(filepath.Join(f.dir, "cert.pem"), filepath.Join(f.dir, "key.pem"))
 	if err != nil {
 		t.Fatal(err)
@@ -53,16 +67,31 @@ func (v *vendor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v.asked[r.URL.Path]++
 	v.mu.Unlock()
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(map[string]any{
+	about := map[string]any{
 		"client_id": v.at + r.URL.Path, "client_name": "A client of " + r.URL.Path[1:], "redirect_uris": redirects,
 		"token_endpoint_auth_method": "none", "application_type": "native",
 		"grant_types": []string{"authorization_code", "refresh_token"}, "response_types": []string{"code"},
-	})
+	}
+	if strings.HasSuffix(r.URL.Path, "-key") {
+		about["token_endpoint_auth_method"] = "private_key_jwt"
+		about["jwks"] = jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: v.key.Public(), Algorithm: "ES256", Use: "sig"}}}
+	}
+	_ = json.NewEncoder(w).Encode(about)
 }
 
-// times says how often a document was fetched.
-func (v *vendor) times(name string) int {
+// signer is who signs with the vendor's key.
+func (v *vendor) signer(t *testing.T, name string) known {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(v.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return known{id: v.at + "/" + name + "-key", secret: string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), method: "private_key_jwt"}
+}
+
+// times says how often the document of a client was fetched.
+func (v *vendor) times(k known) int {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.asked["/"+name]
+	return v.asked[strings.TrimPrefix(k.id, v.at)]
 }

@@ -130,6 +130,7 @@ func routes() []route {
 		{"TypeScript SDK 1", node("1"), "document", false, renews, short},
 		{"MCP Inspector", inspectorTraveller, "document", steps, renews, false},
 		{"mcp-remote", remoteTraveller, "document", steps, renews, false},
+		{"TypeScript SDK 2", node("2"), "document with a key", steps, renews, short},
 
 		{"Go SDK with another clock", hastyGo, "none", steps, renews, short},
 		{"TypeScript SDK 1", node("1"), "none", false, renews, short},
@@ -163,11 +164,14 @@ func TestRealClientsSignInHere(t *testing.T) {
 			t.Parallel()
 			k := static[tt.way]
 			name := fmt.Sprintf("ada%d", i)
-			if tt.way == "document" {
+			switch tt.way {
+			case "document":
 				k.id = v.at + "/" + name
+			case "document with a key":
+				k = v.signer(t, name)
 			}
 			tt.travel(t, f, k, settle(t, f, name))
-			if n := v.times(name); k.document() != (n == 1) {
+			if n := v.times(k); k.document() != (n == 1) {
 				t.Errorf("its document was fetched %d times", n)
 			}
 		})

@@ -1,6 +1,7 @@
 // Calls tools of an MCP server with the TypeScript SDK 1.x or 2.x, which signs in by itself when it is told to.
 // node login.mjs 1|2 URL USER [[TOOL, ARGUMENTS], …] CLIENT-ID [dpop|old|fleeting|listen]; with an empty CLIENT-ID it registers
-// itself, one that is a URL is that of a document about it, another may have a $CLIENT_SECRET, sent as $CLIENT_METHOD says.
+// itself, one that is a URL is that of a document about it, another may have a $CLIENT_SECRET, sent as $CLIENT_METHOD says;
+// with private_key_jwt that is a private key, in PEM.
 // The browser is played by following redirects as USER; with $BROWSER, by what is there: it is posted the URL and answers
 // with the parameters at the redirect URI. listen: the client listens there itself, on a port of its own. old: it has not
 // heard of protected resource metadata. fleeting: it wants no refresh token. A TOOL that is a URL is no tool: the access
@@ -53,7 +54,8 @@ async function visit(at) {
 
 const dpop = mode === 'dpop';
 const session = dpop && await of.DpopSession.create();
-const secret = process.env.CLIENT_SECRET && { client_secret: process.env.CLIENT_SECRET, token_endpoint_auth_method: process.env.CLIENT_METHOD };
+const signs = process.env.CLIENT_METHOD === 'private_key_jwt';
+const secret = process.env.CLIENT_SECRET && !signs && { client_secret: process.env.CLIENT_SECRET, token_endpoint_auth_method: process.env.CLIENT_METHOD };
 const kept = { client: id && !document ? { client_id: id, ...secret } : undefined };
 const provider = {
   redirectUrl: redirect,
@@ -81,6 +83,7 @@ const provider = {
     landed = await visit(to.href);
   },
   ...(dpop && { dpop: () => session }),
+  ...(signs && { addClientAuthentication: of.createPrivateKeyJwtAuth({ issuer: id, subject: id, privateKey: process.env.CLIENT_SECRET, alg: 'ES256' }) }),
 };
 
 const options = {
