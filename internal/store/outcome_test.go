@@ -35,9 +35,14 @@ type severed struct {
 	cuts  atomic.Int64
 }
 
-// newSevered listens in front of a cluster, and returns where.
-func newSevered(t *testing.T, c *cluster) (s *severed, address string) {
+// newSevered listens in front of a cluster with an empty database, and returns
+// its connection string.
+func newSevered(t *testing.T, c *cluster) (s *severed, dsn string) {
 	t.Helper()
+	u, err := url.Parse(c.database(t))
+	if err != nil {
+		t.Fatal(err)
+	}
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +64,8 @@ func newSevered(t *testing.T, c *cluster) (s *severed, address string) {
 			go func() { s.relay(near, far); _ = near.Close(); _ = far.Close() }()
 		}
 	}()
-	return s, l.Addr().String()
+	u.Host, u.RawQuery = l.Addr().String(), "sslmode=disable"
+	return s, u.String()
 }
 
 // relay hands on what the server says, up to each point at which it is ready for
@@ -137,14 +143,8 @@ func redemptionOf(t *testing.T, s *grant.Service, def tenant.ID) grant.Redemptio
 // makes nothing twice.
 func TestA208CommitsOfUnknownOutcome(t *testing.T) {
 	c := startCluster(t)
-	dsn := c.database(t)
-	cut, address := newSevered(t, c)
-	u, err := url.Parse(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	u.Host, u.RawQuery = address, "sslmode=disable"
-	d := c.open(t, u.String())
+	cut, dsn := newSevered(t, c)
+	d := c.open(t, dsn)
 	s, ctx := tokensOf(t, d), t.Context()
 	keys, def := service(t, d)
 
