@@ -23,8 +23,8 @@ func (r *race) rounds() int {
 		return 10_000
 	case testing.Short():
 		return 20
-	case r.dsn != "": // it takes three times as long
-		return 50
+	case r.dsn != "": // it takes three times as long as SQLite
+		return 20
 	}
 	return 200
 }
