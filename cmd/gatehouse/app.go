@@ -100,7 +100,8 @@ Examples:
 {{.Example | trimTrailingWhitespaces}}
 {{end}}
 Usage:
-{{if not .HasAvailableSubCommands}}  {{.UseLine}}{{else}}  {{.CommandPath}} COMMAND
+{{if or (not .HasAvailableSubCommands) (ne .Use .Name)}}  {{.UseLine}}{{end}}{{if .HasAvailableSubCommands}}{{if ne .Use .Name}}
+{{end}}  {{.CommandPath}} COMMAND
 
 Commands:{{range .Commands}}{{if .IsAvailableCommand}}
   {{rpad .Name .NamePadding }} {{.Short}}{{end}}{{end}}{{end}}

@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
+	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -58,7 +61,7 @@ func (o *reach) keychainFlag(f *pflag.FlagSet) {
 
 func (a *app) bridge() *cobra.Command {
 	var o reach
-	var headers []string
+	var w wire
 	c := &cobra.Command{
 		Use:   "bridge URL",
 		Short: "Let a client on standard input and output reach a protected server",
@@ -71,13 +74,15 @@ func (a *app) bridge() *cobra.Command {
 			"  gatehouse bridge status\n",
 		Args: exactly("the server's URL"),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.carry(c.Context(), args[0], &o, headers)
+			return a.carry(c.Context(), args[0], &o, &w)
 		},
 	}
 	f := c.Flags()
 	f.StringVar(&o.keyFrom, "key-from", "", "a key instead of a sign-in, from env:NAME, file:PATH, cmd:PROGRAM or keychain:NAME (`SOURCE`)")
 	f.StringVar(&o.keyHeader, "key-header", "", "`HEADER` that carries the key as it is (default: Authorization, as a Bearer token)")
-	f.StringArrayVar(&headers, "header-from", nil, "send a header too: `NAME=SOURCE`, such as X-Team=env:TEAM; may be repeated")
+	f.StringVar(&w.listen, "listen", "", "serve clients that speak HTTP at this `ADDRESS` of the machine, such as 127.0.0.1:8090, instead of standard input and output")
+	f.StringVar(&w.keyFrom, "listen-key-from", "", "with --listen: the key that they send, from a `SOURCE` (default: a new one, shown at the start)")
+	f.StringArrayVar(&w.headers, "header-from", nil, "send a header too: `NAME=SOURCE`, such as X-Team=env:TEAM; may be repeated")
 	o.flags(f)
 	o.complete(c)
 	c.AddCommand(a.bridgeLogin(), a.bridgeLogout(), a.bridgeStatus())
@@ -94,8 +99,14 @@ func (o *reach) complete(c *cobra.Command) {
 	_ = c.RegisterFlagCompletionFunc("keychain", cobra.FixedCompletions([]string{"auto", "file"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
+// wire is what a bridge connects.
+type wire struct {
+	headers         []string
+	listen, keyFrom string
+}
+
 // carry runs the bridge.
-func (a *app) carry(ctx context.Context, server string, o *reach, headers []string) error {
+func (a *app) carry(ctx context.Context, server string, o *reach, w *wire) error {
 	store, err := a.openKeychain(o)
 	if err != nil {
 		return err
@@ -105,12 +116,53 @@ func (a *app) carry(ctx context.Context, server string, o *reach, headers []stri
 	if err != nil {
 		return err
 	}
-	header, err := a.headersFrom(ctx, headers, store)
+	header, err := a.headersFrom(ctx, w.headers, store)
 	if err != nil {
 		return err
 	}
 	b := &bridge.Bridge{Server: server, Access: access, In: a.in, Out: a.out, Header: header, Log: log, Patience: a.timeout}
+	if w.listen != "" {
+		return a.serveBridge(ctx, b, w, store)
+	}
+	if w.keyFrom != "" {
+		return usage("--listen-key-from is for --listen")
+	}
 	return b.Run(ctx)
+}
+
+// serveBridge has the bridge listen on this machine.
+func (a *app) serveBridge(ctx context.Context, b *bridge.Bridge, w *wire, store *keychain.Store) error {
+	host, _, err := net.SplitHostPort(w.listen)
+	if ip, bad := netip.ParseAddr(host); err != nil || bad != nil || !ip.IsLoopback() {
+		return usage("--listen %.60q is no address of this machine alone, such as 127.0.0.1:8090", w.listen)
+	}
+	key := rand.Text()
+	if w.keyFrom != "" {
+		if key, err = a.secretFrom("--listen-key-from", w.keyFrom, store)(ctx); err != nil {
+			return err
+		}
+	}
+	l, err := net.Listen("tcp", w.listen)
+	if err != nil {
+		return &fault{exitConflict, "GH-2301", w.listen + " is in use. Choose another with --listen."}
+	}
+	at := "http://" + l.Addr().String() + bridge.PathOf(b.Server)
+	said := map[string]string{"url": at, "key": key}
+	if w.keyFrom != "" {
+		delete(said, "key")
+	}
+	switch {
+	case a.json:
+		if err := a.object(said); err != nil {
+			return err
+		}
+	case w.keyFrom == "":
+		a.print("%s\n", at)
+		a.say("  Authorization: Bearer %s\n  The key is good until this ends. Stop  Ctrl+C\n", key)
+	default:
+		a.print("%s\n", at)
+	}
+	return b.Serve(ctx, l, key)
 }
 
 // access is a key, or the sign-in at the server.

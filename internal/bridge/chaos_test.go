@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -10,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/signin"
 )
 
 const callLine = `{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"pay","arguments":{}}}`
@@ -206,4 +209,48 @@ func TestTheClientsEndEndsTheBridge(t *testing.T) {
 		t.Error(err)
 	}
 	d.done <- nil
+}
+
+// slow is access that a person gives when they have time.
+type slow struct {
+	open
+	asked   chan struct{}
+	granted chan struct{}
+	lost    *atomic.Bool // whether it was given up
+}
+
+func (s slow) Renew(ctx context.Context, _ signin.Refusal) (*signin.Credential, error) {
+	select {
+	case s.asked <- struct{}{}:
+	default:
+	}
+	select {
+	case <-s.granted:
+		return (&signin.Key{Server: "http://127.0.0.1/", Read: func(context.Context) (string, error) { return "x", nil }}).Credential(ctx)
+	case <-ctx.Done():
+		s.lost.Store(true)
+		return nil, ctx.Err()
+	}
+}
+
+func TestASignInOutlivesTheRequestThatBeganIt(t *testing.T) {
+	var in atomic.Bool
+	access := slow{asked: make(chan struct{}, 1), granted: make(chan struct{}), lost: &atomic.Bool{}}
+	at := served(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !in.Load() {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		answer(w, read(r).ID, `{}`)
+	}))
+	d := sit(t, at, func(b *Bridge) { b.Access = access })
+	d.say(callLine, 1)
+	<-access.asked
+	d.say(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}`)
+	in.Store(true)
+	d.say(callLine, 2)
+	if got := d.hear(); string(got.ID) != "2" || string(got.Result) != "{}" || access.lost.Load() {
+		t.Errorf("got %+v; given up: %t", got, access.lost.Load())
+	}
+	close(access.granted)
 }

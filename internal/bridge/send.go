@@ -114,7 +114,7 @@ const renewals = 3
 func (r *remote) send(ctx context.Context, method, to string, body []byte, header http.Header, harmless bool) (*http.Response, error) {
 	ends := time.Now().Add(r.b.patience())
 	wait := 200 * time.Millisecond
-	cred, err := r.b.Access.Credential(ctx)
+	cred, err := r.access(ctx, r.b.Access.Credential)
 	for refused := 0; err == nil; {
 		res, sent, failed := r.do(ctx, method, to, body, header, cred)
 		switch {
@@ -131,7 +131,8 @@ func (r *remote) send(ctx context.Context, method, to string, body []byte, heade
 				return nil, &signin.Error{Code: signin.CodeRefused, Text: "The server refuses every token that it is asked with."}
 			}
 			discard(res)
-			cred, err = r.b.Access.Renew(ctx, signin.Refusal{Status: res.StatusCode, Header: res.Header, With: cred})
+			refusal := signin.Refusal{Status: res.StatusCode, Header: res.Header, With: cred}
+			cred, err = r.access(ctx, func(ctx context.Context) (*signin.Credential, error) { return r.b.Access.Renew(ctx, refusal) })
 			continue
 		case failed == nil && (!harmless || !passing(res.StatusCode) || time.Now().After(ends)):
 			return res, nil
@@ -144,6 +145,27 @@ func (r *remote) send(ctx context.Context, method, to string, body []byte, heade
 		wait = min(2*wait, 5*time.Second)
 	}
 	return nil, err
+}
+
+// access gets a credential for a request. What is under way goes on when the request
+// is cancelled: a client that waits a minute must not close the page on which its
+// user signs in, nor lose a refresh token that was just spent.
+func (r *remote) access(ctx context.Context, get func(context.Context) (*signin.Credential, error)) (*signin.Credential, error) {
+	type got struct {
+		cred *signin.Credential
+		err  error
+	}
+	done := make(chan got, 1)
+	r.running.Go(func() {
+		cred, err := get(r.base)
+		done <- got{cred, err}
+	})
+	select {
+	case g := <-done:
+		return g.cred, g.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 func fateUnknown(err error) error {

@@ -172,3 +172,25 @@ func stderrIn(err error) string {
 	}
 	return ""
 }
+
+// TestConformanceByTheBridge has the bridge listen before Gatehouse, and the
+// official suite find what it finds at the server itself: TestConformance has it.
+func TestConformanceByTheBridge(t *testing.T) {
+	t.Parallel()
+	server := goServer(t, true)
+	g := up(t, server)
+	cmd := exec.Command(gatehouseBinary(t), "bridge", g.URL, "--key-from", "env:GATEHOUSE_KEY", "--keychain", "file", "--state", t.TempDir(), "--listen", "127.0.0.1:0", "--json")
+	cmd.Env = append(os.Environ(), "GATEHOUSE_KEY="+g.Key)
+	p := start(t, cmd)
+	var at struct{ URL, Key string }
+	eventually(t, "the bridge listens", func() bool { return json.Unmarshal([]byte(p.stdout.String()), &at) == nil })
+	through, out := suite(t, shim(t, at.URL, at.Key), "--requirements", "2026-07-28")
+	for name, status := range through {
+		if status == "FAILURE" && !strings.HasPrefix(name, "tasks-") {
+			t.Errorf("%s fails", name)
+		}
+	}
+	if passed := through.count("SUCCESS"); passed < 165 {
+		t.Errorf("%d checks pass, want 165\n%s", passed, summary(out))
+	}
+}
