@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/cookiejar"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,7 +44,11 @@ func exit(err error) {
 
 // visit goes where a browser would, or has somebody go there who waits at BROWSER_BY.
 func visit(url string) error {
-	get := func() (*http.Response, error) { return http.Get(url) }
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		return err
+	}
+	get := func() (*http.Response, error) { return (&http.Client{Jar: jar}).Get(url) }
 	if by := os.Getenv("BROWSER_BY"); by != "" {
 		get = func() (*http.Response, error) { return http.Post(by, "text/plain", strings.NewReader(url)) }
 	}
