@@ -1,6 +1,7 @@
 package clients
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -218,7 +219,7 @@ func (c *Client) DeepLink(v Server) string {
 
 // compact writes an object as JSON of one line, in its order.
 func compact(o edit.Object) []byte {
-	out, _, err := edit.Merge(edit.JSON, []byte(`{"":{}}`), []string{"", ""}, o)
+	out, _, err := edit.Merge(edit.JSON, []byte(`{"in":{}}`), []string{"in", "it"}, o)
 	if err != nil {
 		return nil
 	}
@@ -226,7 +227,9 @@ func compact(o edit.Object) []byte {
 	if json.Unmarshal(out, &all) != nil {
 		return nil
 	}
-	return all[""][""]
+	var b bytes.Buffer
+	_ = json.Compact(&b, all["in"]["it"]) // it was just read
+	return b.Bytes()
 }
 
 // Snippet is a whole file with nothing but the entry in it.
@@ -238,12 +241,43 @@ func (c *Client) Snippet(v Server) (string, error) {
 // Put puts the entry into the text of the client's file. No change: it is there.
 func (c *Client) Put(text []byte, v Server) ([]byte, []edit.Splice, error) {
 	want, drop := c.Entry(v)
-	out, all, err := edit.Merge(c.Format, text, append(c.root(text), v.Name), want, drop...)
+	path := append(c.root(text), v.Name)
+	merge := func() ([]byte, []edit.Splice, error) { return edit.Merge(c.Format, text, path, want, drop...) }
+	if c.Format != edit.TOML && c.ours(text, path, want, drop) {
+		merge = func() ([]byte, []edit.Splice, error) { return edit.Set(c.Format, text, path, want) }
+	}
+	out, all, err := merge()
 	if err != nil || c.Input(v) == nil {
 		return out, all, err
 	}
 	out, more, err := edit.List(out, "inputs", c.Input(v), "id")
 	return out, append(all, more...), err
+}
+
+// ours says whether everything in an entry that exists is what we write: then
+// nothing of anybody else is lost when it is replaced as a whole.
+func (c *Client) ours(text []byte, path []string, want edit.Object, drop [][]string) bool {
+	v, found, err := edit.Lookup(c.Format, text, path...)
+	m, ok := v.(map[string]any)
+	if err != nil || !found || !ok || len(m) == 0 {
+		return false
+	}
+	known := append(leaves(want), drop...)
+	return within(m, nil, known)
+}
+
+func within(m map[string]any, path []string, known [][]string) bool {
+	for name, v := range m {
+		at := append(slices.Clone(path), name)
+		if below, ok := v.(map[string]any); ok {
+			if !within(below, at, known) {
+				return false
+			}
+		} else if !slices.ContainsFunc(known, func(k []string) bool { return slices.Equal(k, at) }) {
+			return false
+		}
+	}
+	return true
 }
 
 // root is the path of the mapping of servers in a file.

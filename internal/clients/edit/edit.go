@@ -115,6 +115,27 @@ func Merge(f Format, text []byte, path []string, want Object, drop ...[]string) 
 	return e.result(text, body)
 }
 
+// Set replaces the whole value of a member that exists.
+func Set(f Format, text []byte, path []string, want Object) ([]byte, []Splice, error) {
+	body := bytes.TrimPrefix(text, mark)
+	e := editor{format: f, text: body}
+	d, err := open(f, body)
+	if err != nil {
+		return nil, nil, err
+	}
+	if have, found := d.get(path); !found || equal(have, plain(want)) {
+		return text, nil, nil
+	}
+	s, err := d.replace(path, want)
+	if err := e.apply(s, err, step{path, want}); err != nil {
+		return nil, nil, err
+	}
+	if err := e.verify(body); err != nil {
+		return nil, nil, err
+	}
+	return e.result(text, body)
+}
+
 // Remove takes the member at a path out. No change: it is not there.
 func Remove(f Format, text []byte, path ...string) ([]byte, []Splice, error) {
 	body := bytes.TrimPrefix(text, mark)

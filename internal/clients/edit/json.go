@@ -210,7 +210,7 @@ func (d *jsonDoc) indentOf(at int) string {
 func (d *jsonDoc) replace(path []string, value any) ([]Splice, error) {
 	v := d.find(path)
 	indent := d.indentOf(v.StartOffset)
-	if !bytes.Contains(d.text, []byte("\n")) {
+	if !bytes.Contains(d.text[v.StartOffset:v.EndOffset], []byte("\n")) {
 		indent = compact
 	}
 	return []Splice{{At: v.StartOffset, Cut: v.EndOffset - v.StartOffset, Text: d.render(value, indent)}}, nil
