@@ -64,16 +64,23 @@ func linesOf(text string) []string {
 }
 
 var (
-	bearerValue = regexp.MustCompile(`(?i)((?:bearer|basic|token) +)[^\s"'$}]+`)
+	bearerValue = regexp.MustCompile(`(?i)((?:bearer|basic|token) +)[^\s"'$}{]+`)
 	keyValue    = regexp.MustCompile(`\b(gth[a-z]_[0-9A-Za-z]{4})[0-9A-Za-z_]*`)
-	namedValue  = regexp.MustCompile(`(?i)("?[a-z0-9_-]*(?:key|token|secret|passw|credential|auth)[a-z0-9_-]*"?\s*[:=]\s*")[^"$]+(")`)
+	namedValue  = regexp.MustCompile(`(?i)("?[a-z0-9_-]*(?:key|token|secret|passw|credential|auth)[a-z0-9_-]*"?\s*[:=]\s*")([^"]+)(")`)
 )
 
 // hidden masks what may be a secret in what is taken out: people put keys there.
+// A reference to a variable is none.
 func hidden(text string) string {
 	text = keyValue.ReplaceAllString(text, "${1}••••••")
 	text = bearerValue.ReplaceAllString(text, "${1}••••••")
-	return namedValue.ReplaceAllString(text, "${1}••••••${2}")
+	return namedValue.ReplaceAllStringFunc(text, func(match string) string {
+		m := namedValue.FindStringSubmatch(match)
+		if strings.ContainsAny(m[2], "${") || strings.Contains(m[1], "env_var") || strings.Contains(m[2], "••") {
+			return match
+		}
+		return m[1] + "••••••" + m[3]
+	})
 }
 
 // wayInWords says in words how a client gets in.

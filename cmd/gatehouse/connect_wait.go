@@ -65,7 +65,8 @@ type waiting struct {
 // look judges one event of the trail.
 func (w *waiting) look(ctx context.Context, e *audit.Event) error {
 	if e.Kind == config.AuditAuthFailed || e.Kind == config.AuditDenied {
-		if !w.told[e.Code] && e.Code != "GH-1001" { // a client begins with nothing, to learn how it gets in
+		// A client begins with nothing, to learn how it gets in, and looks for metadata.
+		if !w.told[e.Code] && e.Code != "GH-1001" && e.Code != "GH-1305" {
 			w.told[e.Code] = true
 			w.warn("a request was refused: %s %s", e.Code, audit.Plain(e.Reason, 200))
 		}
@@ -99,6 +100,7 @@ func (w *waiting) came(ctx context.Context, c *clients.Client, e *audit.Event) {
 		as += fmt.Sprintf(": %d tools", n)
 	}
 	if w.json {
+		_ = w.object(map[string]any{"client": c.ID, "connected": true, "name": e.Client, "key": e.KeyName, "subject": e.Subject})
 		return
 	}
 	w.print("%s %s connected%s\n", w.mark(w.out, "✓"), c.Name, as)

@@ -22,7 +22,6 @@ var agents = []*Client{
 			Remote: []string{"claude", "mcp", "add", "--transport", "http", "--scope", "user", "{name}", "{url}", "{options}"},
 			Key:    []string{"--header", "Authorization: Bearer ${{var}}"},
 			Bridge: []string{"claude", "mcp", "add", "--scope", "user", "{name}", "--", "{command}", "{args}"},
-			Remove: []string{"claude", "mcp", "remove", "--scope", "user", "{name}"},
 			Pass:   []string{"CLAUDE_CONFIG_DIR"},
 		},
 		After:  []string{"Start claude anew; /mcp shows {name}."},
@@ -43,7 +42,6 @@ var agents = []*Client{
 			Remote: []string{"codex", "mcp", "add", "{name}", "--url", "{url}", "{options}"},
 			Key:    []string{"--bearer-token-env-var", "{var}"},
 			Bridge: []string{"codex", "mcp", "add", "{name}", "--", "{command}", "{args}"},
-			Remove: []string{"codex", "mcp", "remove", "{name}"},
 			Pass:   []string{"CODEX_HOME"}, NoAuth: true,
 		},
 		After:  []string{"Start codex anew; /mcp shows {name}."},
@@ -64,11 +62,10 @@ var agents = []*Client{
 			Remote: []string{"gemini", "mcp", "add", "--transport", "http", "--scope", "user", "{name}", "{url}", "{options}"},
 			Key:    []string{"--header", "Authorization: Bearer ${var}"},
 			Bridge: nil, // its parser takes flags of the program for its own
-			Remove: []string{"gemini", "mcp", "remove", "--scope", "user", "{name}"},
 		},
 		After:  []string{"Start gemini anew in a folder that it trusts; /mcp shows {name}."},
 		SignIn: "Type /mcp auth {name}.",
-		Names:  []string{"gemini-cli"},
+		Names:  []string{"gemini-cli", "mcp-test-client"}, // the second is what gemini mcp list says
 		Sources: []Source{
 			{"run", "Gemini CLI 0.61.0", "the file, the entry with url and type, the command, and that it reads what we write"},
 			{"doc", "github.com/google-gemini/gemini-cli docs/tools/mcp-server.md", "$NAME, and httpUrl, the older name of the URL"},

@@ -71,7 +71,6 @@ type CLI struct {
 	Remote []string // adds a server behind a URL; nil: the file is edited
 	Key    []string
 	Bridge []string // adds a program; {args} becomes many words
-	Remove []string
 	Pass   []string // variables that say where the client keeps its files
 	NoAuth bool     // it begins to sign in at once, so it is used for keys and programs only
 }

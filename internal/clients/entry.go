@@ -181,9 +181,6 @@ func (c *Client) Command(v Server) []string {
 	return c.words(v, words)
 }
 
-// Removal returns the words of the client's own command that takes an entry out; nil: it has none.
-func (c *Client) Removal(name string) []string { return c.words(Server{Name: name}, c.CLI.Remove) }
-
 func (c *Client) words(v Server, words []string) []string {
 	var out []string
 	for _, w := range words {
