@@ -64,7 +64,7 @@ func linesOf(text string) []string {
 }
 
 var (
-	bearerValue = regexp.MustCompile(`(?i)((?:bearer|basic|token) +)[^\s"'$}{]+`)
+	bearerValue = regexp.MustCompile(`(?i)(\b(?:bearer|basic) +)[^\s"'$}{]+`)
 	keyValue    = regexp.MustCompile(`\b(gth[a-z]_[0-9A-Za-z]{4})[0-9A-Za-z_]*`)
 	namedValue  = regexp.MustCompile(`(?i)("?[a-z0-9_-]*(?:key|token|secret|passw|credential|auth)[a-z0-9_-]*"?\s*[:=]\s*")([^"]+)(")`)
 )
