@@ -186,7 +186,7 @@ func TestACommandThatDoesSomethingElse(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bin := t.TempDir()
-			if err := os.WriteFile(filepath.Join(bin, "claude"), []byte("#!/bin/sh\necho \"$@\" > \"$HOME/said\"\n"+script+"\n"), 0o700); err != nil {
+			if err := os.WriteFile(filepath.Join(bin, "claude"), []byte("#!/bin/sh\necho \"$@\" > \"$HOME/said\"; env > \"$HOME/env\"\n"+script+"\n"), 0o700); err != nil {
 				t.Fatal(err)
 			}
 			a, out := atHome(t, "")
@@ -202,6 +202,9 @@ func TestACommandThatDoesSomethingElse(t *testing.T) {
 			said, err := os.ReadFile(filepath.Join(a.getenv("HOME"), "said"))
 			if want := "mcp add --transport http --scope user acme https://mcp.acme.com/mcp --header Authorization: Bearer ${ACME_MCP_KEY}\n"; err != nil || string(said) != want {
 				t.Errorf("it was called with %q, %v", said, err)
+			}
+			if env, err := os.ReadFile(filepath.Join(a.getenv("HOME"), "env")); err != nil || strings.Contains(string(env), "canary") {
+				t.Errorf("it was given what is none of its business: %s, %v", env, err)
 			}
 		})
 	}

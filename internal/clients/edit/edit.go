@@ -254,7 +254,10 @@ func (e *editor) apply(all []Splice, err error, s step) error {
 		return err
 	}
 	slices.SortFunc(all, func(a, b Splice) int { return b.At - a.At })
-	for _, p := range all {
+	for i, p := range all {
+		if i > 0 && p.At+p.Cut > all[i-1].At {
+			return errUnsafe
+		}
 		e.text = slices.Concat(e.text[:p.At], []byte(p.Text), e.text[p.At+p.Cut:])
 		e.done = append(e.done, p)
 	}

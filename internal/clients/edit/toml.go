@@ -208,10 +208,16 @@ func (d *tomlDoc) remove(path []string) ([]Splice, error) {
 		if before := lineStart(d.text, max(from-1, 0)); from > 0 && blank(d.text[before:from]) {
 			from = before // the empty line above it
 		}
-		if t.end == len(d.text) && d.text[t.end-1] != '\n' && from > 0 {
-			from = len(strings.TrimRight(string(d.text[:from]), "\r\n")) // no line end at the end, as before
+		if n := len(all) - 1; n >= 0 && all[n].At+all[n].Cut >= from { // it follows one that goes too
+			all[n].Cut = t.end - all[n].At
+		} else {
+			all = append(all, Splice{At: from, Cut: t.end - from})
 		}
-		all = append(all, Splice{At: from, Cut: t.end - from})
+	}
+	if n := len(all) - 1; n >= 0 && all[n].At+all[n].Cut == len(d.text) && d.ended(len(d.text)) != "" {
+		before := d.text[:all[n].At] // a file without a line end at its end stays one
+		all[n].At = len(strings.TrimRight(string(before), "\r\n"))
+		all[n].Cut = len(d.text) - all[n].At
 	}
 	if all == nil {
 		return nil, errTOML
