@@ -39,6 +39,7 @@ func floors() []floor {
 			"internal/mcp", "internal/oauth",
 			"internal/safehttp", "internal/seal",
 		}, []string{"units"}},
+		{"sign-in", []string{"internal/keychain", "internal/signin"}, []string{"units", "words", "sign-in"}}, // what tools reach protected servers with
 		{"library", []string{".", "mcpsdk", "tenantfs", "tenantsql"}, []string{"units", "words", "library"}},
 		{"nouns", []string{
 			"internal/apikey", "internal/audit", "internal/client", "internal/federation", "internal/fresh", "internal/grant", "internal/login", "internal/pin", "internal/policy", "internal/process",
@@ -47,7 +48,7 @@ func floors() []floor {
 		{"guard", []string{"internal/access"}, []string{"units", "words", "library", "nouns"}}, // the topmost noun
 		{"doors", []string{"internal/server/..."}, []string{"units", "words", "library", "nouns", "guard"}},
 		{"store", []string{"internal/store/..."}, []string{"units", "library", "nouns", "store"}},
-		{"tools", []string{"internal/clients/...", "internal/demo"}, []string{"units", "words", "library", "tools"}},
+		{"tools", []string{"internal/bridge", "internal/clients/...", "internal/demo"}, []string{"units", "words", "sign-in", "library", "tools"}},
 		{"assembly", []string{"internal/server", "cmd/gatehouse"}, []string{"*"}},
 		{"proof", []string{"internal/e2e/...", "bench/...", "soak"}, []string{"*"}},
 		{"examples", []string{"examples/..."}, nil}, // what others write: they have nothing of ours
@@ -88,8 +89,10 @@ func bans() []ban {
 		{"github.com/coreos/go-systemd/", []string{"internal/server/edge", "internal/server/notify"}, false, "only they know the service manager"},
 		{"github.com/coreos/go-oidc/", []string{"internal/federation"}, false, "only federation is a client of OpenID providers"},
 		{"golang.org/x/oauth2", []string{"internal/federation"}, false, "only federation is a client of OAuth servers"},
+		{"github.com/zalando/go-keyring", []string{"internal/keychain"}, false, "only the keychain knows the system's keyring"},
+		{"github.com/cli/browser", []string{"cmd/gatehouse"}, false, "only the command line opens a browser, at addresses that signin has judged"},
 		{"github.com/spf13/", []string{"cmd/gatehouse"}, false, "only the command line knows the command line"},
-		{"github.com/modelcontextprotocol/", may("internal/demo", "mcpsdk", "examples/..."), false, "the SDK re-encodes messages; the data path forwards bytes"},
+		{"github.com/modelcontextprotocol/", may("internal/demo", "internal/signin", "mcpsdk", "examples/..."), false, "the SDK re-encodes messages; the data path forwards bytes"},
 	}
 }
 

@@ -61,7 +61,7 @@ func (a *app) root() *cobra.Command {
 			"  gatehouse init                                          in production: write a file,\n"+
 			"  gatehouse serve -c gatehouse.yaml                       and serve it\n"+
 			"  gatehouse status -c gatehouse.yaml\n",
-		a.up(), a.serves(), a.status(), a.init(), a.connect(), a.disconnect(), a.config(), a.key(), a.tenant(), a.token(), a.client(), a.grant(), a.user(), a.session(), a.tool(), a.signingKey(), a.idp(), a.ban(), a.audit(), a.policy(), a.db(), a.version(), a.demoServer())
+		a.up(), a.serves(), a.status(), a.init(), a.connect(), a.disconnect(), a.config(), a.key(), a.tenant(), a.token(), a.client(), a.grant(), a.user(), a.session(), a.tool(), a.signingKey(), a.idp(), a.ban(), a.audit(), a.policy(), a.bridge(), a.db(), a.version(), a.demoServer())
 	c.SilenceErrors, c.SilenceUsage = true, true
 	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		var wrong *pflag.InvalidValueError
@@ -101,7 +101,8 @@ Examples:
 {{.Example | trimTrailingWhitespaces}}
 {{end}}
 Usage:
-{{if not .HasAvailableSubCommands}}  {{.UseLine}}{{else}}  {{.CommandPath}} COMMAND
+{{if or (not .HasAvailableSubCommands) (ne .Use .Name)}}  {{.UseLine}}{{end}}{{if .HasAvailableSubCommands}}{{if ne .Use .Name}}
+{{end}}  {{.CommandPath}} COMMAND
 
 Commands:{{range .Commands}}{{if .IsAvailableCommand}}
   {{rpad .Name .NamePadding }} {{.Short}}{{end}}{{end}}{{end}}

@@ -28,6 +28,7 @@ type Metadata struct {
 	RevocationEndpoint    string `json:"revocation_endpoint"`    // RFC 7009
 	UserinfoEndpoint      string `json:"userinfo_endpoint"`
 	EndSessionEndpoint    string `json:"end_session_endpoint"`
+	DeviceEndpoint        string `json:"device_authorization_endpoint"` // RFC 8628 §4
 
 	ResponseTypes            []string `json:"response_types_supported"`
 	GrantTypes               []string `json:"grant_types_supported"`
@@ -49,6 +50,7 @@ func (m *Metadata) endpoints() []endpoint {
 		{"authorization_endpoint", m.AuthorizationEndpoint}, {"token_endpoint", m.TokenEndpoint}, {"jwks_uri", m.JWKSURI},
 		{"registration_endpoint", m.RegistrationEndpoint}, {"introspection_endpoint", m.IntrospectionEndpoint},
 		{"revocation_endpoint", m.RevocationEndpoint}, {"userinfo_endpoint", m.UserinfoEndpoint}, {"end_session_endpoint", m.EndSessionEndpoint},
+		{"device_authorization_endpoint", m.DeviceEndpoint},
 	}
 }
 

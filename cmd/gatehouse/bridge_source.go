@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"github.com/cli/browser"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/config"
+	"github.com/gatehouse-mcp/gatehouse/internal/keychain"
+	"github.com/gatehouse-mcp/gatehouse/internal/process"
+	"github.com/gatehouse-mcp/gatehouse/internal/signin"
+)
+
+// secretFrom returns how to read a secret from env:NAME, file:PATH, cmd:PROGRAM or
+// keychain:NAME. It is read when it is needed: it may change. A secret itself is
+// refused: others could see it in the list of processes.
+func (a *app) secretFrom(flag, from string, store *keychain.Store) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		kind, name, ok := strings.Cut(from, ":")
+		switch {
+		case ok && name != "" && (kind == "env" || kind == "file"):
+			text, err := a.source([]string{from})
+			if err == nil && text == "" {
+				err = usage("%s %s is empty", flag, from)
+			}
+			return text, err
+		case ok && name != "" && kind == "cmd":
+			command, err := config.Words(name)
+			if err != nil {
+				return "", usage("%s: %v", flag, err)
+			}
+			out, err := process.Ask(command, a.environ)
+			if err != nil {
+				return "", &fault{exitFailure, "GH-2231", sentence(flag + ": the program " + command[0] + " gives no secret: " + err.Error())}
+			}
+			return strings.TrimSpace(string(out)), nil
+		case ok && name != "" && kind == "keychain":
+			v, err := store.Load(ctx, keyRecord(name))
+			if err == nil && v == nil {
+				err = &fault{exitNotFound, "GH-2231", flag + ": the keychain has nothing under the name " + strconv.Quote(name) + "."}
+			}
+			return string(v), err
+		}
+		return "", usage("%s wants a source, not the secret itself, which others could see in the list of processes: env:NAME, file:PATH, cmd:PROGRAM or keychain:NAME", flag)
+	}
+}
+
+// keyRecord is the name of a key in the keychain.
+func keyRecord(name string) string { return "key/" + name }
+
+// passphraseVariable holds what the keychain is sealed under where there is no keyring.
+const passphraseVariable = "GATEHOUSE_KEYCHAIN_PASSPHRASE"
+
+// openKeychain opens the user's keychain.
+func (a *app) openKeychain(o *reach) (*keychain.Store, error) {
+	if o.keychain != "auto" && o.keychain != "file" {
+		return nil, usage("--keychain %.40q is neither auto nor file", o.keychain)
+	}
+	state, err := a.stateDir()
+	if err != nil {
+		return nil, err
+	}
+	s, err := keychain.Open(keychain.Options{
+		Dir: filepath.Join(state.Dir, "keychain"), Passphrase: a.getenv(passphraseVariable), NoRing: o.keychain == "file" || !a.hasRing(),
+	})
+	if err != nil {
+		return nil, &fault{exitFailure, signin.CodeKeychain, sentence(err.Error())}
+	}
+	return s, nil
+}
+
+// hasRing says whether there may be a keyring. Without a session bus the library
+// would start one, which nobody asked for.
+func (a *app) hasRing() bool {
+	if runtime.GOOS != "linux" || a.getenv("DBUS_SESSION_BUS_ADDRESS") != "" {
+		return true
+	}
+	_, err := os.Stat("/run/user/" + strconv.Itoa(os.Getuid()) + "/bus")
+	return err == nil
+}
+
+// openBrowser opens an address that was judged: a program gets it as its one
+// argument, and no shell reads it. What the program says is not for the client.
+func (a *app) openBrowser(_ context.Context, at string) error {
+	if err := signin.CheckURL(at); err != nil {
+		return err
+	}
+	browser.Stdout, browser.Stderr = a.err, a.err
+	failed := make(chan error, 1)
+	go func() { failed <- browser.OpenURL(at) }()
+	a.say("A browser opens to sign in. If it does not, open\n\n  %s\n\n", at)
+	select {
+	case err := <-failed:
+		return err
+	default: // some of them run as long as the browser
+		return nil
+	}
+}
+
+// headerName says whether a header may be set by hand: those that frame a message,
+// or that the bridge sets itself, may not.
+func headerName(name string) bool {
+	switch canonical := http.CanonicalHeaderKey(name); {
+	case name == "" || strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789-_") != "":
+		return false
+	case strings.HasPrefix(canonical, "Mcp-"):
+		return false
+	default:
+		switch canonical {
+		case "Host", "Content-Length", "Content-Type", "Transfer-Encoding", "Connection", "Accept", "Accept-Encoding", "Authorization", "Last-Event-Id", "Upgrade", "Te", "Trailer":
+			return false
+		}
+	}
+	return true
+}
+
+// accessFault is what a refusal is on a command line.
+func accessFault(err error) error {
+	var e *signin.Error
+	var source *fault
+	if !errors.As(err, &e) {
+		return err
+	}
+	if errors.As(e.Cause, &source) { // which says more of itself
+		return source
+	}
+	exit := exitFailure
+	switch e.Code {
+	case signin.CodeSettings, signin.CodeUnsafe:
+		exit = exitUsage
+	case signin.CodeNobody, signin.CodeRefused, signin.CodeToken:
+		exit = exitAuth
+	case signin.CodeUnanswered:
+		exit = exitNetwork
+	case signin.CodeOtherAS:
+		exit = exitConflict
+	}
+	return &fault{exit, e.Code, sentence(e.Error())}
+}

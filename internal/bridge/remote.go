@@ -1,0 +1,390 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
+)
+
+// mode is how the server is talked to.
+type mode int
+
+const (
+	unsettled mode = iota // nothing was answered yet
+	legacy                // Streamable HTTP up to 2025-11-25: a session
+	modern                // 2026-07-28: each request stands for itself
+	events                // HTTP+SSE of 2024-11-05
+	older                 // an older client before a server that knows 2026-07-28 only
+)
+
+// remote is the server's side.
+type remote struct {
+	b    *Bridge
+	base context.Context // of the bridge: what outlives a request
+	http *http.Client
+	own  bool // whether the transport is ours
+	tool tools
+
+	reviving sync.Mutex // held while a session is made anew
+
+	mu         sync.Mutex
+	mode       mode
+	first      *message // the client's initialize
+	session    string   // Mcp-Session-Id; empty: none
+	version    string   // as the server settled it
+	generation int      // of the session
+	listening  context.CancelFunc
+	sse        *eventServer
+	translate  *translator
+	running    sync.WaitGroup
+}
+
+func newRemote(b *Bridge, base context.Context) *remote {
+	r := &remote{b: b, base: base, own: b.Transport == nil}
+	through := b.Transport
+	if r.own {
+		through = newTransport()
+	}
+	r.http = &http.Client{Transport: through, CheckRedirect: sameOrigin}
+	return r
+}
+
+func (r *remote) is() mode {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.mode
+}
+
+// modern says whether the server may only answer.
+func (r *remote) modern() bool { m := r.is(); return m == modern || m == older }
+
+// settle notes how the server is talked to from now on.
+func (r *remote) settle(m mode) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.mode = m
+}
+
+// request has the server answer a request, and the answer delivered.
+func (r *remote) request(ctx context.Context, m *message) error {
+	if m.version() != "" {
+		return r.ask(ctx, m)
+	}
+	if m.Method == "initialize" {
+		return r.begin(ctx, m)
+	}
+	switch r.is() {
+	case events:
+		return r.sse.request(ctx, m)
+	case older:
+		return r.translate.request(ctx, m)
+	}
+	return r.converse(ctx, m)
+}
+
+// notify sends what is not answered: a notification, or the client's own answer.
+func (r *remote) notify(ctx context.Context, m *message) error {
+	if m.version() != "" {
+		return r.tell(ctx, m, modernHeader(m))
+	}
+	switch r.is() {
+	case modern:
+		return r.tell(ctx, m, http.Header{"Mcp-Protocol-Version": {mcp.Version20260728}, "Mcp-Method": {m.Method}})
+	case events:
+		return r.sse.post(ctx, m)
+	case older:
+		return r.translate.notify(ctx, m)
+	}
+	generation, header := r.inSession()
+	res, err := r.send(ctx, http.MethodPost, r.b.Server, m.raw, withContent(header), false)
+	if err != nil {
+		return err
+	}
+	defer discard(res)
+	if res.StatusCode/100 != 2 {
+		body, e := errorIn(res)
+		if !r.lost(res.StatusCode, e) {
+			return statusProblem(res, body)
+		}
+		if err := r.revive(ctx, generation); err != nil {
+			return err
+		}
+		if m.Kind == mcp.Response || m.Method == "notifications/initialized" {
+			return nil // the one is of the session that is gone, the other was sent already
+		}
+		return r.notify(ctx, m)
+	}
+	if m.Method == "notifications/initialized" {
+		r.listen()
+	}
+	return nil
+}
+
+// tell sends a notification of 2026-07-28.
+func (r *remote) tell(ctx context.Context, m *message, header http.Header) error {
+	res, err := r.send(ctx, http.MethodPost, r.b.Server, m.raw, withContent(header), false)
+	if err != nil {
+		return err
+	}
+	defer discard(res)
+	if res.StatusCode/100 != 2 {
+		body, _ := errorIn(res)
+		return statusProblem(res, body)
+	}
+	return nil
+}
+
+// cancel has the server give up a request. In 2026-07-28 the end of the request's
+// stream says so.
+func (r *remote) cancel(ctx context.Context, m *message) error {
+	if r.modern() {
+		return nil
+	}
+	return r.notify(ctx, m)
+}
+
+// inSession returns the headers of the session, and which session it is.
+func (r *remote) inSession() (generation int, h http.Header) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	h = http.Header{}
+	if r.session != "" {
+		h.Set("Mcp-Session-Id", r.session)
+	}
+	if r.version >= mcp.Version20250618 { // MCP 2025-06-18, transports, §protocol version header
+		h.Set("Mcp-Protocol-Version", r.version)
+	}
+	return r.generation, h
+}
+
+// withContent adds what a POST says of what it has and wants.
+func withContent(h http.Header) http.Header {
+	h.Set("Content-Type", "application/json")
+	h.Set("Accept", "application/json, text/event-stream")
+	return h
+}
+
+// begin opens the conversation for a client of the time before 2026-07-28. A server
+// that does not know how is asked in the newer way, and then in the oldest one. MCP
+// 2026-07-28, transports, §backward compatibility
+func (r *remote) begin(ctx context.Context, m *message) error {
+	r.mu.Lock()
+	r.first = m
+	r.session, r.version = "", ""
+	r.mu.Unlock()
+	refusal, err := r.open(ctx, func(raw []byte) bool { return r.b.deliver(raw, m.ID) })
+	if refusal == nil || err != nil {
+		return err
+	}
+	if !refusal.otherwise() {
+		return r.pass(m, refusal)
+	}
+	if t := newTranslator(r); t.begin(ctx, m) == nil {
+		r.mu.Lock()
+		r.mode, r.translate = older, t
+		r.mu.Unlock()
+		return nil
+	}
+	s, err := r.connect(ctx)
+	if err == nil {
+		return s.request(ctx, m)
+	}
+	r.b.Log.Info("the server does not speak HTTP+SSE either", "error", err)
+	r.settle(unsettled)
+	return r.pass(m, refusal)
+}
+
+// refused is an answer of an error status.
+type refused struct {
+	res  *http.Response
+	body []byte
+	rpc  *rpcError
+}
+
+// otherwise says whether a server that refuses like that may be one to be talked to
+// in another way.
+func (f *refused) otherwise() bool {
+	if f.rpc != nil && modernCode(f.rpc.Code) {
+		return true
+	}
+	switch f.res.StatusCode {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests:
+		return false
+	}
+	return f.res.StatusCode/100 == 4
+}
+
+// open sends initialize, hands the answer to sink and notes the session. A refusal
+// that another way of talking may cure is returned, not an error.
+func (r *remote) open(ctx context.Context, sink func(raw []byte) bool) (*refused, error) {
+	r.mu.Lock()
+	m := r.first
+	r.mu.Unlock()
+	res, err := r.send(ctx, http.MethodPost, r.b.Server, m.raw, withContent(http.Header{}), true)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode/100 != 2 {
+		body, e := errorIn(res)
+		return &refused{res, body, e}, nil
+	}
+	session := res.Header.Get("Mcp-Session-Id")
+	var not *rpcError
+	err = r.read(ctx, res, m.ID, func(raw []byte) bool {
+		e, err := mcp.Peek(raw)
+		if err != nil || e.Kind != mcp.Response {
+			return sink(raw)
+		}
+		if not = readError(raw); not != nil && modernCode(not.Code) {
+			return true
+		}
+		var result struct {
+			Version string `json:"protocolVersion"`
+		}
+		if json.Unmarshal(e.Result, &result) == nil {
+			r.mu.Lock()
+			r.mode, r.session, r.version = legacy, session, result.Version
+			r.generation++
+			r.mu.Unlock()
+		}
+		return sink(raw)
+	})
+	if err == nil && not != nil && modernCode(not.Code) {
+		return &refused{res, nil, not}, nil
+	}
+	return nil, err
+}
+
+// pass delivers a refusal as the answer to a request.
+func (r *remote) pass(m *message, f *refused) error {
+	if f.rpc == nil {
+		return statusProblem(f.res, f.body)
+	}
+	r.b.deliver(f.rpc.answer(m.ID), m.ID)
+	return nil
+}
+
+// converse has a request answered within a session. When the server has lost it,
+// the request was not looked at, and is sent again in a new one.
+func (r *remote) converse(ctx context.Context, m *message) error {
+	for again := false; ; again = true {
+		generation, header := r.inSession()
+		res, err := r.send(ctx, http.MethodPost, r.b.Server, m.raw, withContent(header), m.harmless())
+		if err != nil {
+			return err
+		}
+		if res.StatusCode/100 == 2 {
+			err := r.answer(ctx, m, res, func(raw []byte) bool { return r.b.deliver(raw, m.ID) })
+			if !again && m.harmless() && errors.Is(err, errCut) {
+				continue
+			}
+			return err
+		}
+		body, e := errorIn(res)
+		_ = res.Body.Close()
+		if again || !r.lost(res.StatusCode, e) {
+			return r.pass(m, &refused{res, body, e})
+		}
+		if err := r.revive(ctx, generation); err != nil {
+			return err
+		}
+		if r.is() != legacy { // the server was upgraded meanwhile
+			return r.request(ctx, m)
+		}
+	}
+}
+
+// lost says whether a refusal means that the server does not know the session, or
+// sessions, any more. Some say so with 400, in their own words.
+func (r *remote) lost(status int, e *rpcError) bool {
+	r.mu.Lock()
+	had, begun := r.session != "", r.first != nil && r.mode == legacy
+	r.mu.Unlock()
+	switch {
+	case !begun:
+		return false
+	case status == http.StatusNotFound && had: // MCP 2025-11-25, transports, §session management
+		return true
+	case e == nil || status != http.StatusBadRequest && status != http.StatusNotFound:
+		return false
+	}
+	return modernCode(e.Code) || had && e.ofSession()
+}
+
+// revive makes a new session as the client began the old one, unless somebody did
+// so already.
+func (r *remote) revive(ctx context.Context, generation int) error {
+	r.reviving.Lock()
+	defer r.reviving.Unlock()
+	r.mu.Lock()
+	same := r.generation == generation && r.mode == legacy
+	m, was := r.first, r.version
+	r.mu.Unlock()
+	if !same {
+		return nil
+	}
+	r.b.Log.Info("the server does not know the session any more: making a new one")
+	refusal, err := r.open(ctx, func([]byte) bool { return true }) // the client was told when it began
+	switch {
+	case err != nil:
+		return err
+	case refusal != nil:
+		t := newTranslator(r)
+		if err := t.resume(ctx, m); err != nil {
+			return statusProblem(refusal.res, refusal.body)
+		}
+		r.b.Log.Info("the server knows MCP 2026-07-28 only from now on: translating")
+		r.mu.Lock()
+		r.mode, r.translate = older, t
+		r.mu.Unlock()
+		return nil
+	}
+	_, header := r.inSession()
+	if now := header.Get("Mcp-Protocol-Version"); now != was && now != "" {
+		r.b.Log.Warn("the server settles for another version than before", "was", was, "is", now)
+	}
+	initialized := &message{raw: []byte(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)}
+	if err := r.tell(ctx, initialized, header); err != nil {
+		return err
+	}
+	r.listen()
+	return nil
+}
+
+// leave ends the session.
+func (r *remote) leave() {
+	_, header := r.inSession()
+	r.mu.Lock()
+	is, stop := r.mode, r.listening
+	r.mu.Unlock()
+	if stop != nil {
+		stop()
+	}
+	if is != legacy || header.Get("Mcp-Session-Id") == "" {
+		return
+	}
+	ctx, done := context.WithTimeout(context.WithoutCancel(r.base), 2*time.Second)
+	defer done()
+	cred, err := r.b.Access.Credential(ctx)
+	if err != nil {
+		return
+	}
+	if res, _, err := r.do(ctx, http.MethodDelete, r.b.Server, nil, header, cred); err == nil {
+		discard(res)
+	}
+}
+
+// wait ends what runs on its own.
+func (r *remote) wait() {
+	r.running.Wait()
+	if r.own {
+		r.http.CloseIdleConnections()
+	}
+}

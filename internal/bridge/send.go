@@ -1,0 +1,220 @@
+package bridge
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
+	"github.com/gatehouse-mcp/gatehouse/internal/signin"
+)
+
+// Codes of what goes wrong here. docs/reference/errors.md
+const (
+	codeUnreachable = "GH-2232" // the server does not answer, and the request did not arrive
+	codeFate        = "GH-2233" // it may have arrived, and there is no answer
+	codeMessage     = "GH-2234" // a message is too long, or none
+	codeRedirect    = "GH-2236" // the server sends us elsewhere
+	codeStatus      = "GH-2237" // the server answers with an error of HTTP
+)
+
+// problem is why a request has no answer of the server.
+type problem struct {
+	code string
+	text string
+	err  error
+}
+
+func (p *problem) Error() string {
+	if p.err == nil {
+		return p.code + " " + p.text
+	}
+	return p.code + " " + p.text + " (" + p.err.Error() + ")"
+}
+
+func (p *problem) Unwrap() error { return p.err }
+
+// explain is what the client is told of an error.
+func explain(err error) (code int, text string, data any) {
+	var access *signin.Error
+	var own *problem
+	var refusal *mcp.Error
+	switch {
+	case errors.As(err, &access):
+		return mcp.CodeInternalError, access.Code + " " + access.Error(), map[string]string{"code": access.Code}
+	case errors.As(err, &own):
+		return mcp.CodeInternalError, own.Error(), map[string]string{"code": own.code}
+	case errors.As(err, &refusal):
+		return refusal.Code, refusal.Message, refusal.Data
+	case errors.Is(err, context.Canceled):
+		return mcp.CodeInternalError, codeFate + " The bridge ended before there was an answer.", map[string]string{"code": codeFate}
+	}
+	return mcp.CodeInternalError, "GH-1901 " + err.Error(), map[string]string{"code": "GH-1901"}
+}
+
+// newTransport is what requests to the server are sent by. There is no limit for
+// an answer: a tool may work for long. A connection that is dead is noticed.
+func newTransport() *http.Transport {
+	d := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}
+	return &http.Transport{
+		Proxy: http.ProxyFromEnvironment, DialContext: d.DialContext, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout: 10 * time.Second, MaxResponseHeaderBytes: 64 << 10, IdleConnTimeout: 30 * time.Second, MaxIdleConnsPerHost: 16,
+		DisableCompression: true, ForceAttemptHTTP2: true, HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
+	}
+}
+
+// sameOrigin follows a redirect within the server's own origin that keeps the
+// method: what is sent along is for nobody else. CVE-2026-111769
+func sameOrigin(r *http.Request, via []*http.Request) error {
+	first := via[0]
+	if r.URL.Scheme != first.URL.Scheme || r.URL.Host != first.URL.Host || r.Method != first.Method || r.URL.User != nil || len(via) > 3 {
+		return &problem{code: codeRedirect, text: fmt.Sprintf("The server sends us to %.200q, where nothing of what it may see is taken. Use that address if it is right.", r.URL.Redacted())}
+	}
+	return nil
+}
+
+// do sends one request once, and says whether any of it may have arrived.
+func (r *remote) do(ctx context.Context, method, to string, body []byte, header http.Header, cred *signin.Credential) (res *http.Response, sent bool, err error) {
+	var wrote atomic.Bool
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { wrote.Store(true) }})
+	var from io.Reader = http.NoBody
+	if body != nil {
+		from = bytes.NewReader(body) // which a redirect within the origin takes along
+	}
+	q, err := http.NewRequestWithContext(traced, method, to, from)
+	if err != nil {
+		return nil, false, err
+	}
+	for name, values := range r.b.Header {
+		q.Header[name] = values
+	}
+	for name, values := range header {
+		q.Header[name] = values
+	}
+	q.Header.Set("User-Agent", "gatehouse-bridge")
+	cred.Apply(q)
+	res, err = r.http.Do(q)
+	return res, wrote.Load(), err
+}
+
+// renewals is how often one request is refused before it is given up.
+const renewals = 3
+
+// send sends a request until it is let through. A request that did not arrive is
+// sent again, and so is one that may arrive twice; any other is sent once.
+func (r *remote) send(ctx context.Context, method, to string, body []byte, header http.Header, harmless bool) (*http.Response, error) {
+	ends := time.Now().Add(r.b.patience())
+	wait := 200 * time.Millisecond
+	cred, err := r.access(ctx, r.b.Access.Credential)
+	for refused := 0; err == nil; {
+		res, sent, failed := r.do(ctx, method, to, body, header, cred)
+		switch {
+		case failed != nil && ctx.Err() != nil:
+			return nil, ctx.Err()
+		case errors.As(failed, new(*problem)):
+			return nil, unreached(failed)
+		case failed != nil && sent && !harmless:
+			return nil, fateUnknown(failed)
+		case failed != nil && time.Now().After(ends):
+			return nil, unreached(failed)
+		case failed == nil && refusedForAccess(res):
+			if refused++; refused > renewals {
+				return nil, &signin.Error{Code: signin.CodeRefused, Text: "The server refuses every token that it is asked with."}
+			}
+			discard(res)
+			refusal := signin.Refusal{Status: res.StatusCode, Header: res.Header, With: cred}
+			cred, err = r.access(ctx, func(ctx context.Context) (*signin.Credential, error) { return r.b.Access.Renew(ctx, refusal) })
+			continue
+		case failed == nil && (!harmless || !passing(res.StatusCode) || time.Now().After(ends)):
+			return res, nil
+		case failed == nil:
+			discard(res)
+		}
+		if err := pause(ctx, wait); err != nil {
+			return nil, err
+		}
+		wait = min(2*wait, 5*time.Second)
+	}
+	return nil, err
+}
+
+// access gets a credential for a request. What is under way goes on when the request
+// is cancelled: a client that waits a minute must not close the page on which its
+// user signs in, nor lose a refresh token that was just spent.
+func (r *remote) access(ctx context.Context, get func(context.Context) (*signin.Credential, error)) (*signin.Credential, error) {
+	type got struct {
+		cred *signin.Credential
+		err  error
+	}
+	done := make(chan got, 1)
+	r.running.Go(func() {
+		cred, err := get(r.base)
+		done <- got{cred, err}
+	})
+	select {
+	case g := <-done:
+		return g.cred, g.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func fateUnknown(err error) error {
+	return &problem{codeFate, "The connection broke before there was an answer. Whether the server has done it is not known, so it is not asked again.", causeOf(err)}
+}
+
+func unreached(err error) error {
+	var own *problem
+	if errors.As(err, &own) { // we did not follow a redirect
+		return own
+	}
+	return &problem{codeUnreachable, "The server cannot be reached.", causeOf(err)}
+}
+
+// causeOf leaves out what the client's error repeats of the URL.
+func causeOf(err error) error {
+	var of *url.Error
+	if errors.As(err, &of) {
+		return of.Err
+	}
+	return err
+}
+
+// passing says whether a status is that of a server which is just being restarted.
+func passing(status int) bool {
+	return status == http.StatusBadGateway || status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout
+}
+
+// refusedForAccess says whether other access may help.
+func refusedForAccess(res *http.Response) bool {
+	if res.StatusCode == http.StatusForbidden {
+		return signin.WantsMore(res.Header)
+	}
+	return res.StatusCode == http.StatusUnauthorized
+}
+
+// discard ends an answer that nobody wants, so that its connection can be used again.
+func discard(res *http.Response) {
+	_, _ = io.CopyN(io.Discard, res.Body, 64<<10)
+	_ = res.Body.Close()
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,59 @@
+package signin
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/modelcontextprotocol/go-sdk/oauthex"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/oauth"
+)
+
+const (
+	insufficientScope = "insufficient_scope" // RFC 6750 §3.1
+	offline           = oauth.OfflineAccess
+)
+
+// challenge is what a server said it wants. RFC 6750 §3, RFC 9728 §5.1
+type challenge struct {
+	Error    string
+	Scopes   []string
+	Metadata string // where the resource's metadata is
+}
+
+// readChallenge reads the challenges of the schemes we know; what cannot be read
+// says nothing.
+func readChallenge(h http.Header) challenge {
+	var c challenge
+	all, err := oauthex.ParseWWWAuthenticate(h.Values("WWW-Authenticate"))
+	if err != nil {
+		return c
+	}
+	for _, one := range all {
+		if one.Scheme != "bearer" && one.Scheme != "dpop" {
+			continue
+		}
+		if c.Error == "" {
+			c.Error = one.Params["error"]
+		}
+		if c.Metadata == "" {
+			c.Metadata = one.Params["resource_metadata"]
+		}
+		if c.Scopes == nil {
+			c.Scopes = scopesOf(one.Params["scope"])
+		}
+	}
+	return c
+}
+
+// scopesOf returns the scopes of a text; none when it is no list of scopes.
+func scopesOf(text string) []string {
+	scopes, err := oauth.ParseScope(strings.TrimSpace(text))
+	if err != nil {
+		return nil
+	}
+	return scopes
+}
+
+// WantsMore says whether a 403 asks for other scopes: then [Client.Renew] may help.
+func WantsMore(h http.Header) bool { return readChallenge(h).Error == insufficientScope }

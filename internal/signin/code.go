@@ -1,0 +1,144 @@
+package signin
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/oauth"
+)
+
+// signInWait is how long somebody may take to sign in: they may have to find a
+// second factor, or somebody who consents.
+const signInWait = 5 * time.Minute
+
+// code has the user sign in with a browser. OAuth 2.1 §4.1, RFC 8252
+func (f *flow) code(ctx context.Context) (*client, *tokenAnswer, error) {
+	c := f.client
+	if c.Open == nil && c.Show == nil {
+		return nil, nil, fail(CodeNobody, "Nobody has signed in to %s, and nobody is here to do it. Run: gatehouse bridge login %s", c.Server, c.Server)
+	}
+	back, err := c.listen(ctx, f.as.Issuer)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer back.close()
+	who, err := c.become(ctx, f.as, back.redirect())
+	if err != nil {
+		return nil, nil, err
+	}
+	verifier := rand.Text() + rand.Text() // RFC 7636 §4.1: 43 characters at least
+	state := rand.Text()
+	at, err := f.address(who, back.redirect(), state, verifier)
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, stop := context.WithTimeout(ctx, signInWait)
+	defer stop()
+	answers := back.serve(state)
+	if err := c.lead(ctx, at); err != nil {
+		return nil, nil, err
+	}
+	var got answer
+	select {
+	case got = <-answers:
+	case <-ctx.Done():
+		return nil, nil, fail(CodeNobody, "Nobody signed in to %s within %s. If the page there said that the client is not known, forget it: gatehouse bridge logout %s", c.Server, signInWait, c.Server)
+	}
+	if err := f.judge(got); err != nil {
+		got.tell(err)
+		return who, nil, err
+	}
+	form := f.form(oauth.AuthorizationCode)
+	form.Set("code", got.code)
+	form.Set("redirect_uri", back.redirect())
+	form.Set("code_verifier", verifier)
+	t, err := c.ask(ctx, f.as.TokenEndpoint, f.as.Issuer, who, form)
+	got.tell(err)
+	return who, t, err
+}
+
+// address is where the user signs in. What the endpoint has in its query stays.
+func (f *flow) address(who *client, redirect, state, verifier string) (string, error) {
+	u, err := url.Parse(f.as.AuthorizationEndpoint)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256([]byte(verifier))
+	q := u.Query()
+	for name, value := range map[string]string{
+		"response_type": "code", "client_id": who.ID, "redirect_uri": redirect, "state": state, "resource": f.place.Resource,
+		"code_challenge": base64.RawURLEncoding.EncodeToString(sum[:]), "code_challenge_method": oauth.S256, "scope": strings.Join(f.scopes, " "),
+	} {
+		q.Del(name)
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	u.RawQuery = q.Encode()
+	return u.String(), CheckURL(u.String())
+}
+
+// lead brings the user to an address: by the browser, else by telling them.
+func (c *Client) lead(ctx context.Context, at string) error {
+	if c.Open != nil {
+		err := c.Open(ctx, at)
+		if err == nil {
+			return nil
+		}
+		c.log().Warn("the browser cannot be opened", "error", plainText(err.Error()))
+	}
+	if c.Show == nil {
+		return fail(CodeNobody, "Nobody has signed in to %s, and no browser can be opened here. Run: gatehouse bridge login %s", c.Server, c.Server)
+	}
+	c.Show(ctx, "Open this address in a browser on this machine, and sign in:\n\n  "+at+"\n")
+	return nil
+}
+
+// judge holds an answer to the authorization server it should be from, before
+// anything else in it is looked at: an error of another is nobody's business either.
+// RFC 9207 §2.4, SEP-2468
+func (f *flow) judge(got answer) error {
+	switch {
+	case got.issuer == "" && f.as.IssParameter:
+		return fail(CodeAnswer, "The answer to the sign-in does not say that it is from %s, which always says so (iss).", f.as.Issuer)
+	case got.issuer != "" && got.issuer != f.as.Issuer:
+		return fail(CodeAnswer, "The answer to the sign-in is from another authorization server than %s (iss).", f.as.Issuer)
+	case got.fault == oauth.AccessDenied:
+		return fail(CodeNobody, "The sign-in was refused, by the user or by %s: %s", f.as.Issuer, plainText(got.description))
+	case got.fault == oauth.InvalidClient || got.fault == oauth.UnauthorizedClient:
+		return because(CodeAnswer, &tokenError{Status: 400, Code: got.fault, Description: got.description}, "%s does not know this client.", f.as.Issuer)
+	case got.fault != "":
+		return fail(CodeAnswer, "%s refuses the sign-in: %s", f.as.Issuer, plainText(strings.TrimSpace(got.fault+" "+got.description)))
+	case got.code == "":
+		return fail(CodeAnswer, "The answer to the sign-in has no code in it.")
+	}
+	return nil
+}
+
+// listen opens the door that the browser comes back to. A client that registered
+// itself did so with one port, which is used again when it is free.
+func (c *Client) listen(ctx context.Context, issuer string) (*callback, error) {
+	if c.Port != 0 {
+		return listenBack(c.Port)
+	}
+	if c.Registered == nil {
+		if who, err := c.registered(ctx, issuer); err != nil {
+			return nil, err
+		} else if who != nil {
+			if u, err := url.Parse(who.Redirect); err == nil {
+				if port, err := strconv.Atoi(u.Port()); err == nil {
+					if back, err := listenBack(port); err == nil {
+						return back, nil
+					}
+				}
+			}
+		}
+	}
+	return listenBack(0)
+}

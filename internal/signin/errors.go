@@ -1,0 +1,74 @@
+package signin
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+)
+
+// Codes of what goes wrong. docs/reference/errors.md
+const (
+	CodeNoWay      = "GH-2220" // the server does not say how to sign in
+	CodeResource   = "GH-2221" // its metadata is wrong, or of another resource
+	CodeMetadata   = "GH-2222" // the authorization server's metadata is missing, or of another issuer
+	CodePKCE       = "GH-2223" // the authorization server does not bind codes with S256
+	CodeClient     = "GH-2224" // there is no way to become a client, or it failed
+	CodeAnswer     = "GH-2225" // the answer to a sign-in is not one
+	CodeUnsafe     = "GH-2226" // a URL that is not followed
+	CodeToken      = "GH-2227" // the token endpoint refused
+	CodeRefused    = "GH-2228" // signed in, and refused all the same
+	CodeNobody     = "GH-2229" // nobody signed in
+	CodeKeychain   = "GH-2230" // what is kept cannot be read or written
+	CodeSettings   = "GH-2231" // the settings do not fit the grant
+	CodeUnanswered = "GH-2232" // a server did not answer
+	CodeOtherAS    = "GH-2235" // the authorization server is not the one that the client was registered with
+)
+
+// Error says why there is no access. Its text is for the user: nothing in it is secret,
+// and what servers said in it is bare of control characters.
+type Error struct {
+	Code  string // stable, such as GH-2220
+	Text  string // sentences: what, the values, the fix
+	Cause error  // nil: the text says it all
+}
+
+// Error returns the sentences and the cause.
+func (e *Error) Error() string {
+	if e.Cause == nil {
+		return e.Text
+	}
+	return e.Text + " (" + plainText(e.Cause.Error()) + ")"
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Cause }
+
+func fail(code, format string, args ...any) *Error {
+	return &Error{Code: code, Text: fmt.Sprintf(format, args...)}
+}
+
+func because(code string, cause error, format string, args ...any) *Error {
+	return &Error{Code: code, Text: fmt.Sprintf(format, args...), Cause: cause}
+}
+
+func storeErr(err error) error {
+	return because(CodeKeychain, err, "What was kept of a sign-in cannot be used.")
+}
+
+// plainText is what a stranger said, made fit for a terminal and a log: one line
+// of bounded length without what moves a cursor or turns text around.
+func plainText(s string) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t':
+			return ' '
+		case unicode.IsPrint(r):
+			return r
+		}
+		return '\ufffd'
+	}, strings.ToValidUTF8(s, "\ufffd"))
+	if r := []rune(s); len(r) > 600 {
+		return string(r[:600]) + "…"
+	}
+	return s
+}

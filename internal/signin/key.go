@@ -1,0 +1,69 @@
+package signin
+
+import (
+	"context"
+	"net/url"
+	"strings"
+	"sync"
+)
+
+// Key is access by a key that somebody handed out, in the place of a sign-in.
+type Key struct {
+	Server string                                    // required: the URL of the server
+	Header string                                    // that carries it; empty: Authorization, as a Bearer token
+	Read   func(ctx context.Context) (string, error) // required: the key as it is now
+
+	mu   sync.Mutex
+	last *Credential
+}
+
+// Credential returns the key, which is read once.
+func (k *Key) Credential(ctx context.Context) (*Credential, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.last != nil {
+		return k.last, nil
+	}
+	return k.read(ctx)
+}
+
+// Renew reads the key again: it may have been exchanged since.
+func (k *Key) Renew(ctx context.Context, r Refusal) (*Credential, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	was := k.last
+	if was != nil && r.With != was {
+		return was, nil // exchanged for another request already
+	}
+	now, err := k.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if was == nil || now.text == was.text {
+		if was != nil {
+			k.last = was
+		}
+		return nil, fail(CodeRefused, "%s does not accept the key (%d %s).", k.Server, r.Status, plainText(readChallenge(r.Header).Error))
+	}
+	return now, nil
+}
+
+func (k *Key) read(ctx context.Context) (*Credential, error) {
+	if err := CheckURL(k.Server); err != nil {
+		return nil, err
+	}
+	text, err := k.Read(ctx)
+	if err != nil {
+		return nil, because(CodeSettings, err, "The key cannot be read.")
+	}
+	text = strings.TrimSpace(text)
+	if !sendable(text) {
+		return nil, fail(CodeSettings, "The key is empty, or has characters that no key has.")
+	}
+	u, err := url.Parse(k.Server)
+	if err != nil {
+		return nil, err
+	}
+	k.last = &Credential{Scheme: "Bearer", text: text, origin: u.Scheme + "://" + u.Host, header: k.Header}
+	return k.last, nil
+}

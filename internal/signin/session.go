@@ -1,0 +1,153 @@
+package signin
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// session is what is kept of a sign-in: which authorization server gave what, and for what.
+type session struct {
+	Server   string    `json:"server"`
+	Issuer   string    `json:"issuer"`
+	Resource string    `json:"resource"`
+	Client   client    `json:"client"`
+	Token    string    `json:"token_endpoint"`
+	Revoke   string    `json:"revocation_endpoint,omitempty"`
+	Grant    Grant     `json:"grant"`
+	Access   string    `json:"access_token"`
+	Refresh  string    `json:"refresh_token,omitempty"`
+	Expires  time.Time `json:"expires,omitzero"`  // zero: nobody said
+	Signed   time.Time `json:"signed"`            // when somebody signed in last
+	Asked    []string  `json:"asked,omitempty"`   // scopes
+	Granted  []string  `json:"granted,omitempty"` // scopes; nil: what was asked for
+}
+
+// early is how long before it expires a token is renewed: it has to arrive.
+const early = 20 * time.Second
+
+// due says whether the token has to be renewed before it is used.
+func (s *session) due(now time.Time) bool {
+	return !s.Expires.IsZero() && !now.Add(early).Before(s.Expires)
+}
+
+// covers says whether everything was asked for already.
+func (s *session) covers(scopes []string) bool {
+	for _, one := range scopes {
+		if !slices.Contains(s.Asked, one) {
+			return false
+		}
+	}
+	return true
+}
+
+// Credential goes with requests to the one server it was got for.
+type Credential struct {
+	Scheme  string    // "Bearer"
+	Expires time.Time // zero: not known
+	text    string
+	origin  string
+	header  string // empty: Authorization, after the scheme
+}
+
+func (s *session) credential() (*Credential, error) {
+	u, err := url.Parse(s.Server)
+	if err != nil {
+		return nil, err
+	}
+	return &Credential{Scheme: "Bearer", Expires: s.Expires, text: s.Access, origin: u.Scheme + "://" + u.Host}, nil
+}
+
+// orNil is the credential of what a refresh returned.
+func (s *session) orNil(err error) (*Credential, error) {
+	if err != nil {
+		return nil, err
+	}
+	return s.credential()
+}
+
+// Apply puts the credential on a request. One that leads to another origin than
+// the server's goes without, and fails there.
+func (c *Credential) Apply(r *http.Request) {
+	r.Header.Del("Authorization")
+	if c == nil || r.URL.Scheme+"://"+r.URL.Host != c.origin {
+		return
+	}
+	if c.header != "" {
+		r.Header.Set(c.header, c.text)
+		return
+	}
+	r.Header.Set("Authorization", c.Scheme+" "+c.text)
+}
+
+// Names in the store.
+func (c *Client) lockName() string    { return "server/" + c.Server }
+func (c *Client) pointerName() string { return "issuer/" + c.Server + " " + c.who() }
+func sessionName(issuer, server, who string) string {
+	return "session/" + issuer + " " + server + " " + who
+}
+func clientName(issuer string) string { return "client/" + issuer }
+
+// who tells sign-ins to one server apart: an agent that signs in by itself must
+// not use, or replace, what a person got.
+func (c *Client) who() string {
+	id := ""
+	if c.Registered != nil {
+		id = c.Registered.ID
+	}
+	grant := c.Grant
+	if c.person() {
+		grant = Code
+	}
+	return string(grant) + " " + id
+}
+
+// session returns what is kept for the server; nil: nothing. What is not of this
+// server and its issuer is not ours.
+func (c *Client) session(ctx context.Context) (*session, error) {
+	issuer, err := c.Store.Load(ctx, c.pointerName())
+	if issuer == nil || err != nil {
+		return nil, orStoreErr(err)
+	}
+	raw, err := c.Store.Load(ctx, sessionName(string(issuer), c.Server, c.who()))
+	if raw == nil || err != nil {
+		return nil, orStoreErr(err)
+	}
+	s := &session{}
+	if err := json.Unmarshal(raw, s); err != nil || s.Issuer != string(issuer) || s.Server != c.Server || !sendable(s.Access) {
+		return nil, fail(CodeKeychain, "What is kept of the sign-in at %s is damaged: sign in again.", c.Server)
+	}
+	return s, nil
+}
+
+func orStoreErr(err error) error {
+	if err == nil {
+		return nil
+	}
+	return storeErr(err)
+}
+
+// keep stores a session: the token first, then that it is the one that counts.
+func (c *Client) keep(ctx context.Context, s *session) error {
+	raw, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	ctx = context.WithoutCancel(ctx) // a refresh token that was spent and not kept is lost
+	if err := c.Store.Save(ctx, sessionName(s.Issuer, s.Server, c.who()), raw); err != nil {
+		return storeErr(err)
+	}
+	return orStoreErr(c.Store.Save(ctx, c.pointerName(), []byte(s.Issuer)))
+}
+
+// sendable says whether a text can be a token in a header. RFC 6750 §2.1
+func sendable(token string) bool {
+	if token == "" || len(token) > 64<<10 {
+		return false
+	}
+	return strings.IndexFunc(token, func(r rune) bool { return r <= ' ' || r >= 0x7f }) < 0
+}
