@@ -56,11 +56,12 @@ func (a *app) root() *cobra.Command {
 		"  gatehouse up --demo                                     try it\n"+
 			"  gatehouse up -- npx -y @modelcontextprotocol/server-everything\n"+
 			"  gatehouse up http://localhost:3000/mcp\n"+
+			"  gatehouse connect claude-code                           have a client use it\n"+
 			"  gatehouse key create --name laptop\n\n"+
 			"  gatehouse init                                          in production: write a file,\n"+
 			"  gatehouse serve -c gatehouse.yaml                       and serve it\n"+
 			"  gatehouse status -c gatehouse.yaml\n",
-		a.up(), a.serves(), a.status(), a.init(), a.config(), a.key(), a.tenant(), a.token(), a.client(), a.grant(), a.user(), a.session(), a.tool(), a.signingKey(), a.idp(), a.ban(), a.audit(), a.why(), a.policy(), a.bridge(), a.db(), a.version(), a.demoServer())
+		a.up(), a.serves(), a.status(), a.init(), a.connect(), a.disconnect(), a.config(), a.key(), a.tenant(), a.token(), a.client(), a.grant(), a.user(), a.session(), a.tool(), a.signingKey(), a.idp(), a.ban(), a.audit(), a.why(), a.policy(), a.bridge(), a.db(), a.version(), a.demoServer())
 	c.SilenceErrors, c.SilenceUsage = true, true
 	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		var wrong *pflag.InvalidValueError

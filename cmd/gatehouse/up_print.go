@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gatehouse-mcp/gatehouse/internal/clients"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/internal/server"
 )
@@ -86,12 +87,12 @@ func (u *upRun) printKey() {
 }
 
 func (u *upRun) printNext() {
+	which := "your key"
 	if u.key.Key != "" {
-		u.print("\n  Next        export GATEHOUSE_KEY=<the key above>\n")
-	} else {
-		u.print("\n  Next        export GATEHOUSE_KEY=<your key>\n")
+		which = "the key above"
 	}
-	u.print("              claude mcp add --transport http %s %s --header \"Authorization: Bearer $GATEHOUSE_KEY\"\n", u.config.Servers[0].Name, u.running.URL)
+	u.print("\n  Next        export %s=<%s>\n", clients.Variable(u.config.Servers[0].Name), which)
+	u.print("              gatehouse connect claude-code%s      or cursor, vscode, codex … (gatehouse connect --list)\n", u.place())
 	u.print("              gatehouse key list%s      who uses which key\n", u.place())
 	u.print("              gatehouse why%s REQUEST_ID      why a call was refused\n", u.place())
 	u.print("  Stop        Ctrl+C      state stays in %s  (remove: gatehouse up --forget%s)\n", u.running.State.Dir, u.place())

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -24,7 +25,12 @@ func Ask(command, environ []string) ([]byte, error) {
 	return ask(command, environ, askTime)
 }
 
-func ask(command, environ []string, limit time.Duration) ([]byte, error) {
+// AskWith is Ask of a program that gets these variables of ours too, and more time.
+func AskWith(command, environ []string, also ...string) ([]byte, error) {
+	return ask(command, environ, 3*askTime, also...)
+}
+
+func ask(command, environ []string, limit time.Duration, also ...string) ([]byte, error) {
 	here, err := os.Getwd()
 	if err != nil {
 		return nil, fmt.Errorf("working directory: %w", err)
@@ -46,7 +52,7 @@ func ask(command, environ []string, limit time.Duration) ([]byte, error) {
 	defer stop()
 	out := &bounded{most: askOutput}
 	cmd := exec.CommandContext(ctx, program, command[1:]...)
-	cmd.Env = (&Spec{Environ: environ}).environ(nil)
+	cmd.Env = (&Spec{Environ: environ, Env: picked(environ, also)}).environ(nil)
 	cmd.SysProcAttr = sysAttr(nil)
 	cmd.Stdout = out
 	cmd.WaitDelay = termWait // for output that somebody it left behind holds open
@@ -63,6 +69,17 @@ func ask(command, environ []string, limit time.Duration) ([]byte, error) {
 		return nil, fmt.Errorf("it cannot be started: %w", err)
 	}
 	return out.data, nil
+}
+
+// picked returns the variables with these names.
+func picked(environ, names []string) map[string]string {
+	out := map[string]string{}
+	for _, kv := range environ {
+		if name, value, _ := strings.Cut(kv, "="); slices.Contains(names, name) {
+			out[name] = value
+		}
+	}
+	return out
 }
 
 // bounded keeps so much and no more. It has no ReadFrom, which would go past Write.
