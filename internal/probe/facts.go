@@ -13,10 +13,12 @@ import (
 
 // facts are what several rules need to know. Each is found out once.
 type facts struct {
-	door    *door
-	prm     *resource
-	issuer  *issuer
-	session *session
+	door     *door
+	prm      *resource
+	issuer   *issuer
+	session  *session
+	register *registered
+	made     []*registered // all that were registered
 }
 
 // door is how strangers are met.

@@ -123,11 +123,14 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		report.Results = append(report.Results, Result{Rule: rule, Verdict: v})
+		run.results = append(run.results, Result{Rule: rule, Verdict: v})
 	}
+	report.Results = run.results
+	run.ctx = ctx
 	if len(o.Only) == 0 {
 		report.Clients = run.clients()
 	}
+	run.tidy()
 	report.Answered, report.Requests, report.Took = c.answered, c.sent, o.Now().Sub(report.Began)
 	return report, ctx.Err()
 }
@@ -168,6 +171,8 @@ type run struct {
 	target *url.URL
 	ctx    context.Context // of the rule that is asked
 	facts  facts
+
+	results []Result // of the rules that were asked
 }
 
 // judge asks one rule. One that panics has seen nothing.

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"net"
 	"time"
 )
 
@@ -60,12 +59,7 @@ func (r *run) handshake(c *tls.Config) (*tls.ConnectionState, error) {
 		port = "443"
 	}
 	c.ServerName = r.target.Hostname()
-	d := &net.Dialer{Timeout: r.wait}
-	dial := d.DialContext
-	if r.own.DialContext != nil {
-		dial = r.own.DialContext
-	}
-	raw, err := dial(r.ctx, "tcp", net.JoinHostPort(r.target.Hostname(), port))
+	raw, err := r.dial(port)
 	if err != nil {
 		return nil, err
 	}

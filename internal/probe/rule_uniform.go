@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/keytext"
 )
 
 // uniform compares refusals with one another.
@@ -28,7 +30,7 @@ var uniform = &Rule{
 			}
 		}
 		if c := r.o.Credential; len(c) > 12 && r.signIn().era != "" {
-			sent = append(sent, struct{ what, credential string }{"a real one with its last characters changed", changed(c)})
+			sent = append(sent, struct{ what, credential string }{"one that is nearly a real one", changed(c)})
 		}
 		var first *Exchange
 		for _, s := range sent {
@@ -89,8 +91,15 @@ func headerNames(h http.Header) []string {
 	return names
 }
 
-// changed is a credential with its last four characters turned into others of their kind.
+// changed is a credential with its last four characters turned into others of
+// their kind. One of ours with a wrong checksum is not well-formed, so it becomes
+// another that is.
 func changed(c string) string {
+	if keytext.Is(c) {
+		if _, text, err := keytext.Mint(nil); err == nil {
+			return text
+		}
+	}
 	b := []byte(c)
 	for i := len(b) - 4; i < len(b); i++ {
 		switch {

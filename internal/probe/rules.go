@@ -8,9 +8,10 @@ func Rules() []*Rule {
 		encrypted, certificate, versions, hsts, slash,
 		demanded, toolsOpen, routes, paths, websocket, debug, upstream,
 		challengeRule, describedRule, named, contents,
-		issuerRule, pkce, registration, iss, endpoints,
+		issuerRule, pkce, registration, iss, endpoints, tokenEndpoint,
+		pkceEnforced, redirects, targets, issSent, schemes,
 		cors, mismatch, origin, host, sessions, strength,
 		garbage, uniform, algorithms, audience, tokenKinds, refreshToken, expired, revoked, query,
-		leaks,
+		leaks, rotation, rate, failures,
 	}
 }

@@ -34,8 +34,7 @@ func (r *run) overOwn(x *Exchange) error {
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[r.target.Scheme]
 	}
-	d := &net.Dialer{Timeout: r.wait}
-	conn, err := d.DialContext(r.ctx, "tcp", net.JoinHostPort(r.target.Hostname(), port))
+	conn, err := r.dial(port)
 	if err != nil {
 		return err
 	}
@@ -60,4 +59,13 @@ func (r *run) overOwn(x *Exchange) error {
 	defer func() { _ = res.Body.Close() }()
 	x.Status, x.Header = res.StatusCode, res.Header
 	return nil
+}
+
+// dial connects to the server.
+func (r *run) dial(port string) (net.Conn, error) {
+	dial := (&net.Dialer{Timeout: r.wait}).DialContext
+	if r.own.DialContext != nil {
+		dial = r.own.DialContext
+	}
+	return dial(r.ctx, "tcp", net.JoinHostPort(r.target.Hostname(), port))
 }
