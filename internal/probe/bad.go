@@ -6,6 +6,10 @@ func (r *run) refusesBad(t *tally, kind Bad, what string) {
 		return
 	}
 	c := r.o.Bad[kind]
+	if c == "" && kind != BadExpired && kind != BadRevoked && r.metadata().used == nil {
+		t.without("the server says of no tokens that it takes them")
+		return
+	}
 	if c == "" {
 		t.unknown(nil, "needs one: --bad-token %s=SOURCE", kind)
 		return

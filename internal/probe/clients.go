@@ -110,13 +110,13 @@ func (r *run) registers(m *model) Verdict {
 	meta := r.authServer().meta
 	open := meta.TokenEndpointAuthMethods == nil || slices.Contains(meta.TokenEndpointAuthMethods, "none")
 	if meta.ClientIDMetadataDocuments && m.cimd != "" && (open || !m.none && slices.Contains(meta.TokenEndpointAuthMethods, "private_key_jwt")) {
-		return r.returns(m, "by its id "+m.cimd)
+		return r.returns(m, "by its id "+m.cimd, false)
 	}
 	if meta.RegistrationEndpoint != "" && m.dcr {
 		if v := r.asClient(m); v != nil {
 			return *v
 		}
-		return r.returns(m, "registers itself")
+		return r.returns(m, "registers itself", true)
 	}
 	switch {
 	case m.byHand:
@@ -127,15 +127,18 @@ func (r *run) registers(m *model) Verdict {
 	return verdict(Fail, "it cannot get a client id: %s", map[bool]string{true: "clients cannot register themselves there", false: "ids that are URLs (CIMD) are not taken"}[m.cimd == ""])
 }
 
-// returns says what is known of the way back.
-func (r *run) returns(m *model, how string) Verdict {
+// returns says what is known of the way back, of a client that registers itself
+// with the port that it has, or of one that does not.
+func (r *run) returns(m *model, how string, itself bool) Verdict {
 	switch {
 	case m.iss && !r.authServer().meta.IssParameter:
 		return verdict(Warn, "%s; without iss each connector has a redirect URI of its own", how)
 	case m.iss && r.outcome(issSent) == Fail:
 		return verdict(Fail, "its lasting redirect URI needs iss on error responses too")
-	case m.loopback && r.outcome(redirects) == Warn:
+	case m.loopback && r.outcome(redirects) == Warn && !itself:
 		return verdict(Fail, "it listens on a free port, and another port than the registered one is refused")
+	case m.loopback && r.outcome(redirects) == Warn:
+		return verdict(Warn, "%s, and signs in again only if it gets the same port: another one is refused", how)
 	}
 	return verdict(Pass, "%s", how)
 }

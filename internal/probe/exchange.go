@@ -54,7 +54,9 @@ func (x *Exchange) html() bool {
 func (x *Exchange) Line() string {
 	at := x.URL
 	if u, err := url.Parse(x.URL); err == nil {
-		at = u.RequestURI()
+		if at = u.EscapedPath(); u.RawQuery != "" {
+			at += "?…"
+		}
 	}
 	end := "no answer"
 	if x.Status != 0 {

@@ -343,8 +343,11 @@ func (r *run) inSession(more ...[2]string) [][2]string {
 
 // list asks for the tools in the era that the server speaks.
 func (r *run) list(more ...[2]string) ask {
-	if s := r.facts.session; s != nil && s.era == "legacy" {
+	switch s := r.facts.session; {
+	case s != nil && s.era == "legacy":
 		return legacy("tools/list", map[string]any{}, r.inSession(more...)...)
+	case s == nil && r.strangers().state == doorOpen && r.strangers().list.kind() != served:
+		return initialize(more...) // strangers are served, but not in the newer era
 	}
 	return modern("tools/list", nil, more...)
 }

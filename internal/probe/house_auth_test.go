@@ -137,6 +137,10 @@ func (h *house) authorizes(w http.ResponseWriter, r *http.Request) {
 	case q.Get("prompt") == "none":
 		fault = "login_required"
 	}
+	if fault == "" && h.faults["code for anybody"] {
+		http.Redirect(w, r, to+"?code="+rand.Text()+"&state="+q.Get("state"), http.StatusFound)
+		return
+	}
 	if fault == "" {
 		w.Header().Set("Content-Type", "text/html")
 		_, _ = w.Write([]byte("<html>Sign in</html>"))

@@ -139,8 +139,13 @@ func (h *house) door(w http.ResponseWriter, r *http.Request) {
 	if o := r.Header.Get("Origin"); o != "" && !h.origin(w, r, o) {
 		return
 	}
+	if h.faults["GET open"] && r.Method == http.MethodGet {
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = w.Write([]byte(": open\n\n"))
+		return
+	}
 	who := h.who(r)
-	open := h.faults["open"] || h.faults["list open"] && strings.Contains(r.Header.Get("Mcp-Method"), "tools/list") || h.faults["GET open"] && r.Method == http.MethodGet
+	open := h.faults["open"] || h.faults["list open"] && strings.Contains(r.Header.Get("Mcp-Method"), "tools/list")
 	if who == "" && !open && !(h.faults["session is enough"] && r.Header.Get("Mcp-Session-Id") == "session-1") {
 		h.refuse(w, r)
 		return

@@ -130,7 +130,7 @@ func (r *run) authorize(i *issuer, c *registered, change map[string]string) (*Ex
 // goesOn asks in the right way first: only if that goes on does a refusal of something else mean anything.
 func (r *run) goesOn(t *tally, i *issuer, c *registered) bool {
 	x, e, _ := r.authorize(i, c, nil)
-	if e == endGoesOn {
+	if e == endGoesOn || e == endCode {
 		return true
 	}
 	t.unknown(x, "an authorization request that is right is not taken either: %s", sight(x))

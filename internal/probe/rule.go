@@ -164,6 +164,8 @@ func (t *tally) has(o Outcome) bool {
 	return slices.ContainsFunc(t.seen, func(v Verdict) bool { return v.Outcome == o })
 }
 
+const maxTexts = 4 // of one verdict: whoever reads them has understood
+
 // worst is the order in which outcomes count: what was not seen spoils a pass.
 var worst = []Outcome{Fail, Warn, Unknown, Pass, Without}
 
@@ -186,6 +188,9 @@ func (t *tally) verdict() Verdict {
 			}
 		}
 		if t.has(o) {
+			if more := len(texts) - maxTexts; more > 0 {
+				texts = append(texts[:maxTexts], fmt.Sprintf("and %d more", more))
+			}
 			v.Text = strings.Join(texts, "; ")
 			return v
 		}

@@ -1,6 +1,9 @@
 package probe
 
-import "fmt"
+import (
+	"fmt"
+	"net/http"
+)
 
 // Credentials that nobody gave out. None of them looks like a real one's neighbour.
 const (
@@ -27,7 +30,7 @@ var garbage = &Rule{
 			switch k := x.kind(); {
 			case k == served:
 				t.fail(x, "a made-up credential is served")
-			case k == silent || k == limited || k == bot || k == page || k == redirected || k == broken:
+			case k == silent || k == limited || k == bot || k == page || k == redirected || k == broken && x.Status != http.StatusInternalServerError:
 				t.unknown(x, "%s", sight(x))
 			case k != challenged:
 				t.fail(x, "a made-up credential is answered %d (%s) in place of 401: clients do not renew theirs", x.Status, k)

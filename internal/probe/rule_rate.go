@@ -16,6 +16,9 @@ var rate = &Rule{
 	Links: []Link{rfc("6585", "4"), {"OWASP API4:2023", "https://owasp.org/API-Security/editions/2023/en/0xa4-unrestricted-resource-consumption/"}},
 	Check: func(r *run, t *tally) {
 		for _, x := range r.all {
+			if !strings.HasPrefix(x.URL, r.url(r.target.EscapedPath())) {
+				continue // the limit of something else, such as a token endpoint
+			}
 			for name := range x.Header {
 				if n := strings.ToLower(name); strings.HasPrefix(n, "ratelimit") || strings.HasPrefix(n, "x-ratelimit") {
 					t.pass(x, "a limit is announced (%s)", name)
@@ -30,6 +33,9 @@ var rate = &Rule{
 		if !r.o.Burst {
 			t.unknown(nil, "no limit is announced; whether there is one needs --burst")
 			return
+		}
+		if r.strangers(); r.o.Credential != "" { // which era is spoken is asked before, not within
+			r.signIn()
 		}
 		x, n := r.burst(burst, func(int) ask { return r.list(r.credential()...) })
 		switch {

@@ -10,6 +10,17 @@ var routes = &Rule{
 	Fix:   "Guard the whole handler instead of one path, and take away the transports that nobody uses.",
 	Links: []Link{mcpTransports, mcpSecurity},
 	Check: func(r *run, t *tally) {
+		if r.strangers().state == doorOpen {
+			t.without("the server serves strangers at its own URL")
+			return
+		}
+		// What answers a path that is none, answers the others in its place.
+		control := r.ask(initialize().at(r.url("/gatehouse-check-nothing")))
+		if k := control.kind(); k == silent || k == bot || k == limited || k == broken {
+			t.unknown(control, "%s", sight(control))
+		} else if r.strangers().state == doorUnseen {
+			t.unknown(r.strangers().initialize, "%s", r.strangers().why)
+		}
 		own := r.target.EscapedPath()
 		for _, path := range []string{"/", "/mcp", "/mcp/", "/sse", "/message", "/messages", "/messages/", "/mcp/sse", "/mcp/message", "/mcp/messages", "/api/mcp", "/v1/mcp", "/rpc", "/stream"} {
 			if path == own {
@@ -18,7 +29,7 @@ var routes = &Rule{
 			for _, a := range []ask{initialize(), modern("tools/list", nil)} {
 				if x := r.ask(a.at(r.url(path))); x.kind() == served {
 					t.fail(x, "POST %s is served without a credential", path)
-				} else if x.kind() == silent {
+				} else if k := x.kind(); k == silent || k == bot || k == limited || k == broken {
 					t.unknown(x, "POST %s: %s", path, sight(x))
 				}
 			}

@@ -28,7 +28,7 @@ var toolsOpen = &Rule{
 				if x.answer() != nil && x.answer().Result != nil {
 					t.warn(x, "tools/list is answered without a credential, with no tools in it")
 				}
-			case k.refuses() || k == absent || k == spoke:
+			case k.refuses() || k == spoke || k == absent && d.state != doorUnseen:
 			default:
 				t.unknown(x, "%s", sight(x))
 			}

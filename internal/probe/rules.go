@@ -9,7 +9,7 @@ func Rules() []*Rule {
 		demanded, toolsOpen, routes, paths, websocket, debug, upstream,
 		challengeRule, describedRule, named, contents,
 		issuerRule, pkce, registration, iss, endpoints, tokenEndpoint,
-		pkceEnforced, redirects, targets, issSent, schemes,
+		consent, pkceEnforced, redirects, targets, issSent, schemes,
 		cors, mismatch, origin, host, sessions, strength,
 		garbage, uniform, algorithms, audience, tokenKinds, refreshToken, expired, revoked, query,
 		leaks, rotation, rate, failures,
