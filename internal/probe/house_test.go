@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	houseURL  = "https://example.com/mcp" // httptest's certificate is for that name
+	houseURL = "https://example.com/mcp" // httptest's certificate is for that name
 	issuerOf = "https://example.com"
 	goodKey  = "house_7Qm2Vx9KtB4cX0YpLw2QeR5tS8dFgHjK"
 	otherKey = "house_3fTzR8wLpN1aZ0YpLw2QeR5tS8dFgHjK"
