@@ -25,7 +25,7 @@ type checking struct {
 	private           []string
 	ca                string
 
-	burst, register, rotate bool
+	burst, register, rotate, inURL bool
 
 	failOn             string
 	sarif, junit, html string
@@ -83,6 +83,7 @@ func (q *checking) flags(c *cobra.Command) {
 	f.StringSliceVar(&q.private, "private", nil, "`HOSTS` and networks that the server's documents may lead to though they are private")
 	f.StringVar(&q.ca, "ca", "", "`FILE` with the authorities that servers are judged by")
 	f.BoolVar(&q.burst, "burst", false, "send a hundred calls and thirty wrong keys at once, to see limits; your address may be banned for a while")
+	f.BoolVar(&q.inURL, "in-url", false, "send the credential in the URL too, to see that it is refused there; it is in logs from then on")
 	f.BoolVar(&q.register, "register", false, "register a client at the authorization server, to see what it lets that do, and delete it")
 	f.BoolVar(&q.rotate, "rotate", false, "make a key of this installation, rotate and revoke it, to see that it ends")
 	f.StringVar(&q.failOn, "fail-on", "", "end with 1 when there is a `WHAT` or worse: fail (default), warn, unknown")
@@ -159,7 +160,7 @@ func (a *app) runCheck(ctx context.Context, q *checking, args []string) error {
 // checkOptions reads the flags, and the secrets from where they are.
 func (a *app) checkOptions(q *checking) (*probe.Options, error) {
 	o := &probe.Options{
-		Bad: map[probe.Bad]string{}, Upstreams: q.upstreams, Burst: q.burst, Register: q.register, Private: q.private,
+		Bad: map[probe.Bad]string{}, Upstreams: q.upstreams, Burst: q.burst, Register: q.register, InURL: q.inURL, Private: q.private,
 		Profile: probe.Profile(q.profile), Only: q.only, Skip: q.skip, Now: a.now,
 	}
 	if q.key != "" && q.token != "" {

@@ -46,6 +46,9 @@ var (
 	errLimited = errors.New("the server limits us (429), so it was not asked any more")
 )
 
+// unasked says whether there was no question, so that nothing follows from it.
+func (x *Exchange) unasked() bool { return x.Err == errBudget || x.Err == errLimited } //nolint:errorlint // they are never wrapped
+
 func newClient(o *Options, target *url.URL) (*client, error) {
 	allow := append([]string{target.Hostname()}, o.Private...)
 	if local(target.Hostname()) {

@@ -32,7 +32,7 @@ func (r *run) clients() []ClientResult {
 }
 
 func verdict(o Outcome, format string, args ...any) Verdict {
-	return Verdict{Outcome: o, Text: fmt.Sprintf(format, args...)}
+	return Verdict{Outcome: o, Text: shown(fmt.Sprintf(format, args...))}
 }
 
 // login follows a client to the point where it cannot go on.

@@ -62,18 +62,18 @@ func (x *Exchange) Line() string {
 	if x.Status != 0 {
 		end = strconv.Itoa(x.Status)
 	}
-	return x.mask.text(x.Method+" "+at) + " → " + end
+	return shown(x.mask.text(x.Method+" "+at)) + " → " + end
 }
 
 // Request is what was sent, without secrets.
 func (x *Exchange) Request() string {
-	return x.mask.text(x.Method+" "+x.URL) + "\n" + x.mask.header(x.Sent) + body(x.mask.text(x.Body), false)
+	return shown(x.mask.text(x.Method+" "+x.URL)) + "\n" + x.mask.header(x.Sent) + body(x.mask.text(x.Body), false)
 }
 
 // Response is what came back, without secrets.
 func (x *Exchange) Response() string {
 	if x.Status == 0 {
-		return "no answer: " + x.mask.text(x.Err.Error()) + "\n"
+		return "no answer: " + shown(x.mask.text(x.Err.Error())) + "\n"
 	}
 	return strconv.Itoa(x.Status) + " " + http.StatusText(x.Status) + "\n" + x.mask.header(x.Header) + body(x.mask.text(string(x.Answer)), x.Cut)
 }
@@ -164,7 +164,7 @@ func (m *mask) header(h http.Header) string {
 					v = scheme + " " + hidden
 				}
 			}
-			b.WriteString(n + ": " + shown(m.text(v)) + "\n")
+			b.WriteString(shown(n) + ": " + shown(m.text(v)) + "\n")
 		}
 	}
 	return b.String()

@@ -12,38 +12,40 @@ import (
 // served1 is an answer that was there before the question.
 const served1 = `{"jsonrpc":"2.0","id":1,"result":{"tools":[]}}`
 
+// always is a server with one answer to everything.
+func always(status int, kind, text string, header ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", kind)
+		for i := 0; i+1 < len(header); i += 2 {
+			w.Header().Set(header[i], header[i+1])
+		}
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte(text))
+	}
+}
+
 // TestNothingIsBelievedThatWasNotSeen looks at servers that are none, or that
 // somebody stands in front of: no rule about who gets in may pass there.
 func TestNothingIsBelievedThatWasNotSeen(t *testing.T) {
 	t.Parallel()
-	write := func(status int, kind, text string, header ...string) http.HandlerFunc {
-		return func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", kind)
-			for i := 0; i+1 < len(header); i += 2 {
-				w.Header().Set(header[i], header[i+1])
-			}
-			w.WriteHeader(status)
-			_, _ = w.Write([]byte(text))
-		}
-	}
 	tests := []struct {
 		name  string
 		serve http.HandlerFunc
 		says  string // in the verdict about the entry
 	}{
-		{"says 200 to everything", write(200, "application/json", `{}`), "200"},
-		{"says 200 with a text", write(200, "text/plain", "ok"), "200"},
-		{"says 204 to everything", write(204, "", ""), "204"},
-		{"has one JSON-RPC answer for all", write(200, "application/json", served1), "200"},
-		{"has a page for everything", write(200, "text/html", "<!doctype html><title>Home</title>"), "page"},
-		{"has a page that says that it is JSON", write(200, "application/json", "<!doctype html><title>Home</title>"), "page"},
-		{"leads to a sign-in", write(302, "", "", "Location", "https://sso.example.com/login?token=secret"), "sso.example.com"},
-		{"wants to see a browser", write(403, "text/html", "<html><title>Just a moment...</title></html>", "Server", "cloudflare"), "bot"},
-		{"wants to see a browser, within 503", write(503, "text/html", "<html>captcha</html>"), "bot"},
-		{"says by a header that it wants to", write(403, "text/plain", "no", "Cf-Mitigated", "challenge"), "bot"},
-		{"is broken", write(502, "text/html", "<html>Bad Gateway</html>"), "failure"},
-		{"is not there", write(404, "text/plain", "404"), "not there"},
-		{"tells us to come back", write(429, "text/plain", "slow", "Retry-After", "600"), "429"},
+		{"says 200 to everything", always(200, "application/json", `{}`), "200"},
+		{"says 200 with a text", always(200, "text/plain", "ok"), "200"},
+		{"says 204 to everything", always(204, "", ""), "204"},
+		{"has one JSON-RPC answer for all", always(200, "application/json", served1), "200"},
+		{"has a page for everything", always(200, "text/html", "<!doctype html><title>Home</title>"), "page"},
+		{"has a page that says that it is JSON", always(200, "application/json", "<!doctype html><title>Home</title>"), "page"},
+		{"leads to a sign-in", always(302, "", "", "Location", "https://sso.example.com/login?token=secret"), "sso.example.com"},
+		{"wants to see a browser", always(403, "text/html", "<html><title>Just a moment...</title></html>", "Server", "cloudflare"), "bot"},
+		{"wants to see a browser, within 503", always(503, "text/html", "<html>captcha</html>"), "bot"},
+		{"says by a header that it wants to", always(403, "text/plain", "no", "Cf-Mitigated", "challenge"), "bot"},
+		{"is broken", always(502, "text/html", "<html>Bad Gateway</html>"), "failure"},
+		{"is not there", always(404, "text/plain", "404"), "not there"},
+		{"tells us to come back", always(429, "text/plain", "slow", "Retry-After", "600"), "429"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

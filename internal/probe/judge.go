@@ -1,9 +1,11 @@
 package probe
 
 import (
-	"encoding/json"
 	"net/http"
 	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
 )
@@ -39,10 +41,10 @@ func (k kind) String() string {
 
 // rpc is what is read of a JSON-RPC answer.
 type rpc struct {
-	Version string          `json:"jsonrpc"`
-	ID      json.RawMessage `json:"id"`
-	Result  json.RawMessage `json:"result"`
-	Error   *rpcError       `json:"error"`
+	Version string         `json:"jsonrpc"`
+	ID      jsontext.Value `json:"id"`
+	Result  jsontext.Value `json:"result"`
+	Error   *rpcError      `json:"error"`
 }
 
 type rpcError struct {
@@ -54,7 +56,8 @@ type rpcError struct {
 func (x *Exchange) answer() *rpc {
 	read := func(text []byte) *rpc {
 		var a rpc
-		if json.Unmarshal(text, &a) != nil || a.Version != "2.0" || a.Result == nil && a.Error == nil {
+		// By its exact names; twice the same, or a wrong character, is for others to judge.
+		if json.Unmarshal(text, &a, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) != nil || a.Version != "2.0" || a.Result == nil && a.Error == nil {
 			return nil
 		}
 		return &a

@@ -24,6 +24,7 @@ type Options struct {
 	Other      string                           // a credential of somebody else, which is accepted too; empty: none
 	Bad        map[Bad]string                   // credentials that have to be refused
 	Upstreams  []string                         // URLs at which the server behind the gateway may be reachable past it
+	InURL      bool                             // send the credential in the URL too; it is in logs from then on
 	Burst      bool                             // send a burst, to see limits
 	Register   bool                             // register a client at the authorization server, and delete it
 	Keys       KeyMaker                         // makes keys for the URL; nil: rotation and revocation stay unknown
@@ -131,7 +132,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		report.Clients = run.clients()
 	}
 	run.tidy()
-	report.Answered, report.Requests, report.Took = c.answered, c.sent, o.Now().Sub(report.Began)
+	report.Answered, report.Requests, report.Took = c.answered || c.sent == 0, c.sent, o.Now().Sub(report.Began)
 	return report, ctx.Err()
 }
 

@@ -191,7 +191,7 @@ func (t *tally) verdict() Verdict {
 			if more := len(texts) - maxTexts; more > 0 {
 				texts = append(texts[:maxTexts], fmt.Sprintf("and %d more", more))
 			}
-			v.Text = strings.Join(texts, "; ")
+			v.Text = shown(strings.Join(texts, "; "))
 			return v
 		}
 	}

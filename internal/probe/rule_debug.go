@@ -31,6 +31,9 @@ var debug = &Rule{
 		}
 		for _, d := range debugPaths {
 			x := r.ask(ask{url: r.url(d.path)})
+			if x.unasked() {
+				t.unknown(x, "%v", x.Err)
+			}
 			// The same answer as to a path that is none says nothing.
 			if x.Status != http.StatusOK || !d.has.Match(x.Answer) || string(x.Answer) == string(control.Answer) {
 				continue

@@ -36,7 +36,7 @@ var demanded = &Rule{
 		} {
 			r.stranger(t, q.what, r.ask(q.ask))
 		}
-		t.pass(nil, "POST, GET and DELETE of both eras are refused without a credential")
+		t.pass(d.initialize, "POST, GET and DELETE of both eras are refused without a credential")
 	},
 }
 

@@ -43,7 +43,7 @@ var garbage = &Rule{
 				}
 			}
 		}
-		t.pass(nil, "a made-up token or key → 401 invalid_token")
+		t.pass(r.ask(modern("tools/list", nil, bearer(madeUp))), "a made-up token or key → 401 invalid_token")
 	},
 }
 

@@ -27,6 +27,8 @@ var paths = &Rule{
 			for _, a := range []ask{initialize(), modern("tools/list", nil)} {
 				if x := r.ask(a.at(r.url(path))); x.kind() == served {
 					t.fail(x, "POST %s is served without a credential", path)
+				} else if x.unasked() {
+					t.unknown(x, "%v", x.Err)
 				}
 			}
 		}

@@ -23,18 +23,15 @@ var query = &Rule{
 		if t.has(Fail) || !r.guarded(t) {
 			return
 		}
-		if r.o.Credential == "" {
-			t.unknown(nil, "needs a credential that is accepted: --key-from or --token-from")
+		credential, done, ok := r.spent(t)
+		if !ok {
 			return
 		}
-		if r.signIn().era == "" {
-			t.unknown(r.signIn().modern, "the credential is not accepted: %s", r.signIn().why)
-			return
-		}
+		defer done()
 		for _, name := range []string{"access_token", "api_key", "key", "token"} {
 			u := *r.target
 			q := u.Query()
-			q.Set(name, r.o.Credential)
+			q.Set(name, credential)
 			u.RawQuery = q.Encode()
 			if x := r.ask(r.list().at(u.String())); x.kind() == served {
 				t.fail(x, "a credential in the query (%s) is accepted", name)
@@ -44,6 +41,32 @@ var query = &Rule{
 		}
 		t.pass(nil, "a credential in the query string is refused")
 	},
+}
+
+// spent returns a credential that may end up in logs: one that was made for
+// that, or the given one if its owner said so.
+func (r *run) spent(t *tally) (credential string, done func(), ok bool) {
+	if r.o.Keys != nil {
+		id, key, err := r.o.Keys.Make(r.ctx)
+		if err != nil {
+			t.unknown(nil, "%s", r.mask.text(err.Error()))
+			return "", nil, false
+		}
+		r.mask.known = append(r.mask.known, key)
+		return key, func() {
+			if err := r.o.Keys.Revoke(r.ctx, id); err != nil {
+				t.unknown(nil, "the key %s that was made for this could not be revoked: %s", id, r.mask.text(err.Error()))
+			}
+		}, true
+	}
+	if _, ok := r.signedIn(t); !ok {
+		return "", nil, false
+	}
+	if !r.o.InURL {
+		t.unknown(nil, "the credential would be in logs from then on: --in-url, or --rotate for a key that is made for it")
+		return "", nil, false
+	}
+	return r.o.Credential, func() {}, true
 }
 
 // secretName says whether a parameter is one for secrets.
