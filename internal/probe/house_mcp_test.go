@@ -129,7 +129,11 @@ func (h *house) mcp(w http.ResponseWriter, r *http.Request, who string) {
 		return
 	}
 	say := func(status int, key string, v any) {
-		writeJSON(w, status, map[string]any{"jsonrpc": "2.0", "id": m.ID, key: v})
+		all := map[string]any{"jsonrpc": "2.0", "id": m.ID, key: v}
+		if h.faults["echoes"] {
+			all["sent"] = r.Header.Get("Authorization")
+		}
+		writeJSON(w, status, all)
 	}
 	modern := m.Params.Meta[metaVersion] != nil
 	header := r.Header

@@ -75,7 +75,10 @@ func (h *house) options() Options {
 		Transport: func(way *http.Transport) {
 			way.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 				_, port, _ := net.SplitHostPort(addr)
-				return (&net.Dialer{}).DialContext(ctx, network, to[port])
+				if a := to[port]; a != "" {
+					addr = a
+				}
+				return (&net.Dialer{}).DialContext(ctx, network, addr)
 			}
 		},
 	}
@@ -213,6 +216,9 @@ func (h *house) refuse(w http.ResponseWriter, r *http.Request) {
 	text := "unauthorized"
 	if h.faults["tells revoked"] && strings.Contains(r.Header.Get("Authorization"), "revoked") {
 		text = "this key was revoked"
+	}
+	if h.faults["echoes"] {
+		text = r.Header.Get("Authorization") + r.Header.Get("X-API-Key") + r.URL.RawQuery
 	}
 	if h.faults["stack trace"] {
 		text = "Traceback (most recent call last):\n  File \"/usr/src/app/server.py\", line 3"

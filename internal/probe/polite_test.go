@@ -1,6 +1,8 @@
 package probe
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -71,9 +73,9 @@ func TestFewCredentialsAreRefused(t *testing.T) {
 // TestSecretsAreHidden looks at everything that is written about a check.
 func TestSecretsAreHidden(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, "query taken", "stack trace")
+	h := newHouse(t, "echoes", "revoked taken", "session of anybody", "any origin")
 	o := given(t, h)
-	o.Budget, o.Burst = 1000, false
+	o.Budget, o.Burst, o.InURL = 1000, false, true
 	r, err := Run(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -92,6 +94,27 @@ func TestSecretsAreHidden(t *testing.T) {
 				t.Errorf("%s shows %.12s…", f.Name, s)
 			}
 		}
+	}
+}
+
+// stuck makes keys, and cannot rotate them.
+type stuck struct{ *keyMaker }
+
+func (stuck) Rotate(context.Context, string) (next, key string, err error) {
+	return "", "", errors.New("the store is away")
+}
+
+// TestAKeyThatWasMadeIsRevoked though what it was made for went wrong.
+func TestAKeyThatWasMadeIsRevoked(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	o := h.options()
+	o.Keys, o.Only = stuck{&keyMaker{h, map[string]string{}}}, []string{rotation.Code}
+	wantOutcome(t, o, Unknown)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.keys) != 0 {
+		t.Errorf("%d keys are left behind", len(h.keys))
 	}
 }
 
