@@ -19,7 +19,7 @@ const maxSecret = 64 << 10 // bytes of a credential
 // checkSecret reads a credential from where it is kept.
 func (a *app) checkSecret(flag, source string) (string, error) {
 	kind, rest, _ := strings.Cut(source, ":")
-	text := ""
+	var text string
 	switch {
 	case source == "-":
 		b, err := io.ReadAll(io.LimitReader(a.in, maxSecret))

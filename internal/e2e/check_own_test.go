@@ -46,7 +46,7 @@ func TestCheckFindsNothingInOurOwnHouse(t *testing.T) {
 		ada, ben := settle(t, f, "ada"), settle(t, f, "ben")
 		token := goTraveller(t, f, own(t, f, ada), ada.name, reading).Token
 		other := goTraveller(t, f, own(t, f, ben), ben.name, reading).Token
-		c := check(t, f.url, "-c", f.file, "--ca", f.all, "--token-from", f.secret(t, "ada", token), "--other-from", f.secret(t, "ben", other), "--register")
+		c := check(t, f.url, "-c", f.file, "--ca", f.all, "--token-from", f.secret(t, "ada", token), "--other-from", f.secret(t, "ben", other), "--register", "--in-url")
 		c.wants(t, probe.Fail)
 		c.wants(t, probe.Warn)
 		c.wants(t, probe.Unknown, "GH-2133 audience", "GH-2134 id-token", "GH-2135 refresh-token", "GH-2136 expired", "GH-2137 revoked",
@@ -62,7 +62,7 @@ func TestCheckFindsNothingInOurOwnHouse(t *testing.T) {
 		mine := p.token(request{user: "ada", resource: f.url, scopes: "openid tools:read"})
 		theirs := p.token(request{user: "ada", resource: elsewhere, scopes: "tools:read"})
 		c := check(t, f.url, "-c", f.file, "--ca", f.all, "--token-from", f.secret(t, "mine", mine.Access),
-			"--bad-token", "other-resource="+f.secret(t, "theirs", theirs.Access), "--bad-token", "id-token="+f.secret(t, "id", mine.ID), "--register")
+			"--bad-token", "other-resource="+f.secret(t, "theirs", theirs.Access), "--bad-token", "id-token="+f.secret(t, "id", mine.ID), "--register", "--in-url")
 		c.wants(t, probe.Fail)
 		c.wants(t, probe.Warn, "GH-2126 registration", "GH-2128 server-metadata") // the provider's own
 		c.wants(t, probe.Unknown, "GH-2135 refresh-token", "GH-2136 expired", "GH-2137 revoked", "GH-2151 rate-limit", "GH-2152 failed-attempts", "GH-2153 rotation")

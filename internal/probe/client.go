@@ -204,7 +204,7 @@ func (c *client) exchange(ctx context.Context, a *ask, x *Exchange) {
 	if r.Header.Get("User-Agent") == "" {
 		r.Header.Set("User-Agent", "gatehouse-check")
 	}
-	res, err := c.way(r.URL)(r)
+	res, err := c.way(r.URL)(r) //nolint:bodyclose // it is closed below, whichever way it came
 	var elsewhere *safehttp.RedirectError
 	if errors.As(err, &elsewhere) { // the answer was that: safehttp keeps no more of it
 		x.Status, x.Header = elsewhere.Status, http.Header{"Location": {elsewhere.Location}}

@@ -68,7 +68,7 @@ func (x *Exchange) answer() *rpc {
 	events := mcp.NewEventReader(strings.NewReader(string(x.Answer)), maxAnswer)
 	for {
 		e, err := events.Next()
-		if a := read([]byte(e.Data)); err == nil && a != nil {
+		if a := read(e.Data); err == nil && a != nil {
 			return a
 		}
 		if err != nil {
