@@ -18,8 +18,8 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/server"
 )
 
-// probe is what idp test was asked.
-type probe struct {
+// providerProbe is what idp test was asked.
+type providerProbe struct {
 	issuer   issuerFlags
 	resource string
 	name     string
@@ -79,7 +79,7 @@ func (f *issuerFlags) read(p *idp.Preset) (*config.Issuer, error) {
 }
 
 func (a *app) idpTest() *cobra.Command {
-	q := &probe{}
+	q := &providerProbe{}
 	c := &cobra.Command{
 		Use:   "test PRESET | -c FILE NAME",
 		Short: "Ask a provider what it can be used for",
@@ -138,7 +138,7 @@ type tested struct {
 	Checks   []idp.Check `json:"checks"`
 }
 
-func (a *app) testProvider(ctx context.Context, q *probe) error {
+func (a *app) testProvider(ctx context.Context, q *providerProbe) error {
 	u, p, err := a.whichProvider(q)
 	if err != nil {
 		return err
@@ -180,7 +180,7 @@ func (a *app) testProvider(ctx context.Context, q *probe) error {
 }
 
 // whichProvider is the issuer that is meant, and its preset.
-func (a *app) whichProvider(q *probe) (*config.Issuer, *idp.Preset, error) {
+func (a *app) whichProvider(q *providerProbe) (*config.Issuer, *idp.Preset, error) {
 	if a.file == "" {
 		p, err := findPreset(q.name)
 		if err != nil {

@@ -1,0 +1,271 @@
+package probe
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/safehttp"
+)
+
+// client asks politely: at a pace, up to a budget, each question once, and no
+// further when it is told to come back later. It follows no redirect.
+//
+// The server itself was named by whoever runs this, so it is reached wherever it
+// is. What the server's documents lead to is a stranger's choice, and goes by safehttp.
+type client struct {
+	named   map[string]bool // hosts that whoever runs this named
+	own     *http.Transport
+	away    *http.Client
+	budget  int
+	pace    time.Duration
+	wait    time.Duration
+	now     func() time.Time
+	mask    *mask
+	last    time.Time
+	sent    int
+	refused int // answers 429 in a row
+	all     []*Exchange
+	cache   map[string]*Exchange
+
+	answered bool
+}
+
+// Why nothing was asked.
+var (
+	errBudget  = errors.New("the budget of requests is spent")
+	errLimited = errors.New("the server limits us (429), so it was not asked any more")
+)
+
+// unasked says whether there was no question, so that nothing follows from it.
+func (x *Exchange) unasked() bool { return x.Err == errBudget || x.Err == errLimited } //nolint:errorlint // they are never wrapped
+
+func newClient(o *Options, target *url.URL) (*client, error) {
+	allow := append([]string{target.Hostname()}, o.Private...)
+	if local(target.Hostname()) {
+		allow = append(allow, "localhost", "127.0.0.1", "::1")
+	}
+	away, err := safehttp.Policy{Allow: allow, Roots: o.Roots, Timeout: o.Wait, KeepAlive: true}.Client()
+	if err != nil {
+		return nil, err
+	}
+	own := &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: o.Roots, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true,
+		TLSHandshakeTimeout: o.Wait, ResponseHeaderTimeout: o.Wait, DisableCompression: true, MaxResponseHeaderBytes: 64 << 10,
+	}
+	if o.Transport != nil {
+		o.Transport(own)
+	}
+	secrets := []string{o.Credential, o.Other}
+	for _, s := range o.Bad {
+		secrets = append(secrets, s)
+	}
+	if p, ok := target.User.Password(); ok {
+		secrets = append(secrets, p)
+	}
+	pace := o.Pace
+	if pace == 0 && !local(target.Hostname()) {
+		pace = 50 * time.Millisecond
+	}
+	named := map[string]bool{strings.ToLower(target.Hostname()): true}
+	for _, at := range o.Upstreams {
+		if u, err := url.Parse(at); err == nil {
+			named[strings.ToLower(u.Hostname())] = true
+		}
+	}
+	return &client{
+		named: named, own: own, away: away, budget: o.Budget, pace: pace, wait: o.Wait, now: o.Now,
+		mask: newMask(secrets...), cache: map[string]*Exchange{},
+	}, nil
+}
+
+func (c *client) close() {
+	c.own.CloseIdleConnections()
+	c.away.CloseIdleConnections()
+}
+
+// local says whether a host is this machine.
+func local(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}
+
+// ask is a question.
+type ask struct {
+	method string // empty: GET
+	url    string // absolute; its path is sent byte for byte
+	header [][2]string
+	body   string
+	host   string // empty: that of the URL
+	fresh  bool   // ask again, though it was asked before
+}
+
+func (a *ask) key() string {
+	var b strings.Builder
+	b.WriteString(a.method + "\x00" + a.url + "\x00" + a.host + "\x00" + a.body)
+	for _, h := range a.header {
+		b.WriteString("\x00" + h[0] + "\x01" + h[1])
+	}
+	return b.String()
+}
+
+// do asks, unless the answer is known. There is always an exchange; without an
+// answer its Err says why.
+func (c *client) do(ctx context.Context, a ask) *Exchange {
+	a.method = cmp.Or(a.method, http.MethodGet)
+	key := a.key()
+	if x := c.cache[key]; x != nil && !a.fresh {
+		return x
+	}
+	x := c.send(ctx, &a)
+	if x.Status == http.StatusTooManyRequests && c.comeBack(ctx, x) {
+		x = c.send(ctx, &a)
+	}
+	if x.Status != 0 {
+		c.answered = true
+	}
+	c.cache[key] = x
+	return x
+}
+
+// patience is how long a server may tell us to wait.
+const patience = 5 * time.Second
+
+// comeBack waits when a server says that it will answer soon.
+func (c *client) comeBack(ctx context.Context, x *Exchange) bool {
+	n, err := strconv.Atoi(x.Header.Get("Retry-After"))
+	return err == nil && n >= 0 && time.Duration(n)*time.Second <= patience && pause(ctx, time.Duration(n)*time.Second)
+}
+
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// givenUp is how many times in a row we are told to come back later before we do.
+const givenUp = 3
+
+func (c *client) send(ctx context.Context, a *ask) *Exchange {
+	x := &Exchange{Method: a.method, URL: a.url, Sent: http.Header{}, Body: a.body, mask: c.mask}
+	for _, h := range a.header {
+		x.Sent[http.CanonicalHeaderKey(h[0])] = append(x.Sent[http.CanonicalHeaderKey(h[0])], h[1])
+	}
+	switch {
+	case c.sent >= c.budget:
+		x.Err = errBudget
+		return x
+	case c.refused >= givenUp:
+		x.Err = errLimited
+		return x
+	}
+	if due := c.last.Add(c.pace).Sub(c.now()); c.pace > 0 && due > 0 && !pause(ctx, due) {
+		x.Err = context.Cause(ctx)
+		return x
+	}
+	c.sent++
+	began := c.now()
+	c.last = began
+	c.exchange(ctx, a, x)
+	x.Took = c.now().Sub(began)
+	c.all = append(c.all, x)
+	if x.Status == http.StatusTooManyRequests {
+		c.refused++
+	} else if x.Status != 0 {
+		c.refused = 0
+	}
+	return x
+}
+
+func (c *client) exchange(ctx context.Context, a *ask, x *Exchange) {
+	ctx, stop := context.WithTimeout(ctx, c.wait)
+	defer stop()
+	r, err := http.NewRequestWithContext(ctx, a.method, a.url, strings.NewReader(a.body))
+	if err != nil {
+		x.Err = err
+		return
+	}
+	r.Header = x.Sent.Clone()
+	r.Host = cmp.Or(a.host, r.Host)
+	if r.Header.Get("User-Agent") == "" {
+		r.Header.Set("User-Agent", "gatehouse-check")
+	}
+	res, err := c.way(r.URL)(r) //nolint:bodyclose // it is closed below, whichever way it came
+	var elsewhere *safehttp.RedirectError
+	if errors.As(err, &elsewhere) { // the answer was that: safehttp keeps no more of it
+		x.Status, x.Header = elsewhere.Status, http.Header{"Location": {elsewhere.Location}}
+		return
+	}
+	if err != nil {
+		x.Err = errors.New(reason(err))
+		return
+	}
+	defer func() { _ = res.Body.Close() }()
+	x.Status, x.Header, x.TLS = res.StatusCode, res.Header, res.TLS
+	c.read(x, res, stop)
+}
+
+// reason says why there was no answer, for a person.
+func reason(err error) string {
+	var url *url.Error
+	if errors.As(err, &url) {
+		err = url.Err // the URL is said beside it
+	}
+	var private *safehttp.AddressError
+	if errors.As(err, &private) {
+		return private.Error()
+	}
+	if text := safehttp.Reason(err); text != "not understood" {
+		return text
+	}
+	return err.Error()
+}
+
+// way is how a URL is reached.
+func (c *client) way(u *url.URL) func(*http.Request) (*http.Response, error) {
+	if c.named[strings.ToLower(u.Hostname())] {
+		return c.own.RoundTrip
+	}
+	return c.away.Do
+}
+
+// silence is how long a stream may say nothing before we stop listening.
+const silence = 1500 * time.Millisecond
+
+// read takes what there is of an answer. A stream need not end: the first event
+// that is an answer will do.
+func (c *client) read(x *Exchange, res *http.Response, stop context.CancelFunc) {
+	stream := x.media() == "text/event-stream"
+	if stream {
+		t := time.AfterFunc(silence, stop)
+		defer t.Stop()
+	}
+	buf := make([]byte, 4<<10)
+	for len(x.Answer) < maxAnswer {
+		n, err := res.Body.Read(buf)
+		x.Answer = append(x.Answer, buf[:n]...)
+		if err != nil {
+			x.Cut = stream && !errors.Is(err, io.EOF)
+			return
+		}
+		if stream && (x.Method == http.MethodGet || bytes.Contains(x.Answer, []byte(`"result"`)) || bytes.Contains(x.Answer, []byte(`"error"`))) && bytes.HasSuffix(x.Answer, []byte("\n\n")) {
+			x.Cut = true
+			return
+		}
+	}
+	x.Cut = true
+}

@@ -1,0 +1,190 @@
+// Package probe looks at an MCP server from outside, as a client and a stranger
+// see it, and says what is wrong with how it is protected: one rule per file.
+//
+// A rule passes only what it has seen. Where an answer could mean several
+// things, or nothing was to be seen, it says that it does not know, and why.
+// Everything is asked by one client that has a pace and a budget.
+package probe
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Options say what is looked at, and how far one may go.
+type Options struct {
+	URL string // required: of the MCP server, http or https
+
+	Credential string                           // a key or token that is accepted; empty: what needs one stays unknown
+	Other      string                           // a credential of somebody else, which is accepted too; empty: none
+	Bad        map[Bad]string                   // credentials that have to be refused
+	Upstreams  []string                         // URLs at which the server behind the gateway may be reachable past it
+	InURL      bool                             // send the credential in the URL too; it is in logs from then on
+	Burst      bool                             // send a burst, to see limits
+	Register   bool                             // register a client at the authorization server, and delete it
+	Keys       KeyMaker                         // makes keys for the URL; nil: rotation and revocation stay unknown
+	Roots      *x509.CertPool                   // who vouches for servers; nil: the system's
+	Private    []string                         // hosts and networks that documents may lead to though they are private, as in safehttp.Policy.Allow
+	Profile    Profile                          // which rules; empty: all
+	Only, Skip []string                         // codes or names of rules
+	Pace       time.Duration                    // between two requests; 0: 50 ms, and nothing on this machine
+	Budget     int                              // requests at most; 0: 400
+	Wait       time.Duration                    // for one answer; 0: 10 s
+	Now        func() time.Time                 // nil: time.Now
+	Progress   func(done, of int, doing string) // called before each rule; nil: nobody watches
+	Transport  func(*http.Transport)            // changes how the server is reached, for tests; nil: as it is
+}
+
+// Bad is why a credential has to be refused.
+type Bad string
+
+// Reasons for a refusal.
+const (
+	BadExpired  Bad = "expired"        // its time is over
+	BadRevoked  Bad = "revoked"        // it was taken back
+	BadResource Bad = "other-resource" // it is for another server
+	BadIDToken  Bad = "id-token"       // it says who somebody is, and lets nobody in
+	BadRefresh  Bad = "refresh-token"  // it is for the authorization server
+)
+
+// BadKinds lists the reasons.
+func BadKinds() []Bad { return []Bad{BadExpired, BadRevoked, BadResource, BadIDToken, BadRefresh} }
+
+// KeyMaker makes and ends keys for the server. Each function's effect is there
+// when it returns, or within a second.
+type KeyMaker interface {
+	Make(ctx context.Context) (id, key string, err error)
+	Rotate(ctx context.Context, id string) (next, key string, err error) // without an overlap: the old key ends at once
+	Revoke(ctx context.Context, id string) error
+}
+
+// Result is what came of one rule.
+type Result struct {
+	Rule *Rule
+	Verdict
+}
+
+// Report is what was found of one server.
+type Report struct {
+	URL      string
+	File     bool // it is the name of a configuration file, and nobody was asked
+	Began    time.Time
+	Took     time.Duration
+	Profile  Profile
+	Requests int
+	Answered bool // somebody did, whatever it was
+	Results  []Result
+	Clients  []ClientResult
+}
+
+// Count returns how many results have an outcome, those of clients included.
+func (r *Report) Count(o Outcome) (n int) {
+	for i := range r.Results {
+		if r.Results[i].Outcome == o {
+			n++
+		}
+	}
+	for i := range r.Clients {
+		if r.Clients[i].Outcome == o {
+			n++
+		}
+	}
+	return n
+}
+
+// Run looks at a server. The error says what is wrong with the options; that a
+// server does not answer is in the report.
+func Run(ctx context.Context, o Options) (*Report, error) {
+	o.defaults()
+	target, err := Target(o.URL)
+	if err != nil {
+		return nil, err
+	}
+	rules, err := Select(o.Profile, o.Only, o.Skip)
+	if err != nil {
+		return nil, err
+	}
+	c, err := newClient(&o, target)
+	if err != nil {
+		return nil, err
+	}
+	defer c.close()
+	run := &run{client: c, o: &o, target: target}
+	report := &Report{URL: target.Redacted(), Began: o.Now(), Profile: o.Profile}
+	for i, rule := range rules {
+		if o.Progress != nil {
+			o.Progress(i, len(rules), rule.Title)
+		}
+		v := run.judge(ctx, rule)
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		run.results = append(run.results, Result{Rule: rule, Verdict: v})
+	}
+	report.Results = run.results
+	run.ctx = ctx
+	if len(o.Only) == 0 {
+		report.Clients = run.clients()
+	}
+	run.tidy()
+	report.Answered, report.Requests, report.Took = c.answered || c.sent == 0, c.sent, o.Now().Sub(report.Began)
+	return report, ctx.Err()
+}
+
+func (o *Options) defaults() {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Budget <= 0 {
+		o.Budget = 400
+	}
+	if o.Wait <= 0 {
+		o.Wait = 10 * time.Second
+	}
+}
+
+// Target reads the URL of a server.
+func Target(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%.200q is no URL", text)
+	case u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "":
+		return nil, fmt.Errorf("%.200q is no URL of http or https, as in https://mcp.acme.com/mcp", u.Redacted())
+	case u.Fragment != "" || strings.ContainsAny(text, "#\r\n"):
+		return nil, fmt.Errorf("%.200q has a fragment, which no server sees", u.Redacted())
+	}
+	if u.Path == "" {
+		u.Path = "/"
+	}
+	return u, nil
+}
+
+// run is what the rules share: the client, and what was seen already.
+type run struct {
+	*client
+	o      *Options
+	target *url.URL
+	ctx    context.Context // of the rule that is asked
+	facts  facts
+
+	results []Result // of the rules that were asked
+}
+
+// judge asks one rule. One that panics has seen nothing.
+func (r *run) judge(ctx context.Context, rule *Rule) (v Verdict) {
+	defer func() {
+		if p := recover(); p != nil {
+			v = Verdict{Outcome: Unknown, Text: fmt.Sprintf("the rule broke down: %v", p)}
+		}
+	}()
+	r.ctx = ctx
+	t := &tally{}
+	rule.Check(r, t)
+	return t.verdict()
+}

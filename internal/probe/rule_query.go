@@ -1,0 +1,94 @@
+package probe
+
+import (
+	"net/url"
+)
+
+// query brings the credential in the URL.
+var query = &Rule{
+	Code: "GH-2138", Name: "credential-in-url", Title: "A credential in the URL is refused",
+	Group: Refusals, Point: 3, Severity: High, Spec: true,
+	Why:   "URLs are in the logs of every proxy, in histories and in Referer headers. A server that takes a credential there makes its users write it there.",
+	Fix:   "Read the credential from the Authorization header only, and refuse requests whose query has one.",
+	Links: []Link{rfc("6750", "5.3"), mcpAuthorization},
+	Check: func(r *run, t *tally) {
+		for name := range r.target.Query() {
+			if secretName(name) {
+				t.fail(nil, "the URL that you gave has a credential in its query (%s)", shown(name))
+			}
+		}
+		if r.target.User != nil {
+			t.fail(nil, "the URL that you gave has a user name or password in it")
+		}
+		if t.has(Fail) || !r.guarded(t) {
+			return
+		}
+		credential, done, ok := r.spent(t)
+		if !ok {
+			return
+		}
+		defer done()
+		for _, name := range []string{"access_token", "api_key", "key", "token"} {
+			u := *r.target
+			q := u.Query()
+			q.Set(name, credential)
+			u.RawQuery = q.Encode()
+			if x := r.ask(r.list().at(u.String())); x.kind() == served {
+				t.fail(x, "a credential in the query (%s) is accepted", name)
+			} else if x.kind() == silent || x.kind() == limited {
+				t.unknown(x, "%s", sight(x))
+			}
+		}
+		t.pass(nil, "a credential in the query string is refused")
+	},
+}
+
+// spent returns a credential that may end up in logs: one that was made for
+// that, or the given one if its owner said so.
+func (r *run) spent(t *tally) (credential string, done func(), ok bool) {
+	if r.o.Keys != nil {
+		id, key, err := r.o.Keys.Make(r.ctx)
+		if err != nil {
+			t.unknown(nil, "%s", r.mask.text(err.Error()))
+			return "", nil, false
+		}
+		r.mask.known = append(r.mask.known, key)
+		return key, func() {
+			if err := r.o.Keys.Revoke(r.ctx, id); err != nil {
+				t.unknown(nil, "the key %s that was made for this could not be revoked: %s", id, r.mask.text(err.Error()))
+			}
+		}, true
+	}
+	if _, ok := r.signedIn(t); !ok {
+		return "", nil, false
+	}
+	if !r.o.InURL {
+		t.unknown(nil, "the credential would be in logs from then on: --in-url, or --rotate for a key that is made for it")
+		return "", nil, false
+	}
+	return r.o.Credential, func() {}, true
+}
+
+// secretName says whether a parameter is one for secrets.
+func secretName(name string) bool {
+	switch name {
+	case "access_token", "api_key", "apikey", "api-key", "key", "token", "auth", "secret", "password", "client_secret":
+		return true
+	}
+	return false
+}
+
+// secretURL says whether a URL has a secret in it.
+func secretURL(text string) bool {
+	u, err := url.Parse(text)
+	if err != nil {
+		return false
+	}
+	_, password := u.User.Password()
+	for name := range u.Query() {
+		if secretName(name) {
+			return true
+		}
+	}
+	return password
+}

@@ -1,0 +1,71 @@
+package probe
+
+import (
+	"bufio"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"time"
+)
+
+// upgrade asks for a WebSocket over a connection of its own: HTTP/2 has another
+// way for that, which no server of MCP speaks. RFC 6455 §4.1
+func (r *run) upgrade(path string) *Exchange {
+	x := &Exchange{Method: http.MethodGet, URL: r.url(path), Sent: http.Header{
+		"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"},
+		"Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="}, "Sec-Websocket-Protocol": {"mcp"},
+	}, mask: r.mask}
+	if r.sent >= r.budget || r.refused >= givenUp {
+		x.Err = errBudget
+		return x
+	}
+	r.sent++
+	if err := r.overOwn(x); err != nil {
+		x.Err = errors.New(reason(err))
+	}
+	r.all = append(r.all, x)
+	return x
+}
+
+// overOwn sends a request over HTTP/1.1 and reads the head of the answer.
+func (r *run) overOwn(x *Exchange) error {
+	port := r.target.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[r.target.Scheme]
+	}
+	conn, err := r.dial(port)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(r.wait)) // reading says what is wrong
+	if r.target.Scheme == "https" {
+		conn = tls.Client(conn, &tls.Config{ServerName: r.target.Hostname(), RootCAs: r.o.Roots, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
+	}
+	q, err := http.NewRequestWithContext(r.ctx, x.Method, x.URL, http.NoBody)
+	if err != nil {
+		return err
+	}
+	q.Header = x.Sent.Clone()
+	q.Header.Set("User-Agent", "gatehouse-check")
+	if err := q.Write(conn); err != nil {
+		return err
+	}
+	res, err := http.ReadResponse(bufio.NewReader(conn), q)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = res.Body.Close() }()
+	x.Status, x.Header = res.StatusCode, res.Header
+	return nil
+}
+
+// dial connects to the server.
+func (r *run) dial(port string) (net.Conn, error) {
+	dial := (&net.Dialer{Timeout: r.wait}).DialContext
+	if r.own.DialContext != nil {
+		dial = r.own.DialContext
+	}
+	return dial(r.ctx, "tcp", net.JoinHostPort(r.target.Hostname(), port))
+}
