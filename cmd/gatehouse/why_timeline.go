@@ -35,7 +35,7 @@ func (a *app) showTimeline(l *why.Login, u *whyUser) {
 		if s.Count > 1 {
 			more = fmt.Sprintf(" ×%d", s.Count)
 		}
-		a.print("  %-*s  %s %-13s %s%s%s%s\n", width, at, a.mark(a.out, map[bool]string{true: "✓", false: "✗"}[s.Outcome == audit.OK]), plainly(s.Step), said("", s.Code), map[bool]string{true: " "}[s.Code != ""], plainly(s.Text), more)
+		a.print("  %-*s  %s %-13s %s%s%s%s\n", width, at, a.mark(a.out, map[bool]string{true: "✓", false: "✗"}[s.Outcome == audit.OK || s.Step == why.StepChallenge]), plainly(s.Step), said("", s.Code), map[bool]string{true: " "}[s.Code != ""], plainly(s.Text), more)
 	}
 	if len(l.Causes)+len(l.Fix) == 0 {
 		return

@@ -108,7 +108,7 @@ func TestWhyTellsLogins(t *testing.T) {
 		t.Fatalf("got %d %s", got.status, got.body)
 	}
 	steps := []string{
-		"✓ CONNECTED  login ", "(Good Client)", "✓ discovery     fetched /.well-known/oauth-protected-resource/mcp (Good Client)", "✗ challenge",
+		"✓ CONNECTED  login ", "(Good Client)", "✓ discovery     fetched /.well-known/oauth-protected-resource/mcp (Good Client)", "✓ challenge",
 		"✓ registration", "✓ authorization the browser came", "✓ consent       the person allowed tools:read", "✓ sign-in       signed in as " + ada.id,
 		"✓ code ", "✓ token ", "✓ call          called tools/call " + reading + " on front",
 	}

@@ -303,7 +303,7 @@ func (s Search) addLooseOf(ctx context.Context, l *Login, q audit.Query) error {
 		}
 		step := stepOf(e, l.Request)
 		if e.Kind == config.AuditAuthFailed {
-			step.Step = StepUnsigned
+			step.Step, step.Text = StepUnsigned, "called "+orElse(e.Server, "a server")+" without an accepted token"+refusedBecause(e)
 		}
 		l.Steps = append(l.Steps, step)
 	}

@@ -24,7 +24,7 @@ func stepOf(e *audit.Event, flow string) Step {
 		s.Request = e.Request
 	}
 	s.Text = told(e, s.Step)
-	if s.Outcome != audit.OK {
+	if s.Outcome != audit.OK && s.Step != StepChallenge { // that is how every client begins
 		s.Text += refusedBecause(e)
 	}
 	return s
