@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -109,19 +110,47 @@ func (w *world) URL(name string) string { return w.behind[name].self }
 
 // write puts a configuration in place.
 func (w *world) write(r rules) error {
+	text, err := w.text(r)
+	if err != nil {
+		return err
+	}
+	return replace(w.file, text)
+}
+
+// text is the configuration that has these rules.
+func (w *world) text(r rules) (string, error) {
 	target := w.behind[notes]
 	if r.Second {
 		target = w.behind["notes2"]
 	}
 	var text strings.Builder
-	if err := page.Execute(&text, struct {
+	err := page.Execute(&text, struct {
 		W     *world
 		R     rules
 		Notes string
-	}{w, r, target.self}); err != nil {
-		return err
+	}{w, r, target.self})
+	return text.String(), err
+}
+
+// before is the hash of the configuration in force, if these rules make another
+// of it; empty: they change nothing but a comment.
+func (w *world) before(ctx context.Context, next rules) (string, error) {
+	now := w.rules
+	now.Addition = next.Addition
+	a, err1 := w.text(now)
+	b, err2 := w.text(next)
+	if err := errors.Join(err1, err2); err != nil || a == b {
+		return "", err
 	}
-	return replace(w.file, text.String())
+	door, err := w.house.door(ctx)
+	if err != nil {
+		return "", err
+	}
+	c, err := door.Configuration(ctx)
+	if err != nil {
+		return "", err
+	}
+	return c.Hash, nil
 }
 
 // replace puts a file in place at once, readable by us alone.
@@ -143,11 +172,15 @@ func (w *world) change(ctx context.Context, next rules, way int) error {
 	if next.Extra {
 		w.book.permit("server " + extra)
 	}
+	before, err := w.before(ctx, next)
+	if err != nil {
+		return err
+	}
 	if err := w.write(next); err != nil {
 		return err
 	}
 	w.rules = next // a restart finds it, whatever becomes of this
-	if err := w.reload(ctx, way); err != nil {
+	if err := w.reload(ctx, way, before); err != nil {
 		return err
 	}
 	w.inForce()
@@ -175,8 +208,9 @@ const (
 	ways
 )
 
-// reload waits until the file is in force.
-func (w *world) reload(ctx context.Context, way int) error {
+// reload waits until the file is in force, and another than before: the one that
+// was there may just have been read when it was replaced.
+func (w *world) reload(ctx context.Context, way int, before string) error {
 	door, err := w.house.door(ctx)
 	if err != nil {
 		return err
@@ -194,7 +228,7 @@ func (w *world) reload(ctx context.Context, way int) error {
 	for end := time.Now().Add(10*time.Second + 2*w.s.slack); ; time.Sleep(50 * time.Millisecond) {
 		c, err := door.Configuration(ctx)
 		switch {
-		case err == nil && c.Loaded.After(since.Add(-time.Millisecond)):
+		case err == nil && c.Loaded.After(since.Add(-time.Millisecond)) && c.Hash != before:
 			return nil
 		case time.Now().After(end):
 			return fmt.Errorf("the configuration was not reloaded: %w", orElse(err, "the old one stays"))

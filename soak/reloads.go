@@ -73,7 +73,7 @@ func (p *plan) breakFile(ctx context.Context) (string, error) {
 	if err := w.write(broken); err != nil {
 		return "", err
 	}
-	err := w.reload(ctx, byCommand)
+	err := w.reload(ctx, byCommand, "")
 	text, herr := w.house.operators(ctx, "/-/ready")
 	sleep(ctx, time.Second) // callers find the old rules
 	errs := []error{herr}
