@@ -112,16 +112,11 @@ func (a *app) banRemove() *cobra.Command {
 
 // completeBans offers who is banned.
 func (a *app) completeBans(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var out []string
-	a.quietly(c.Context(), func(ctx context.Context, d *door) error {
+	return a.completeOne(c, args, func(ctx context.Context, d *door) (out []string, err error) {
 		list, err := d.Bans(ctx)
 		for i := range list {
 			out = append(out, list[i].Address+"\t"+reasonOf(&list[i]))
 		}
-		return err
+		return out, err
 	})
-	return out, cobra.ShellCompDirectiveNoFileComp
 }

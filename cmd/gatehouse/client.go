@@ -171,20 +171,15 @@ func (a *app) showClient(c *adminapi.OAuthClient) error {
 
 // completeClients offers the clients that were used last.
 func (a *app) completeClients(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var out []string
-	a.quietly(c.Context(), func(ctx context.Context, d *door) error {
+	return a.completeOne(c, args, func(ctx context.Context, d *door) (out []string, err error) {
 		list, err := d.OAuthClients(ctx, adminapi.OAuthClientFilter{Limit: 50})
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for i := range list.Clients {
 			one := &list.Clients[i]
 			out = append(out, fmt.Sprintf("%s\t%s %s", one.ID, one.State, printableText(one.Name)))
 		}
-		return nil
+		return out, nil
 	})
-	return out, cobra.ShellCompDirectiveNoFileComp
 }

@@ -144,16 +144,11 @@ func (a *app) sayRevoked(in *adminapi.RevokeGrants, out *adminapi.RevokedGrants)
 
 // completeGrants offers the latest grants.
 func (a *app) completeGrants(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var out []string
-	a.quietly(c.Context(), func(ctx context.Context, d *door) error {
+	return a.completeOne(c, args, func(ctx context.Context, d *door) (out []string, err error) {
 		list, err := d.Grants(ctx, adminapi.GrantFilter{Limit: 50})
 		for i := range list {
 			out = append(out, fmt.Sprintf("%s\t%s for %.60s", list[i].ID, list[i].Subject, list[i].Client))
 		}
-		return err
+		return out, err
 	})
-	return out, cobra.ShellCompDirectiveNoFileComp
 }

@@ -79,35 +79,36 @@ func (r *rights) blank(c *cobra.Command) error {
 
 // completeKeys offers the ids of keys that are alive.
 func (a *app) completeKeys(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var out []string
-	a.quietly(c.Context(), func(ctx context.Context, d *door) error {
+	return a.completeOne(c, args, func(ctx context.Context, d *door) (out []string, err error) {
 		list, err := d.Keys(ctx, "")
 		for i := range list {
 			if list[i].State == "active" || list[i].State == "retiring" {
 				out = append(out, list[i].ID+"\t"+list[i].Name)
 			}
 		}
-		return err
+		return out, err
 	})
-	return out, cobra.ShellCompDirectiveNoFileComp
 }
 
 // completeTenants offers the names of tenants.
 func (a *app) completeTenants(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var out []string
-	a.quietly(c.Context(), func(ctx context.Context, d *door) error {
+	return a.completeOne(c, args, func(ctx context.Context, d *door) (out []string, err error) {
 		list, err := d.Tenants(ctx)
 		for i := range list {
 			out = append(out, list[i].Name)
 		}
-		return err
+		return out, err
 	})
+}
+
+// completeOne offers what a command can be about that is about one of them.
+func (a *app) completeOne(c *cobra.Command, args []string, ask func(context.Context, *door) ([]string, error)) (out []string, _ cobra.ShellCompDirective) {
+	if len(args) == 0 {
+		a.quietly(c.Context(), func(ctx context.Context, d *door) (err error) {
+			out, err = ask(ctx, d)
+			return err
+		})
+	}
 	return out, cobra.ShellCompDirectiveNoFileComp
 }
 

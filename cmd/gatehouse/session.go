@@ -89,16 +89,11 @@ func (a *app) sessionRevoke() *cobra.Command {
 
 // completeSessions offers the sessions there are.
 func (a *app) completeSessions(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var out []string
-	a.quietly(c.Context(), func(ctx context.Context, d *door) error {
+	return a.completeOne(c, args, func(ctx context.Context, d *door) (out []string, err error) {
 		list, err := d.Sessions(ctx, "")
 		for i := range list {
 			out = append(out, list[i].ID+"\t"+orElse(list[i].Username, list[i].User)+", "+a.ago(list[i].SignedIn))
 		}
-		return err
+		return out, err
 	})
-	return out, cobra.ShellCompDirectiveNoFileComp
 }

@@ -16,20 +16,15 @@ func (a *app) signingKey() *cobra.Command {
 
 // completeSigningKeys offers the ids of keys that are published.
 func (a *app) completeSigningKeys(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var out []string
-	a.quietly(c.Context(), func(ctx context.Context, d *door) error {
+	return a.completeOne(c, args, func(ctx context.Context, d *door) (out []string, err error) {
 		list, err := d.SigningKeys(ctx)
 		for i := range list {
 			if list[i].State != "retired" {
 				out = append(out, list[i].ID+"\t"+list[i].State)
 			}
 		}
-		return err
+		return out, err
 	})
-	return out, cobra.ShellCompDirectiveNoFileComp
 }
 
 func (a *app) signingKeyList() *cobra.Command {

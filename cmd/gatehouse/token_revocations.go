@@ -93,20 +93,15 @@ func (a *app) revocationsRemove() *cobra.Command {
 
 // completeRevocations offers the latest revocations.
 func (a *app) completeRevocations(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var out []string
-	a.quietly(c.Context(), func(ctx context.Context, d *door) error {
+	return a.completeOne(c, args, func(ctx context.Context, d *door) (out []string, err error) {
 		list, err := d.Revocations(ctx, adminapi.RevocationFilter{Limit: 50})
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for i := range list.Revocations {
 			r := &list.Revocations[i]
 			out = append(out, fmt.Sprintf("%s\t%s %.60s", r.ID, r.Kind, orElse(r.Tenant, r.Value)))
 		}
-		return nil
+		return out, nil
 	})
-	return out, cobra.ShellCompDirectiveNoFileComp
 }

@@ -189,16 +189,11 @@ func (a *app) onUser(use, short, why string, do func(ctx context.Context, d *doo
 
 // completeUsers offers the names of users.
 func (a *app) completeUsers(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var out []string
-	a.quietly(c.Context(), func(ctx context.Context, d *door) error {
+	return a.completeOne(c, args, func(ctx context.Context, d *door) (out []string, err error) {
 		list, err := d.Users(ctx, adminapi.UserFilter{Limit: 200})
 		for i := range list {
 			out = append(out, handle(&list[i])+"\t"+printableText(orElse(list[i].Email, list[i].Name)))
 		}
-		return err
+		return out, err
 	})
-	return out, cobra.ShellCompDirectiveNoFileComp
 }

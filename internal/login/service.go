@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"sync"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse"
@@ -37,7 +36,6 @@ type Service struct {
 
 	hashes   hasher
 	passkeys passkeyParty
-	once     sync.Once
 }
 
 // Settings are how people sign in. The zero value is strict.

@@ -24,7 +24,7 @@ func LoginSettings(c *config.Config, l *config.Login) (*federation.Settings, err
 	s := &federation.Settings{
 		House: house,
 		Name:  l.Name, Title: l.Title, Preset: l.Preset, Params: l.Params, Issuer: l.Issuer,
-		ClientID: l.ClientID, ClientSecret: l.ClientSecret.Reveal(), Scopes: l.Scopes, Allow: federation.Allow(l.Allow),
+		ClientID: l.ClientID, ClientSecret: l.ClientSecret.Reveal(), Scopes: l.Scopes, Allow: l.Allow,
 		Authoritative: l.Authoritative, KeepTokens: l.KeepTokens || forwards(c, l.Name), Private: l.Private,
 	}
 	if l.CA != "" {

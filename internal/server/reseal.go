@@ -16,7 +16,7 @@ func (i *Installation) reseal(ctx context.Context, key *seal.Key) error {
 	secrets := i.DB.Secrets()
 	for name, open := range map[string]func() ([]byte, error){
 		client.SecretName: func() ([]byte, error) { return client.Secret(ctx, secrets, key) },
-		"grants":          func() ([]byte, error) { return grant.Secret(ctx, secrets, key) },
+		grant.SecretName:  func() ([]byte, error) { return grant.Secret(ctx, secrets, key) },
 	} {
 		sealed, err := secrets.Sealed(ctx, name, "", "")
 		if err == nil && sealed != "" {

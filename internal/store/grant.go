@@ -152,7 +152,7 @@ func (d grants) Revoke(ctx context.Context, t tenant.ID, ids []string, e grant.E
 			} else if err != nil {
 				return err
 			}
-			if _, err := (revocations{d.DB}).revoke(x, revision, &token.Revocation{
+			if _, err := revocations(d).revoke(x, revision, &token.Revocation{
 				ID: id, Target: token.Target{Kind: token.KindGrant, Issuer: e.Issuer, Value: id},
 				Expires: e.Tokens, Created: e.At, By: e.By, Reason: e.Reason,
 			}); err != nil {

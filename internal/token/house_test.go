@@ -233,3 +233,17 @@ func wantWhose(t testing.TB, err error, iss string) {
 }
 
 func b64(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
+
+// crowd is some tokens, by what is special about them.
+func crowd(now int64) map[string]claims {
+	return map[string]claims{
+		"ada":        {Jti: "1", Client: "cli", Iat: now - 100, Grant: "g1"},
+		"ada's next": {Jti: "2", Client: "web", Iat: now - 99, Grant: "g2"},
+		"undated":    {Jti: "3", Client: "cli"},
+		"bob":        {Sub: "bob", Jti: "4", Client: "cli", Iat: now - 100, Grant: "g1"},
+		"other ada":  {Iss: boltIDP, Jti: "1", Client: "cli", Iat: now - 100, Grant: "g1"},
+		"old iss":    {Iss: "https://acme-old.idp.example/", Jti: "5", Client: "web", Iat: now - 100},
+		"nameless":   {Sub: "eve", Iat: now - 100},
+		"exchanged":  {Sub: "eve", Jti: "7", Iat: now - 100, Via: "6 8"},
+	}
+}

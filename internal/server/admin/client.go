@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
@@ -48,12 +47,8 @@ func (c *clients) list(r *http.Request) (reply, error) {
 		}
 		f.Tenant = one.ID
 	}
-	if text := q.Get("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > 10_000 {
-			return reply{}, bad("limit is a number from 1 to 10000.")
-		}
-		f.Limit = n
+	if err := limitOf(q, &f.Limit); err != nil {
+		return reply{}, err
 	}
 	all, total, err := g.List(r.Context(), f)
 	if err != nil {

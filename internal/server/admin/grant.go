@@ -27,12 +27,8 @@ func (g *grants) endpoints() map[string]endpoint {
 func (g *grants) list(r *http.Request) (reply, error) {
 	q := r.URL.Query()
 	f := grant.Filter{Subject: q.Get("subject"), Client: q.Get("client_id")}
-	if text := q.Get("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > 10_000 {
-			return reply{}, bad("limit is a number from 1 to 10000.")
-		}
-		f.Limit = n
+	if err := limitOf(q, &f.Limit); err != nil {
+		return reply{}, err
 	}
 	if text := q.Get("tenant"); text != "" {
 		one, err := g.find(r.Context(), text)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
@@ -38,12 +37,8 @@ func (t *tokens) list(r *http.Request) (reply, error) {
 		}
 		f.Issuer = i.Values[0]
 	}
-	if text := q.Get("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > 10_000 {
-			return reply{}, bad("limit is a number from 1 to 10000.")
-		}
-		f.Limit = n
+	if err := limitOf(q, &f.Limit); err != nil {
+		return reply{}, err
 	}
 	if f.Kind == token.KindTenant && f.Value != "" {
 		one, err := t.find(r.Context(), f.Value)

@@ -64,12 +64,8 @@ func (u *users) list(r *http.Request) (reply, error) {
 		}
 		of = t.ID
 	}
-	if text := q.Get("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > 10_000 {
-			return reply{}, bad("limit is a number from 1 to 10000.")
-		}
-		limit = n
+	if err := limitOf(q, &limit); err != nil {
+		return reply{}, err
 	}
 	all, err := u.People().List(r.Context(), of, q.Get("after"), limit)
 	if err != nil {

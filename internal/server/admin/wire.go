@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse"
@@ -133,4 +135,18 @@ func judged(key *apikey.Key, t *tenant.Tenant, now time.Time) (code, reason stri
 		return "GH-1013", fmt.Sprintf("Tenant %s is %s.", t.Name, t.State)
 	}
 	return "", ""
+}
+
+// limitOf reads how many rows are wanted at most; none said leaves it as it is.
+func limitOf(q url.Values, into *int) error {
+	text := q.Get("limit")
+	if text == "" {
+		return nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > 10_000 {
+		return bad("limit is a number from 1 to 10000.")
+	}
+	*into = n
+	return nil
 }

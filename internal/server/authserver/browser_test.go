@@ -126,6 +126,7 @@ func TestInABrowser(t *testing.T) {
 	v := newWorld(t)
 	b := chromium.Open(t)
 	t.Run("a client of the web", func(t *testing.T) { v.webClient(t, b.For(t)) })
+	t.Run("one right more, after the session ended", func(t *testing.T) { v.stepUpInABrowser(t, chromium.Open(t)) })
 	t.Run("a client on this machine", func(t *testing.T) { v.nativeClients(t, b.For(t)) })
 	t.Run("a client behind a scheme of its own", func(t *testing.T) { v.privateClient(t, chromium.Open(t)) })
 	t.Run("a device", func(t *testing.T) { v.deviceInABrowser(t, b.For(t)) })
@@ -174,6 +175,23 @@ func (v *world) webClient(t *testing.T, b *chromium.Tab) {
 	look(b, "cancelled")
 	b.Press("Return to Notes Helper")
 	b.WaitAt(back + "?error=access_denied")
+}
+
+func (v *world) stepUpInABrowser(t *testing.T, b *chromium.Tab) {
+	back, everything := "https://claude.ai"+v.port+"/cb", "notes:read notes:write notes:purge"
+	b.Go(v.ask(trusted, back, "scope", everything))
+	b.Press("Allow")
+	b.Press("Continue with Google")
+	b.WaitAt("https://idp.test")
+	b.Press("I am Ada")
+	b.WaitFor("You have used this app before")
+	look(b, "consent-again")
+	b.Press("Create and change notes") // takes the tick away
+	b.Press("Allow")
+	b.WaitAt(back + "?code=")
+	b.Go(v.ask(trusted, back, "scope", everything))
+	b.WaitFor("You did not allow this last time")
+	look(b, "consent-refused-before")
 }
 
 func (v *world) nativeClients(t *testing.T, b *chromium.Tab) {

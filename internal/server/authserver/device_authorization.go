@@ -30,11 +30,7 @@ func (s *Server) deviceAuthorization(w http.ResponseWriter, r *http.Request) {
 	e := &audit.Event{Action: "device", Detail: map[string]string{}}
 	out, err := s.beginDevice(w, r, e)
 	if err != nil {
-		s.count(r, err)
-		if told := s.noteRefused(r, e, err); told != nil {
-			err = told
-		}
-		s.refuse(w, r, err)
+		s.refuseClientOf(w, r, e, err)
 		return
 	}
 	e.Outcome = audit.OK
@@ -46,16 +42,10 @@ func (s *Server) deviceAuthorization(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) beginDevice(w http.ResponseWriter, r *http.Request, e *audit.Event) (*deviceAnswer, error) {
-	form, bad := oauth.ReadForm(r)
-	if bad != nil {
-		return nil, bad
-	}
-	c, err := s.Authenticate(r, form, s.Issuer, s.Issuer+"/device_authorization", s.Issuer+"/token")
+	form, c, err := s.sent(r, e, "/device_authorization")
 	if err != nil {
-		e.ClientID = form.Get("client_id")
 		return nil, err
 	}
-	e.ClientID = c.ID
 	if !slices.Contains(c.Grants, oauth.DeviceCode) {
 		return nil, &oauth.Error{Code: oauth.UnauthorizedClient, Ref: "GH-1412", Description: "this client may not use the device grant"}
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse"
+	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/client"
 	"github.com/gatehouse-mcp/gatehouse/internal/grant"
 	"github.com/gatehouse-mcp/gatehouse/internal/login"
@@ -74,6 +75,31 @@ type Asserted struct {
 	Subject string // as the enterprise knows them
 	Email   string // empty unless it is verified
 	Name    string
+}
+
+// sent reads what a client sends to an endpoint, and finds out which one it is;
+// the event says so. What a client signs may be for any of ours.
+func (s *Server) sent(r *http.Request, e *audit.Event, endpoint string) (*oauth.Params, *client.Client, error) {
+	form, bad := oauth.ReadForm(r)
+	if bad != nil {
+		return nil, nil, bad
+	}
+	c, err := s.Authenticate(r, form, s.Issuer, s.Issuer+endpoint, s.Issuer+"/token")
+	if err != nil {
+		e.ClientID = form.Get("client_id")
+		return nil, nil, err
+	}
+	e.ClientID = c.ID
+	return form, c, nil
+}
+
+// refuseClientOf counts a refusal, writes it down, and answers it.
+func (s *Server) refuseClientOf(w http.ResponseWriter, r *http.Request, e *audit.Event, err error) {
+	s.count(r, err)
+	if told := s.noteRefused(r, e, err); told != nil {
+		err = told
+	}
+	s.refuse(w, r, err)
 }
 
 // leeway is how far the clocks of others may differ.

@@ -42,16 +42,8 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 	s.choose(w, r, f, http.StatusOK, "")
 }
 
-// loginPage offers the ways to sign in again. wrong is why the last one did not
-// work; empty: there was none.
-func (s *Server) loginPage(w http.ResponseWriter, r *http.Request, f *flow, wrong string) {
-	status := http.StatusOK
-	if wrong != "" {
-		status = http.StatusUnauthorized
-	}
-	s.choose(w, r, f, status, wrong)
-}
-
+// choose offers the ways to sign in. wrong is why the last one did not work; empty:
+// there was none.
 func (s *Server) choose(w http.ResponseWriter, r *http.Request, f *flow, status int, wrong string) {
 	sealed, err := s.sealFlow(f)
 	var ask *ceremony

@@ -27,27 +27,17 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request) {
 	e := &audit.Event{Action: "push", Detail: map[string]string{}}
 	out, err := s.keepRequest(w, r, e)
 	if err != nil {
-		s.count(r, err)
-		if told := s.noteRefused(r, e, err); told != nil {
-			err = told
-		}
-		s.refuse(w, r, err)
+		s.refuseClientOf(w, r, e, err)
 		return
 	}
 	writeJSON(w, http.StatusCreated, out)
 }
 
 func (s *Server) keepRequest(w http.ResponseWriter, r *http.Request, e *audit.Event) (*pushAnswer, error) {
-	form, bad := oauth.ReadForm(r)
-	if bad != nil {
-		return nil, bad
-	}
-	c, err := s.Authenticate(r, form, s.Issuer, s.Issuer+"/par", s.Issuer+"/token") // RFC 9126 §2
+	form, c, err := s.sent(r, e, "/par") // RFC 9126 §2
 	if err != nil {
-		e.ClientID = form.Get("client_id")
 		return nil, err
 	}
-	e.ClientID = c.ID
 	if err := s.pushable(form, c); err != nil {
 		return nil, err
 	}

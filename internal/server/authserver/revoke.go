@@ -19,11 +19,7 @@ import (
 func (s *Server) revoke(w http.ResponseWriter, r *http.Request) {
 	e := &audit.Event{Action: "revoke", Detail: map[string]string{}}
 	if err := s.giveUp(r, e); err != nil {
-		s.count(r, err)
-		if told := s.noteRefused(r, e, err); told != nil {
-			err = told
-		}
-		s.refuse(w, r, err)
+		s.refuseClientOf(w, r, e, err)
 		return
 	}
 	e.Outcome = audit.OK
@@ -35,16 +31,10 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) giveUp(r *http.Request, e *audit.Event) error {
-	form, bad := oauth.ReadForm(r)
-	if bad != nil {
-		return bad
-	}
-	c, err := s.Authenticate(r, form, s.Issuer, s.Issuer+"/revoke", s.Issuer+"/token")
+	form, c, err := s.sent(r, e, "/revoke")
 	if err != nil {
-		e.ClientID = form.Get("client_id")
 		return err
 	}
-	e.ClientID = c.ID
 	text := form.Get("token")
 	if text == "" {
 		return &oauth.Error{Code: oauth.InvalidRequest, Ref: "GH-1419", Description: "token is required"}

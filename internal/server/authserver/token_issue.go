@@ -191,36 +191,36 @@ func (s *Server) claimsOf(ctx context.Context, q *tokenRequest, i *issue, res *R
 }
 
 // names are the scopes that a resource has.
-func (r *Resource) names() []string {
-	out := make([]string, len(r.Scopes))
-	for i := range r.Scopes {
-		out[i] = r.Scopes[i].Name
+func (res *Resource) names() []string {
+	out := make([]string, len(res.Scopes))
+	for i := range res.Scopes {
+		out[i] = res.Scopes[i].Name
 	}
 	return out
 }
 
 // defaults are the scopes that are meant when none is asked for: those that are
 // marked so, or else all of them.
-func (r *Resource) defaults() []string {
+func (res *Resource) defaults() []string {
 	var out []string
-	for i := range r.Scopes {
-		if r.Scopes[i].Default {
-			out = append(out, r.Scopes[i].Name)
+	for i := range res.Scopes {
+		if res.Scopes[i].Default {
+			out = append(out, res.Scopes[i].Name)
 		}
 	}
 	if out == nil {
-		return r.names()
+		return res.names()
 	}
 	return out
 }
 
 // wanted are the scopes of a resource that a request means: what does not exist,
 // or is not for this client, is left out in silence. RFC 6749 §3.3
-func (r *Resource) wanted(asked, client []string) []string {
+func (res *Resource) wanted(asked, client []string) []string {
 	if asked == nil {
-		asked = r.defaults()
+		asked = res.defaults()
 	}
-	out := grant.Scopes(asked, r.names())
+	out := grant.Scopes(asked, res.names())
 	if client != nil {
 		out = slices.DeleteFunc(out, func(s string) bool { return !slices.Contains(client, s) })
 	}

@@ -148,7 +148,7 @@ func TestA067WhoMayNotIsNotGivenMore(t *testing.T) {
 	d.disable("usr_ada", login.Disabled)
 	refresh("cli", first.Refresh).no("a disabled person", 400, oauth.InvalidGrant)
 	d.disable("usr_ada", login.Active)
-	first = refresh("cli", first.Refresh).ok() // nothing was spent by any of them
+	refresh("cli", first.Refresh).ok() // nothing was spent by any of them
 
 	web := d.post("/token", redeemForm("web", d.code("web"), "client_secret", d.secrets["web"])...).ok()
 	refresh("web", web.Refresh).no("without its secret", 401, oauth.InvalidClient)
