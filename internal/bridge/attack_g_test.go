@@ -93,13 +93,14 @@ func TestA107AnswersWithoutMeasure(t *testing.T) {
 		},
 		"nothing at all": func(w http.ResponseWriter, _ asked) { w.Header().Set("Content-Type", "application/json") },
 	}
+	said := map[string]string{"a JSON answer": "longer than 65536 bytes", "an event": "longer than", "an endless line": "longer than", "a bomb": "compresses", "a web page": "text/html"}
 	for name, how := range tests {
 		t.Run(name, func(t *testing.T) {
 			o := &old{call: func(w http.ResponseWriter, _ *http.Request, q asked) { how(w, q) }}
 			d := sit(t, served(t, o), func(b *Bridge) { b.Max = most })
 			d.hello()
 			d.say(callLine, 1)
-			if got := d.hear(); string(got.ID) != "1" || got.Error.Code == 0 || len(got.Error.Message) > 2000 {
+			if got := d.hear(); string(got.ID) != "1" || got.Error.Code == 0 || len(got.Error.Message) > 2000 || !strings.Contains(got.Error.Message, said[name]) {
 				t.Errorf("got %+v", got)
 			}
 		})

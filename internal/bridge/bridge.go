@@ -49,7 +49,6 @@ type Bridge struct {
 	mu      sync.Mutex
 	pending map[string]*call // by the raw id
 	asked   map[string]chan<- mcp.Envelope
-	version string // of the protocol, as the client was told; empty: not settled, or one that settles nothing
 	open    sync.WaitGroup
 }
 

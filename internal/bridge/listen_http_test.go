@@ -102,17 +102,19 @@ func TestOnlyTheKeysHolderIsLetThrough(t *testing.T) {
 }
 
 func TestARefusalOfTheServerIsNoneOfOurClients(t *testing.T) {
-	at := listening(t, served(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("WWW-Authenticate", `Bearer resource_metadata="https://as.example/"`)
-		w.WriteHeader(http.StatusUnauthorized)
-	})), "local")
-	res, err := (&http.Client{Transport: bearer("local")}).Post(at, "application/json", strings.NewReader(`{"jsonrpc":"2.0","id":4,"method":"ping"}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	body, _ := io.ReadAll(res.Body)
-	_ = res.Body.Close()
-	if res.StatusCode != http.StatusBadGateway || res.Header.Get("WWW-Authenticate") != "" || !strings.Contains(string(body), `"id":4`) || !strings.Contains(string(body), "GH-2228") {
-		t.Errorf("got %d %s", res.StatusCode, body)
+	for _, status := range []int{http.StatusUnauthorized, http.StatusForbidden} {
+		at := listening(t, served(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("WWW-Authenticate", `Bearer resource_metadata="https://as.example/"`)
+			w.WriteHeader(status)
+		})), "local")
+		res, err := (&http.Client{Transport: bearer("local")}).Post(at, "application/json", strings.NewReader(`{"jsonrpc":"2.0","id":4,"method":"ping"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		if res.StatusCode != http.StatusBadGateway || res.Header.Get("WWW-Authenticate") != "" || !strings.Contains(string(body), `"id":4`) || !strings.Contains(string(body), "GH-2228") {
+			t.Errorf("%d: got %d %s", status, res.StatusCode, body)
+		}
 	}
 }

@@ -20,12 +20,12 @@ func everything() *mcp.Server {
 	mcp.AddTool(s, &mcp.Tool{Name: "add"}, func(_ context.Context, _ *mcp.CallToolRequest, in struct{ A, B int }) (*mcp.CallToolResult, struct{ Sum int }, error) {
 		return nil, struct{ Sum int }{in.A + in.B}, nil
 	})
-	mcp.AddTool(s, &mcp.Tool{Name: "roots"}, func(ctx context.Context, q *mcp.CallToolRequest, _ struct{}) (*mcp.CallToolResult, struct{ N int }, error) {
-		r, err := q.Session.ListRoots(ctx, nil)
+	mcp.AddTool(s, &mcp.Tool{Name: "ask"}, func(ctx context.Context, q *mcp.CallToolRequest, _ struct{}) (*mcp.CallToolResult, struct{ Said string }, error) {
+		r, err := q.Session.Elicit(ctx, &mcp.ElicitParams{Message: "well?"})
 		if err != nil {
-			return nil, struct{ N int }{}, err
+			return nil, struct{ Said string }{}, err
 		}
-		return nil, struct{ N int }{len(r.Roots)}, nil
+		return nil, struct{ Said string }{r.Action}, nil
 	})
 	s.AddResource(&mcp.Resource{Name: "r", URI: "file:///x"}, func(_ context.Context, q *mcp.ReadResourceRequest) (*mcp.ReadResourceResult, error) {
 		return &mcp.ReadResourceResult{Contents: []*mcp.ResourceContents{{URI: q.Params.URI, Text: "here"}}}, nil
@@ -47,8 +47,11 @@ func client(t *testing.T, server, version string) *mcp.ClientSession {
 		}
 		_ = outW.Close()
 	}()
-	c := mcp.NewClient(&mcp.Implementation{Name: "client", Version: "1"}, nil)
-	c.AddRoots(&mcp.Root{URI: "file:///a"}, &mcp.Root{URI: "file:///b"})
+	c := mcp.NewClient(&mcp.Implementation{Name: "client", Version: "1"}, &mcp.ClientOptions{
+		ElicitationHandler: func(context.Context, *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
+			return &mcp.ElicitResult{Action: "decline"}, nil
+		},
+	})
 	s, err := c.Connect(t.Context(), &mcp.IOTransport{Reader: outR, Writer: inW}, &mcp.ClientSessionOptions{ProtocolVersion: version})
 	if err != nil {
 		t.Fatal(err)
@@ -101,8 +104,8 @@ func TestRealClientsAndServersOfAllTransports(t *testing.T) {
 			if !tt.asks {
 				return
 			}
-			got, err := s.CallTool(t.Context(), &mcp.CallToolParams{Name: "roots", Arguments: map[string]any{}})
-			if err != nil || !strings.Contains(got.Content[0].(*mcp.TextContent).Text, "2") {
+			got, err := s.CallTool(t.Context(), &mcp.CallToolParams{Name: "ask", Arguments: map[string]any{}})
+			if err != nil || !strings.Contains(got.Content[0].(*mcp.TextContent).Text, "decline") {
 				t.Errorf("got %v, %v", got, err)
 			}
 		})

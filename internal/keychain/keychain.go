@@ -154,9 +154,6 @@ func (s *Store) Load(_ context.Context, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if k.Name != name {
-		return nil, fmt.Errorf("read the keychain: %w", ErrSealed)
-	}
 	return k.Value, nil
 }
 

@@ -10,7 +10,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 )
@@ -198,10 +197,4 @@ func (w *world) spent() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return len(w.forms) > 0
-}
-
-func (w *world) has(request string) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return strings.Contains(strings.Join(w.asked, "\n")+"\n", request+"\n")
 }
