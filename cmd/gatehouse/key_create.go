@@ -47,13 +47,13 @@ func (a *app) keyCreate() *cobra.Command {
 }
 
 func outFlag(c *cobra.Command, out *string) {
-	c.Flags().StringVar(out, "out", "", "write the key to file:`PATH` or env-file:PATH (mode 0600, never over another) and not to the screen")
+	c.Flags().StringVar(out, "out", "", "write the key to file:`PATH`, env-file:PATH (mode 0600) or keychain:NAME, never over another, and not to the screen")
 }
 
 // mint makes a key and brings its secret to where it is wanted. The place is
 // made ready first: a secret that is shown once must not be lost.
 func (a *app) mint(ctx context.Context, out string, mayMake bool, do func(context.Context, *door) (*adminapi.Key, error)) error {
-	s, err := a.openSink(out)
+	s, err := a.openSink(ctx, out)
 	if err != nil {
 		return err
 	}
@@ -68,13 +68,13 @@ func (a *app) mint(ctx context.Context, out string, mayMake bool, do func(contex
 	if k == nil {
 		return err
 	}
-	return errors.Join(err, a.showMinted(k, s))
+	return errors.Join(err, a.showMinted(ctx, k, s))
 }
 
 // showMinted writes the secret, alone and first, then what belongs to it.
-func (a *app) showMinted(k *adminapi.Key, s *sink) error {
+func (a *app) showMinted(ctx context.Context, k *adminapi.Key, s *sink) error {
 	if k.Key != "" && s != nil {
-		if err := s.keep(k.Key); err != nil {
+		if err := s.keep(ctx, k.Key); err != nil {
 			// It exists nowhere else: better on the screen than lost.
 			a.warn("%v. The key is shown instead.", err)
 			s = nil
@@ -101,7 +101,11 @@ func (a *app) showMinted(k *adminapi.Key, s *sink) error {
 		return nil
 	case s != nil:
 		a.print("%s\n", s.name)
-		a.done("written, mode 0600. Key id %s, tenant %s, %s tools, %s.", k.ID, k.Tenant, tools(k.Tools), expires)
+		how := "written, mode 0600"
+		if s.chain != nil {
+			how = "written, sealed; for the bridge: --key-from " + s.name
+		}
+		a.done("%s. Key id %s, tenant %s, %s tools, %s.", how, k.ID, k.Tenant, tools(k.Tools), expires)
 	default:
 		a.print("%s\n", k.Key)
 		a.done("shown once. Key id %s, tenant %s, %s tools, %s.", k.ID, k.Tenant, tools(k.Tools), expires)
@@ -109,7 +113,7 @@ func (a *app) showMinted(k *adminapi.Key, s *sink) error {
 	if k.Replaces == "" {
 		a.say("  Use   Authorization: Bearer <key>     or   X-API-Key: <key>\n")
 		if s == nil {
-			a.say("  Store gatehouse key create … --out file:PATH | env-file:.env   (0600)\n")
+			a.say("  Store gatehouse key create … --out file:PATH | env-file:.env   (0600) | keychain:NAME\n")
 		}
 	}
 	if k.Certificate != "" {

@@ -2,39 +2,46 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
+	"github.com/gatehouse-mcp/gatehouse/internal/keychain"
 )
 
 // keyVariable is what a key is called in an env-file.
 const keyVariable = "GATEHOUSE_KEY"
 
-// sink is a file that a secret goes to instead of the screen.
+// sink is a file, or the user's keychain, that a secret goes to instead of the screen.
 type sink struct {
 	name   string // as the user said it
 	prefix string
 	file   *os.File
+	chain  *keychain.Store // instead of a file
+	record string          // its name in there
 }
 
 // openSink makes the file, for its owner alone, or says that there is one. nil:
 // the secret goes to the screen.
-func (a *app) openSink(out string) (*sink, error) {
+func (a *app) openSink(ctx context.Context, out string) (*sink, error) {
 	if out == "" {
 		return nil, nil //nolint:nilnil // no sink is what was asked for
 	}
 	s := &sink{name: out}
 	kind, path, _ := strings.Cut(out, ":")
 	switch {
-	case path == "" || kind != "file" && kind != "env-file":
-		return nil, usage("--out %s is neither file:PATH nor env-file:PATH", out)
+	case path == "" || kind != "file" && kind != "env-file" && kind != "keychain":
+		return nil, usage("--out %s is none of file:PATH, env-file:PATH and keychain:NAME", out)
 	case a.dry:
 		return s, nil
+	case kind == "keychain":
+		return a.openChain(ctx, s, path)
 	case kind == "env-file":
 		s.prefix = keyVariable + "="
 	}
@@ -50,8 +57,34 @@ func (a *app) openSink(out string) (*sink, error) {
 	return s, nil
 }
 
+// openChain makes the keychain ready: that in which the bridge looks, which is the
+// user's, whatever installation the key is of.
+func (a *app) openChain(ctx context.Context, s *sink, name string) (*sink, error) {
+	own := *a
+	own.file, own.state = "", ""
+	var err error
+	if s.chain, err = own.openKeychain(&reach{keychain: "auto"}); err != nil {
+		return nil, err
+	}
+	s.record = keyRecord(name)
+	there, err := s.chain.Load(ctx, s.record)
+	if err != nil {
+		return nil, err
+	}
+	if there != nil {
+		return nil, &fault{exitConflict, "GH-2402", "The keychain has something under the name " + strconv.Quote(name) + ", and a key is never written over something. Choose another name."}
+	}
+	return s, nil
+}
+
 // keep writes the secret.
-func (s *sink) keep(secret string) error {
+func (s *sink) keep(ctx context.Context, secret string) error {
+	if s.chain != nil {
+		if err := s.chain.Save(ctx, s.record, []byte(secret)); err != nil {
+			return fmt.Errorf("write %s: %w", s.name, err)
+		}
+		return nil
+	}
 	_, err := s.file.WriteString(s.prefix + secret + "\n")
 	if err = errors.Join(err, s.file.Sync(), s.file.Close()); err != nil {
 		return fmt.Errorf("write %s: %w", s.name, err)

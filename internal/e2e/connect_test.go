@@ -149,6 +149,19 @@ func TestConnectWaitsForTheClient(t *testing.T) {
 	p.done <- nil
 }
 
+// TestConnectThroughTheBridge has Claude Code start the bridge, which has the key
+// from the keychain: it is in no file, variable or argument of the client.
+func TestConnectThroughTheBridge(t *testing.T) {
+	t.Parallel()
+	g := up(t, "--demo")
+	s := newSeat(t, "claude")
+	s.must("gatehouse", "connect", "claude-code", "--via", "bridge", "--yes", "--state", g.State)
+	s.must("gatehouse", "key", "create", "--name", "claude", "--out", "keychain:demo", "--state", g.State)
+	if said := s.must("claude", "mcp", "list"); !strings.Contains(said, "bridge "+g.URL+" --key-from keychain:demo") || !strings.Contains(said, "✔ Connected") {
+		t.Errorf("claude says\n%s", said)
+	}
+}
+
 // TestTheInspectorReadsWhatConnectWrites connects it to a server that lets everybody in.
 func TestTheInspectorReadsWhatConnectWrites(t *testing.T) {
 	t.Parallel()
