@@ -18,7 +18,7 @@ func (f *front) secret(t testing.TB, name, text string) string {
 
 // tight are the limits of a production, instead of none.
 func tight(text string) string {
-	return strings.Replace(text, "{per_key: off, failed_auth: {per_ip: 1000000/min, ban: 1m}}", "{per_key: 80/min, failed_auth: {per_ip: 40/min, ban: 1m}}", 1)
+	return strings.Replace(text, "{per_key: off, failed_auth: {per_ip: 1000000/min, ban: 1m}}", "{per_key: 60/min, failed_auth: {per_ip: 25/min, ban: 1m}}", 1)
 }
 
 // TestCheckFindsNothingInOurOwnHouse looks at the real program with all that the checker can do.

@@ -69,9 +69,6 @@ func newClient(o *Options, target *url.URL) (*client, error) {
 	for _, s := range o.Bad {
 		secrets = append(secrets, s)
 	}
-	if p, ok := target.User.Password(); ok {
-		secrets = append(secrets, p)
-	}
 	pace := o.Pace
 	if pace == 0 && !local(target.Hostname()) {
 		pace = 50 * time.Millisecond

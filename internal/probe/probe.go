@@ -101,10 +101,11 @@ func (r *Report) Count(o Outcome) (n int) {
 // server does not answer is in the report.
 func Run(ctx context.Context, o Options) (*Report, error) {
 	o.defaults()
-	target, err := Target(o.URL)
+	given, err := Target(o.URL)
 	if err != nil {
 		return nil, err
 	}
+	target := bare(given)
 	rules, err := Select(o.Profile, o.Only, o.Skip)
 	if err != nil {
 		return nil, err
@@ -114,8 +115,8 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		return nil, err
 	}
 	defer c.close()
-	run := &run{client: c, o: &o, target: target}
-	report := &Report{URL: target.Redacted(), Began: o.Now(), Profile: o.Profile}
+	run := &run{client: c, o: &o, target: target, given: given}
+	report := &Report{URL: target.String(), Began: o.Now(), Profile: o.Profile}
 	for i, rule := range rules {
 		if o.Progress != nil {
 			o.Progress(i, len(rules), rule.Title)
@@ -165,11 +166,29 @@ func Target(text string) (*url.URL, error) {
 	return u, nil
 }
 
+// bare is a URL without credentials.
+func bare(given *url.URL) *url.URL {
+	u := *given
+	u.User = nil
+	q, secret := u.Query(), false
+	for name := range q {
+		if secretName(name) {
+			q.Del(name)
+			secret = true
+		}
+	}
+	if secret { // else the query stays as it was written
+		u.RawQuery = q.Encode()
+	}
+	return &u
+}
+
 // run is what the rules share: the client, and what was seen already.
 type run struct {
 	*client
 	o      *Options
-	target *url.URL
+	target *url.URL        // without what is secret in it: strangers do not have that
+	given  *url.URL        // as it was named
 	ctx    context.Context // of the rule that is asked
 	facts  facts
 

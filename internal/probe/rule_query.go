@@ -12,12 +12,12 @@ var query = &Rule{
 	Fix:   "Read the credential from the Authorization header only, and refuse requests whose query has one.",
 	Links: []Link{rfc("6750", "5.3"), mcpAuthorization},
 	Check: func(r *run, t *tally) {
-		for name := range r.target.Query() {
+		for name := range r.given.Query() {
 			if secretName(name) {
 				t.fail(nil, "the URL that you gave has a credential in its query (%s)", shown(name))
 			}
 		}
-		if r.target.User != nil {
+		if r.given.User != nil {
 			t.fail(nil, "the URL that you gave has a user name or password in it")
 		}
 		if t.has(Fail) || !r.guarded(t) {
