@@ -20,9 +20,9 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/mcpsdk"
 )
 
-// sdkServer is a server of the Go SDK behind the SDK's own middleware. It serves
+// goSDKServer is a server of the Go SDK behind the SDK's own middleware. It serves
 // the address that it is given.
-func sdkServer(t testing.TB, address string, p *provider) {
+func goSDKServer(t testing.TB, address string, p *provider) {
 	t.Helper()
 	at := "http://" + address
 	verify, err := mcpsdk.Verifier(gatehouse.Resource{URL: at + "/mcp", AuthorizationServers: []string{p.issuer}}, &gatehouse.JWTVerifier{
@@ -60,7 +60,7 @@ func TestTheBridgeSignsInElsewhere(t *testing.T) {
 	there := "http://" + sdk + "/mcp"
 	p := nodeProvider(t, map[string]map[string]any{"ada": {}}, map[string]nodeResource{f.url: {Scope: "tools:read"}, there: {Scope: "tools:read"}})
 	f.open(t, f.text(goServer(t, true), "\n    - {name: read, tools: ["+reading+"], require: {scopes: [tools:read]}}", p.yaml("")), p)
-	sdkServer(t, sdk, p)
+	goSDKServer(t, sdk, p)
 	bin, state := filepath.Dir(mcpCommand(t)), t.TempDir()
 	for _, url := range []string{f.url, there} {
 		cmd := exec.Command(node(t), npmScript(t, "stdio.mjs"), "auto", reading, gatehouseBinary(t), "bridge", url, "--keychain", "file", "--state", state)

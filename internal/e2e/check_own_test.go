@@ -44,8 +44,8 @@ func TestCheckFindsNothingInOurOwnHouse(t *testing.T) {
 		f := reserved(t)
 		f.openOwn(t, goServer(t, true))
 		ada, ben := settle(t, f, "ada"), settle(t, f, "ben")
-		token := goTraveller(t, f, own(t, f, ada), ada.name, reading).Token
-		other := goTraveller(t, f, own(t, f, ben), ben.name, reading).Token
+		token := goTraveller(t, f, own(t, f, ada, known{}), ada.name, reading).Token
+		other := goTraveller(t, f, own(t, f, ben, known{}), ben.name, reading).Token
 		c := check(t, f.url, "-c", f.file, "--ca", f.all, "--token-from", f.secret(t, "ada", token), "--other-from", f.secret(t, "ben", other), "--register", "--in-url")
 		c.wants(t, probe.Fail)
 		c.wants(t, probe.Warn)
