@@ -36,11 +36,13 @@ func openJSON(text []byte) (*jsonDoc, error) {
 	if _, ok := v.Value.(*hujson.Object); !ok {
 		return nil, &FormError{"the file is no JSON object"}
 	}
-	if v.Range(func(v *hujson.Value) bool { return !twice(v) }) {
-		d.root = v
-		return d, nil
+	for one := range v.All() {
+		if twice(one) {
+			return nil, &FormError{"a name is there twice in one object, which every reader takes in its own way"}
+		}
 	}
-	return nil, &FormError{"a name is there twice in one object, which every reader takes in its own way"}
+	d.root = v
+	return d, nil
 }
 
 // twice says whether an object has two members of one name.

@@ -177,13 +177,6 @@ func scalar(v any) string {
 	return "null"
 }
 
-// place says where in a text an offset is.
-func place(text []byte, at int) (line, column int) {
-	at = min(at, len(text))
-	line = 1 + bytes.Count(text[:at], []byte("\n"))
-	return line, at - bytes.LastIndexByte(text[:at], '\n')
-}
-
 // lineStart returns where the line of an offset begins, lineEnd where the next one does.
 func lineStart(text []byte, at int) int { return bytes.LastIndexByte(text[:at], '\n') + 1 }
 
