@@ -37,6 +37,7 @@ type Options struct {
 	Passphrase string // seals instead of the keyring; empty: none
 	NoRing     bool   // do without the operating system's keyring
 	Ring       Ring   // nil: the operating system's
+	Existing   bool   // nothing is made: fs.ErrNotExist, wrapped, when there is no keychain yet
 }
 
 // Store is a keychain. It is safe for concurrent use, by other processes too.
@@ -52,6 +53,9 @@ type Store struct {
 func Open(o Options) (*Store, error) {
 	if o.Dir == "" {
 		return nil, errors.New("a keychain needs a directory")
+	}
+	if o.Existing {
+		return openExisting(o)
 	}
 	if o.Passphrase != "" {
 		return openWith(o.Dir, "passphrase", "a file, sealed under your passphrase", func(dir string) (string, error) {
@@ -78,6 +82,37 @@ func Open(o Options) (*Store, error) {
 		}
 		return text, err
 	})
+}
+
+// openExisting opens the part of a keychain that Open would, and makes nothing.
+func openExisting(o Options) (*Store, error) {
+	kind := "machine"
+	switch {
+	case o.Passphrase != "":
+		kind = "passphrase"
+	case !o.NoRing && there(o.Dir, "keyring"):
+		kind = "keyring"
+	}
+	o.Existing, o.NoRing = false, kind != "keyring"
+	if kind != "keyring" { // a directory may be left without what it is sealed under
+		file := map[string]string{"machine": seal.File, "passphrase": "salt"}[kind]
+		if _, err := os.Lstat(filepath.Join(o.Dir, kind, file)); err != nil {
+			return nil, fmt.Errorf("open the keychain: %w", err)
+		}
+		return Open(o)
+	}
+	ring := o.Ring
+	if ring == nil {
+		ring = system{}
+	}
+	return openWith(o.Dir, kind, "a file, sealed under a key in the system's keyring", func(dir string) (string, error) {
+		return ring.Get(dir)
+	})
+}
+
+func there(dir, kind string) bool {
+	info, err := os.Stat(filepath.Join(dir, kind))
+	return err == nil && info.IsDir()
 }
 
 func openWith(dir, kind, where string, material func(dir string) (string, error)) (*Store, error) {
