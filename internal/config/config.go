@@ -49,3 +49,12 @@ func (c *Config) StateDir() string {
 	}
 	return filepath.Dir(c.Store.SQLite)
 }
+
+// Hidden are the values that references of the file stood for and that are shown to
+// nobody: what has to be struck out of whatever is given away.
+func (c *Config) Hidden() []string {
+	if c.source == nil {
+		return nil
+	}
+	return slices.Clone(c.source.secrets)
+}
