@@ -149,7 +149,7 @@ func TestWhyTellsLogins(t *testing.T) {
 	bare.token(bare.code())
 	f.call("", reading)
 	trail := f.later(t)
-	f.why(t, 1, []string{"✗ UNFINISHED at token", "✗ token         the client has a code, and never came", "127.0.0.1:33418", "iss parameter", "curl -si -X POST ISSUER/token"}, "--client", "Idle", "--trail", trail)
+	f.why(t, 1, []string{"✗ UNFINISHED at token", "✗ token         the client has a code, and never came", "127.0.0.1:33418", "iss parameter", "gatehouse check URL"}, "--client", "Idle", "--trail", trail)
 	f.why(t, 1, []string{"✗ REFUSED at unsigned-call", "does not send the token", "Authorization"}, "--client", "Bare", "--trail", trail)
 	f.whyOffline(t, trail, ada)
 }

@@ -58,7 +58,7 @@ func (l *Login) unredeemed() {
 		"the token endpoint answers it too late (clients give up after about ten seconds), or not as JSON",
 		"the client runs in a browser, and a proxy in front takes away the CORS headers, or answers OPTIONS itself")
 	l.Fix = append(l.Fix,
-		"from where the client runs: curl -si -X POST ISSUER/token has to answer 400 with JSON at once, and /.well-known/oauth-authorization-server the same issuer",
+		"from where the client runs: gatehouse check URL says whether the token endpoint answers as it should, and the metadata names the same issuer",
 		"see that every path of this host, with and without a slash at the end, goes to Gatehouse, and to nothing in front of it that asks for a sign-in")
 	l.Fix = append(l.Fix, l.again())
 }
@@ -72,7 +72,7 @@ func (l *Login) unused() {
 		"the client keeps the token for later: a server that is switched off there, or needs a restart of the client")
 	l.Fix = append(l.Fix,
 		"compare the URL in the client with resource in /.well-known/oauth-protected-resource"+of("which is", l.Resource),
-		"from where the client runs: curl -si -X POST URL has to answer 401 with WWW-Authenticate, with and without a slash at the end",
+		"from where the client runs: gatehouse check URL says whether it answers 401 with WWW-Authenticate, with and without a slash at the end",
 		l.again())
 }
 
