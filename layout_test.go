@@ -48,7 +48,7 @@ func floors() []floor {
 		{"guard", []string{"internal/access"}, []string{"units", "words", "library", "nouns"}}, // the topmost noun
 		{"doors", []string{"internal/server/..."}, []string{"units", "words", "library", "nouns", "guard"}},
 		{"store", []string{"internal/store/..."}, []string{"units", "library", "nouns", "store"}},
-		{"tools", []string{"internal/bridge", "internal/clients/...", "internal/demo", "internal/probe"}, []string{"units", "words", "sign-in", "library", "tools"}},
+		{"tools", []string{"internal/bridge", "internal/clients/...", "internal/demo", "internal/doctor", "internal/probe"}, []string{"units", "words", "sign-in", "library", "tools"}},
 		{"assembly", []string{"internal/server", "cmd/gatehouse"}, []string{"*"}},
 		{"proof", []string{"internal/e2e/...", "bench/...", "soak"}, []string{"*"}},
 		{"examples", []string{"examples/..."}, nil}, // what others write: they have nothing of ours

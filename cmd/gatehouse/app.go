@@ -61,8 +61,9 @@ func (a *app) root() *cobra.Command {
 			"  gatehouse init                                          in production: write a file,\n"+
 			"  gatehouse serve -c gatehouse.yaml                       and serve it\n"+
 			"  gatehouse status -c gatehouse.yaml\n"+
-			"  gatehouse check https://mcp.example.com/mcp             look at any server from outside\n",
-		a.up(), a.serves(), a.status(), a.check(), a.init(), a.connect(), a.disconnect(), a.config(), a.key(), a.tenant(), a.token(), a.client(), a.grant(), a.user(), a.session(), a.tool(), a.signingKey(), a.idp(), a.ban(), a.audit(), a.why(), a.policy(), a.bridge(), a.db(), a.version(), a.demoServer())
+			"  gatehouse check https://mcp.example.com/mcp             look at any server from outside\n"+
+			"  gatehouse doctor -c gatehouse.yaml                      what is wrong on this machine\n",
+		a.up(), a.serves(), a.status(), a.check(), a.doctor(), a.init(), a.connect(), a.disconnect(), a.config(), a.key(), a.tenant(), a.token(), a.client(), a.grant(), a.user(), a.session(), a.tool(), a.signingKey(), a.idp(), a.ban(), a.audit(), a.why(), a.policy(), a.bridge(), a.db(), a.version(), a.demoServer())
 	c.SilenceErrors, c.SilenceUsage = true, true
 	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		var wrong *pflag.InvalidValueError

@@ -67,13 +67,18 @@ func (a *app) openKeychain(o *reach) (*keychain.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := keychain.Open(keychain.Options{
-		Dir: filepath.Join(state.Dir, "keychain"), Passphrase: a.getenv(passphraseVariable), NoRing: o.keychain == "file" || !a.hasRing(),
-	})
+	s, err := keychain.Open(a.keychainOptions(state.Dir, o))
 	if err != nil {
 		return nil, &fault{exitFailure, signin.CodeKeychain, sentence(err.Error())}
 	}
 	return s, nil
+}
+
+// keychainOptions say where the user's keychain is, and what it is sealed under.
+func (a *app) keychainOptions(state string, o *reach) keychain.Options {
+	return keychain.Options{
+		Dir: filepath.Join(state, "keychain"), Passphrase: a.getenv(passphraseVariable), NoRing: o.keychain == "file" || !a.hasRing(),
+	}
 }
 
 // hasRing says whether there may be a keyring. Without a session bus the library

@@ -1,0 +1,13 @@
+//go:build unix
+
+package main
+
+import "syscall"
+
+// openFiles is how many files a process started here may have open. Go raises
+// the soft limit to the hard one by itself.
+func openFiles() (uint64, error) {
+	var l syscall.Rlimit
+	err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l)
+	return uint64(l.Max), err //nolint:unconvert // it is signed on some systems
+}
