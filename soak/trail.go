@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -185,7 +186,7 @@ func (t *trail) file(path string, there map[uint64]bool) {
 // line takes in one line.
 func (t *trail) line(line []byte) {
 	t.lines++
-	if t.w.s.sabotage == "trail" && t.lines%21 == 0 {
+	if t.w.s.sabotage == "trail" && bytes.Contains(line, []byte(`"kind":"admin"`)) {
 		return
 	}
 	var e record

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/cli/browser"
 
@@ -91,13 +92,16 @@ func (a *app) hasRing() bool {
 	return err == nil
 }
 
+// quieten says once, for the library has one place for it, where a browser may talk.
+var quieten sync.Once
+
 // openBrowser opens an address that was judged: a program gets it as its one
 // argument, and no shell reads it. What the program says is not for the client.
 func (a *app) openBrowser(_ context.Context, at string) error {
 	if err := signin.CheckURL(at); err != nil {
 		return err
 	}
-	browser.Stdout, browser.Stderr = a.err, a.err
+	quieten.Do(func() { browser.Stdout, browser.Stderr = a.err, a.err })
 	failed := make(chan error, 1)
 	go func() { failed <- browser.OpenURL(at) }()
 	a.say("A browser opens to sign in. If it does not, open\n\n  %s\n\n", at)

@@ -210,6 +210,9 @@ func (b *Bridge) notification(ctx context.Context, m *message) {
 	}
 }
 
+// cancelTime is how long a server may take to hear of a cancellation.
+const cancelTime = 5 * time.Second
+
 // cancelled ends a request. Over HTTP of 2026-07-28 the end of its stream says so;
 // before, a message does.
 func (b *Bridge) cancelled(ctx context.Context, m *message) {
@@ -219,10 +222,16 @@ func (b *Bridge) cancelled(ctx context.Context, m *message) {
 	if c == nil {
 		return // it was answered already
 	}
-	if err := b.remote.cancel(ctx, m); err != nil {
-		b.Log.Warn("a cancellation did not reach the server", "error", err)
-	}
 	c.cancel(errCancelled)
+	b.open.Add(1)
+	go func() { // beside what comes next: it may have to wait for somebody who signs in
+		defer b.open.Done()
+		ctx, stop := context.WithTimeout(ctx, cancelTime)
+		defer stop()
+		if err := b.remote.cancel(ctx, m); err != nil {
+			b.Log.Warn("a cancellation did not reach the server", "error", err)
+		}
+	}()
 }
 
 // response passes the client's answer on to who asked: the server, or the bridge

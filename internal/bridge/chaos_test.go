@@ -235,10 +235,12 @@ func (s slow) Renew(ctx context.Context, _ signin.Refusal) (*signin.Credential, 
 
 func TestASignInOutlivesTheRequestThatBeganIt(t *testing.T) {
 	var in atomic.Bool
+	refused := make(chan struct{}, 9)
 	access := slow{asked: make(chan struct{}, 1), granted: make(chan struct{}), lost: &atomic.Bool{}}
 	at := served(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !in.Load() {
 			w.WriteHeader(http.StatusUnauthorized)
+			refused <- struct{}{}
 			return
 		}
 		answer(w, read(r).ID, `{}`)
@@ -247,6 +249,8 @@ func TestASignInOutlivesTheRequestThatBeganIt(t *testing.T) {
 	d.say(callLine, 1)
 	<-access.asked
 	d.say(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}`)
+	<-refused // that is refused too, and keeps nothing else waiting
+	<-refused
 	in.Store(true)
 	d.say(callLine, 2)
 	if got := d.hear(); string(got.ID) != "2" || string(got.Result) != "{}" || access.lost.Load() {

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -75,11 +76,23 @@ func TestClientOfTheConformanceSuiteSignsInHere(t *testing.T) {
 	t.Parallel()
 	f := reserved(t)
 	var ada *resident
-	behind := f.attended(t, func(ctx context.Context, at string) (*url.URL, error) { return ada.visit(ctx, at) })
+	var one sync.Mutex // person, with one browser
+	one.Lock()
+	behind := f.attended(t, func(ctx context.Context, at string) (*url.URL, error) {
+		one.Lock()
+		defer one.Unlock()
+		return ada.visit(ctx, at)
+	})
 	f.listen = behind
 	// the client says that it is a document in a domain that nobody has, where those count
 	f.openOwn(t, testTool(t), "cimd: {", "cimd: {enabled: false, ", "test_multiple_content_types", "test-tool")
 	ada = settle(t, f, "ada")
+	one.Unlock()
+	asked := func() int {
+		one.Lock()
+		defer one.Unlock()
+		return len(ada.pages)
+	}
 	static := f.made(t, "", "--redirect-uri", "http://localhost:3000/callback")
 	client := build(t, "everything-client", "github.com/modelcontextprotocol/go-sdk/conformance/everything-client")
 	tests := []struct{ scenario, context string }{
@@ -88,14 +101,14 @@ func TestClientOfTheConformanceSuiteSignsInHere(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(strings.TrimPrefix(tt.scenario, "auth/"), func(t *testing.T) { //nolint:paralleltest // one person, with one browser
-			before := len(ada.pages)
+			before := asked()
 			out, errs, code := runWith(t, []string{
 				"SSL_CERT_FILE=" + f.all, "MCP_CONFORMANCE_SCENARIO=" + tt.scenario, "MCP_CONFORMANCE_CONTEXT=" + tt.context,
 			}, patience, client, f.url)
 			if code != 0 {
 				t.Errorf("got exit code %d\n%s%s", code, out, errs)
 			}
-			if len(ada.pages) == before {
+			if asked() == before {
 				t.Error("nobody was asked anything")
 			}
 		})

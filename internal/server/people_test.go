@@ -28,3 +28,16 @@ func TestSettingsOfSignInsAreInForce(t *testing.T) {
 		t.Errorf("got %+v, %v", l, err)
 	}
 }
+
+// Keys are made when the server starts: a reload that wants others says so.
+func TestAReloadSaysThatSigningNeedsARestart(t *testing.T) {
+	with := func(alg string) *config.Config {
+		return &config.Config{Auth: config.Auth{Embedded: &config.Embedded{Signing: config.Signing{Alg: alg}}}}
+	}
+	if err := fixed(with("ES256"), with("ES256")); err != nil {
+		t.Errorf("got %v", err)
+	}
+	if err := fixed(with("ES256"), with("EdDSA")); err == nil || !strings.Contains(err.Error(), "auth.embedded.signing cannot change while the server runs. Restart it for that") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -114,3 +114,15 @@ func TestARefusalEndsWhatWasAllowedBefore(t *testing.T) {
 		t.Errorf("ticked %v", on)
 	}
 }
+
+func TestWhatWasLeftOutIsNotAskedForTwice(t *testing.T) {
+	h := newHouse(t)
+	b := h.browser()
+	b.signIn(h.ada)
+	h.granted(b.decide(b.get(askTrusted("scope", some)), "allow").goes())
+	b = h.browser()
+	to := b.goOn(b.decide(b.get(askTrusted("scope", some)), "allow", []string{}...), h.ada).goes()
+	if to == "" || !reflect.DeepEqual(h.granted(to), []string{"notes:read"}) {
+		t.Errorf("got %q, want no second page and what was ticked", to)
+	}
+}

@@ -36,6 +36,12 @@ func TestBothPressesGetTheSameAnswerOnAnyReplica(t *testing.T) {
 	eve := h.browser() // who is somebody else, and has come by the page
 	eve.signIn(h.another("eve"))
 	isPage(t, "another's", eve.post("/auth/consent", form), 200, "Who is signed in has changed")
+	shared := h.browser() // of two people
+	next := shared.decide(shared.get(askTrusted()), "allow")
+	if to := shared.goOn(next, h.ada).goes(); to == "" {
+		t.Error("no answer")
+	}
+	isPage(t, "another's answer", shared.goOn(next, h.another("bob")), 400, "GH-1422")
 	h.wait(twiceKept + time.Second)
 	isPage(t, "later", b.post("/auth/consent", form), 400, "GH-1422")
 }
