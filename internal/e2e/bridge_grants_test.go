@@ -124,6 +124,53 @@ func vouches(t *testing.T) (issuer string) {
 	return s.URL
 }
 
+// through signs in by a grant, calls a tool, and again when the token was revoked. It
+// returns the claims of the first token.
+func through(t *testing.T, f *front, ada *resident, env []string, args ...string) map[string]any {
+	t.Helper()
+	d := newDesktop(t, f, ada)
+	if args[0] == "login" {
+		d.login(f, ada, args...)
+		args = nil
+	}
+	l := talk(t, append(d.env, env...), d.bridge(append(args, f.url)...)...)
+	l.hello()
+	l.reads(1)
+	first := d.token()
+	_, claims := peek(t, first)
+	f.run("token", "revoke", "--issuer", "gatehouse", "--jti", fmt.Sprint(claims["jti"]), "--yes")
+	l.reads(2)
+	l.bye()
+	if n := d.visits.Load(); n != 0 {
+		t.Errorf("%d windows opened", n)
+	}
+	if d.token() == first || claims["aud"] != f.url {
+		t.Errorf("got a token of %v, want another one after it was revoked", claims)
+	}
+	return claims
+}
+
+// login signs in on a machine without a browser.
+func (d *desktop) login(f *front, ada *resident, args ...string) {
+	d.t.Helper()
+	cmd := exec.Command(d.bridge()[0], append(d.bridge(args...)[1:], f.url)...)
+	cmd.Env = d.env
+	p := start(d.t, cmd)
+	var at []string
+	eventually(d.t, "it says where to go", func() bool {
+		at = toApprove.FindStringSubmatch(p.stdout.String() + p.stderr.String())
+		return at != nil
+	})
+	if _, err := ada.visit(d.t.Context(), at[1]); err != nil {
+		d.t.Fatal(err)
+	}
+	err := <-p.done
+	p.done <- err
+	if err != nil {
+		d.t.Fatal(err)
+	}
+}
+
 // TestBridgesWithoutABrowser sign in by each other grant at our own authorization
 // server, in the words of docs/how-to/bridge.md.
 func TestBridgesWithoutABrowser(t *testing.T) {
@@ -134,59 +181,22 @@ func TestBridgesWithoutABrowser(t *testing.T) {
 	ada := settle(t, f, "ada")
 	ci := f.makes(t, "client_secret_basic", "--scope", "tools:read")
 	desk := f.makes(t, "client_secret_basic", "--id", "desk", "--redirect-uri", "http://127.0.0.1/callback", "--grant", "urn:ietf:params:oauth:grant-type:jwt-bearer")
-	through := func(t *testing.T, env []string, args ...string) map[string]any {
-		t.Helper()
-		d := newDesktop(t, f, ada)
-		if args[0] == "login" {
-			cmd := exec.Command(d.bridge()[0], append(d.bridge(args...)[1:], f.url)...)
-			cmd.Env = d.env
-			p := start(t, cmd)
-			var at []string
-			eventually(t, "it says where to go", func() bool {
-				at = toApprove.FindStringSubmatch(p.stdout.String() + p.stderr.String())
-				return at != nil
-			})
-			if _, err := ada.visit(t.Context(), at[1]); err != nil {
-				t.Fatal(err)
-			}
-			if err := <-p.done; err != nil {
-				t.Fatal(err)
-			}
-			p.done <- nil
-			args = nil
-		}
-		l := talk(t, append(d.env, env...), d.bridge(append(args, f.url)...)...)
-		l.hello()
-		l.reads(1)
-		first := d.token()
-		_, claims := peek(t, first)
-		f.run("token", "revoke", "--issuer", "gatehouse", "--jti", fmt.Sprint(claims["jti"]), "--yes")
-		l.reads(2)
-		l.bye()
-		if n := d.visits.Load(); n != 0 {
-			t.Errorf("%d windows opened", n)
-		}
-		if d.token() == first || claims["aud"] != f.url {
-			t.Errorf("got a token of %v, want another one after it was revoked", claims)
-		}
-		return claims
-	}
 	t.Run("device", func(t *testing.T) {
 		t.Parallel()
-		if claims := through(t, nil, "login", "--grant", "device"); claims["sub"] != ada.id || ada.told("refresh", "ok") != 1 {
+		if claims := through(t, f, ada, nil, "login", "--grant", "device"); claims["sub"] != ada.id || ada.told("refresh", "ok") != 1 {
 			t.Errorf("got a token of %v", claims)
 		}
 	})
 	t.Run("client-credentials", func(t *testing.T) {
 		t.Parallel()
-		claims := through(t, []string{"SECRET=" + ci.secret}, "--grant", "client-credentials", "--client-id", ci.id, "--client-secret-from", "env:SECRET")
+		claims := through(t, f, ada, []string{"SECRET=" + ci.secret}, "--grant", "client-credentials", "--client-id", ci.id, "--client-secret-from", "env:SECRET")
 		if claims["sub"] != "client:"+ci.id {
 			t.Errorf("got a token of %v", claims)
 		}
 	})
 	t.Run("enterprise", func(t *testing.T) {
 		t.Parallel()
-		claims := through(t, []string{"SECRET=" + desk.secret, "ID_TOKEN=the ID token"}, "--grant", "enterprise", "--client-id", desk.id, "--client-secret-from", "env:SECRET",
+		claims := through(t, f, ada, []string{"SECRET=" + desk.secret, "ID_TOKEN=the ID token"}, "--grant", "enterprise", "--client-id", desk.id, "--client-secret-from", "env:SECRET",
 			"--idp-issuer", acme, "--idp-client-id", "desk-at-acme", "--id-token-from", "env:ID_TOKEN")
 		if claims["client_id"] != "desk" || claims["scope"] != "tools:read" {
 			t.Errorf("got a token of %v", claims)
