@@ -127,6 +127,8 @@ func (a *app) carry(ctx context.Context, server string, o *reach, w *wire) error
 	if w.keyFrom != "" {
 		return usage("--listen-key-from is for --listen")
 	}
+	ctx, stop := withParent(ctx)
+	defer stop()
 	return b.Run(ctx)
 }
 

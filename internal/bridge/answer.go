@@ -199,6 +199,35 @@ func (e *rpcError) ofSession() bool { return strings.Contains(strings.ToLower(e.
 // modernCode says whether only a server of 2026-07-28 has that code.
 func modernCode(code int) bool { return code <= -32020 && code >= -32022 }
 
+// refused is an answer of an error status.
+type refused struct {
+	res  *http.Response
+	body []byte
+	rpc  *rpcError
+}
+
+// otherwise says whether a server that refuses like that may be one to be talked to
+// in another way.
+func (f *refused) otherwise() bool {
+	if f.rpc != nil && modernCode(f.rpc.Code) {
+		return true
+	}
+	switch f.res.StatusCode {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests:
+		return false
+	}
+	return f.res.StatusCode/100 == 4
+}
+
+// pass hands a refusal to sink as the answer to a request.
+func (f *refused) pass(m *message, sink func(raw []byte) bool) error {
+	if f.rpc == nil {
+		return statusProblem(f.res, f.body)
+	}
+	sink(f.rpc.answer(m.ID))
+	return nil
+}
+
 // statusProblem says what an answer of an error status was.
 func statusProblem(res *http.Response, body []byte) error {
 	said := strings.TrimSpace(plain(string(body[:min(len(body), 300)])))

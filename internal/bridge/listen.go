@@ -68,7 +68,7 @@ func (r *remote) follow(ctx context.Context, generation int, answered func()) er
 			}
 			return statusProblem(res, body)
 		default:
-			err = r.readFrom(ctx, res, nil, func(raw []byte) bool { r.b.deliver(raw, nil); return false }, at)
+			err = r.readFrom(ctx, res, nil, func(raw []byte) bool { r.arrived(ctx, raw); return false }, at)
 			if !errors.Is(err, errCut) {
 				return err
 			}

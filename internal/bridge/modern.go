@@ -18,11 +18,6 @@ func modernHeader(m *message) http.Header {
 	return h
 }
 
-// ask has a request of 2026-07-28 answered.
-func (r *remote) ask(ctx context.Context, m *message) error {
-	return r.askFor(ctx, m, func(raw []byte) bool { return r.b.deliver(raw, m.ID) })
-}
-
 // askFor has a request of 2026-07-28 answered to sink.
 func (r *remote) askFor(ctx context.Context, m *message, sink func(raw []byte) bool) error {
 	for relisted, again := false, false; ; {
@@ -35,8 +30,7 @@ func (r *remote) askFor(ctx context.Context, m *message, sink func(raw []byte) b
 			return err
 		}
 		if res.StatusCode/100 == 2 {
-			r.beModern()
-			err := r.listed(ctx, m, res, sink)
+			err := r.listed(ctx, m, res, r.noting(sink))
 			if !errors.Is(err, errCut) || !m.harmless() || again {
 				return err
 			}
@@ -57,6 +51,9 @@ func (r *remote) askFor(ctx context.Context, m *message, sink func(raw []byte) b
 				continue
 			}
 		}
+		if r.older(ctx, m, res.StatusCode, e) {
+			return errOlder
+		}
 		if e == nil {
 			return statusProblem(res, body)
 		}
@@ -65,12 +62,17 @@ func (r *remote) askFor(ctx context.Context, m *message, sink func(raw []byte) b
 	}
 }
 
-// beModern notes that the server answers to 2026-07-28.
-func (r *remote) beModern() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.mode == unsettled {
-		r.mode = modern
+// noting notes that the server answers to 2026-07-28, when it does.
+func (r *remote) noting(sink func(raw []byte) bool) func(raw []byte) bool {
+	return func(raw []byte) bool {
+		if e := readError(raw); e == nil || modernCode(e.Code) {
+			r.mu.Lock()
+			if r.mode == unsettled {
+				r.mode = modern
+			}
+			r.mu.Unlock()
+		}
+		return sink(raw)
 	}
 }
 

@@ -32,6 +32,7 @@ type remote struct {
 	tool tools
 
 	reviving sync.Mutex // held while a session is made anew
+	falling  sync.Mutex // held while one is made for a client that knows none
 
 	mu         sync.Mutex
 	mode       mode
@@ -42,6 +43,7 @@ type remote struct {
 	listening  context.CancelFunc
 	sse        *eventServer
 	translate  *translator
+	back       *backport // a newer client before an older server; nil: it is not
 	running    sync.WaitGroup
 }
 
@@ -85,11 +87,14 @@ func (r *remote) request(ctx context.Context, m *message) error {
 	case older:
 		return r.translate.request(ctx, m)
 	}
-	return r.converse(ctx, m)
+	return r.converse(ctx, m, func(raw []byte) bool { return r.b.deliver(raw, m.ID) })
 }
 
 // notify sends what is not answered: a notification, or the client's own answer.
 func (r *remote) notify(ctx context.Context, m *message) error {
+	if r.backport() != nil {
+		return nil // older servers know nothing of what newer clients tell
+	}
 	if m.version() != "" {
 		return r.tell(ctx, m, modernHeader(m))
 	}
@@ -143,7 +148,7 @@ func (r *remote) tell(ctx context.Context, m *message, header http.Header) error
 // cancel has the server give up a request. In 2026-07-28 the end of the request's
 // stream says so.
 func (r *remote) cancel(ctx context.Context, m *message) error {
-	if r.modern() {
+	if r.modern() || r.backport() != nil { // which tells the server itself
 		return nil
 	}
 	return r.notify(ctx, m)
@@ -183,7 +188,7 @@ func (r *remote) begin(ctx context.Context, m *message) error {
 		return err
 	}
 	if !refusal.otherwise() {
-		return r.pass(m, refusal)
+		return refusal.pass(m, func(raw []byte) bool { return r.b.deliver(raw, m.ID) })
 	}
 	if t := newTranslator(r); t.begin(ctx, m) == nil {
 		r.mu.Lock()
@@ -197,27 +202,7 @@ func (r *remote) begin(ctx context.Context, m *message) error {
 	}
 	r.b.Log.Info("the server does not speak HTTP+SSE either", "error", err)
 	r.settle(unsettled)
-	return r.pass(m, refusal)
-}
-
-// refused is an answer of an error status.
-type refused struct {
-	res  *http.Response
-	body []byte
-	rpc  *rpcError
-}
-
-// otherwise says whether a server that refuses like that may be one to be talked to
-// in another way.
-func (f *refused) otherwise() bool {
-	if f.rpc != nil && modernCode(f.rpc.Code) {
-		return true
-	}
-	switch f.res.StatusCode {
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests:
-		return false
-	}
-	return f.res.StatusCode/100 == 4
+	return refusal.pass(m, func(raw []byte) bool { return r.b.deliver(raw, m.ID) })
 }
 
 // open sends initialize, hands the answer to sink and notes the session. A refusal
@@ -262,18 +247,9 @@ func (r *remote) open(ctx context.Context, sink func(raw []byte) bool) (*refused
 	return nil, err
 }
 
-// pass delivers a refusal as the answer to a request.
-func (r *remote) pass(m *message, f *refused) error {
-	if f.rpc == nil {
-		return statusProblem(f.res, f.body)
-	}
-	r.b.deliver(f.rpc.answer(m.ID), m.ID)
-	return nil
-}
-
 // converse has a request answered within a session. When the server has lost it,
 // the request was not looked at, and is sent again in a new one.
-func (r *remote) converse(ctx context.Context, m *message) error {
+func (r *remote) converse(ctx context.Context, m *message, sink func(raw []byte) bool) error {
 	for again := false; ; again = true {
 		generation, header := r.inSession()
 		res, err := r.send(ctx, http.MethodPost, r.b.Server, m.raw, withContent(header), m.harmless())
@@ -281,7 +257,7 @@ func (r *remote) converse(ctx context.Context, m *message) error {
 			return err
 		}
 		if res.StatusCode/100 == 2 {
-			err := r.answer(ctx, m, res, func(raw []byte) bool { return r.b.deliver(raw, m.ID) })
+			err := r.answer(ctx, m, res, sink)
 			if !again && m.harmless() && errors.Is(err, errCut) {
 				continue
 			}
@@ -290,15 +266,31 @@ func (r *remote) converse(ctx context.Context, m *message) error {
 		body, e := errorIn(res)
 		_ = res.Body.Close()
 		if again || !r.lost(res.StatusCode, e) {
-			return r.pass(m, &refused{res, body, e})
+			return (&refused{res, body, e}).pass(m, sink)
 		}
 		if err := r.revive(ctx, generation); err != nil {
 			return err
 		}
-		if r.is() != legacy { // the server was upgraded meanwhile
-			return r.request(ctx, m)
+		if r.is() == legacy {
+			continue
 		}
+		if r.straight() { // the server was upgraded meanwhile
+			return errUpgraded
+		}
+		return r.request(ctx, m)
 	}
+}
+
+// straight ends the translation for a newer client, whose server knows its revision
+// now. It says whether there was one.
+func (r *remote) straight() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	was := r.back != nil || r.first == nil
+	if was {
+		r.back, r.first, r.translate, r.mode = nil, nil, nil, modern
+	}
+	return was
 }
 
 // lost says whether a refusal means that the server does not know the session, or

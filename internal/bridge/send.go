@@ -134,6 +134,9 @@ func (r *remote) send(ctx context.Context, method, to string, body []byte, heade
 			refusal := signin.Refusal{Status: res.StatusCode, Header: res.Header, With: cred}
 			cred, err = r.access(ctx, func(ctx context.Context) (*signin.Credential, error) { return r.b.Access.Renew(ctx, refusal) })
 			continue
+		case failed == nil && res.StatusCode/100 == 2:
+			cred.Worked()
+			return res, nil
 		case failed == nil && (!harmless || !passing(res.StatusCode) || time.Now().After(ends)):
 			return res, nil
 		case failed == nil:

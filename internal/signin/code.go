@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -35,6 +36,16 @@ func (f *flow) code(ctx context.Context) (*client, *tokenAnswer, error) {
 	verifier := rand.Text() + rand.Text() // RFC 7636 §4.1: 43 characters at least
 	state := rand.Text()
 	at, err := f.address(who, back.redirect(), state, verifier)
+	if err == nil && f.stale(ctx, who, at) {
+		c.log().Info("the client that was registered is not known any more: registering again", "issuer", f.as.Issuer)
+		if err = c.forget(ctx, f.as.Issuer); err != nil {
+			return nil, nil, err
+		}
+		if who, err = c.become(ctx, f.as, back.redirect()); err != nil {
+			return nil, nil, err
+		}
+		at, err = f.address(who, back.redirect(), state, verifier)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -82,6 +93,26 @@ func (f *flow) address(who *client, redirect, state, verifier string) (string, e
 	}
 	u.RawQuery = q.Encode()
 	return u.String(), CheckURL(u.String())
+}
+
+// stale says whether the authorization server does not want to hear of a client
+// that registered itself long ago: nobody would come back from the page that says
+// so, since it may lead nowhere (OAuth 2.1 §4.1.2.1). So we look at it first. One
+// registration too many, where the page is refused to programs, does no harm.
+func (f *flow) stale(ctx context.Context, who *client, at string) bool {
+	if !who.Dynamic || who.fresh || f.known {
+		return false
+	}
+	to, err := f.client.fetcher(ctx)
+	if err != nil {
+		return false
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, at, http.NoBody)
+	if err != nil {
+		return false
+	}
+	a, err := to.Do(r) // a redirect is an error, and an answer to somebody who is known
+	return err == nil && a.Status/100 == 4 && a.Status != http.StatusTooManyRequests && a.Status != http.StatusMethodNotAllowed
 }
 
 // lead brings the user to an address: by the browser, else by telling them.

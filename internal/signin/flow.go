@@ -17,6 +17,7 @@ type flow struct {
 	place  *place
 	as     *discovery.Metadata
 	scopes []string
+	known  bool // the client, to the authorization server: what it got is good still
 }
 
 // signIn gets a token in the way that is set, keeps it and returns it. The lock of
@@ -41,7 +42,7 @@ func (c *Client) signIn(ctx context.Context, f *flow) (*Credential, error) {
 	}
 	s := &session{
 		Server: c.Server, Issuer: f.as.Issuer, Resource: f.place.Resource, Client: *who, Token: f.as.TokenEndpoint, Revoke: f.as.RevocationEndpoint,
-		Grant: c.Grant, Signed: c.now(), Asked: f.scopes,
+		Grant: c.Grant, Signed: c.now(), Asked: f.scopes, of: c,
 	}
 	s.take(t, c.now())
 	if err := c.keep(ctx, s); err != nil {

@@ -22,6 +22,8 @@ type client struct {
 	Dynamic  bool      `json:"dynamic,omitempty"` // it registered itself
 	Redirect string    `json:"redirect,omitempty"`
 	Ends     time.Time `json:"ends,omitzero"` // of the secret; zero: never
+
+	fresh bool // it registered itself just now
 }
 
 // become returns who we are at an authorization server: the client that was
@@ -150,7 +152,7 @@ func (a *registrationAnswer) client(asked, redirect string) (*client, error) {
 	if a.ID == "" || len(a.ID) > 4<<10 || len(a.Secret) > 4<<10 {
 		return nil, fail(CodeClient, "The authorization server registered this client and gave it no id that can be used.")
 	}
-	who := &client{ID: a.ID, Secret: a.Secret, Method: a.Method, Dynamic: true, Redirect: redirect}
+	who := &client{ID: a.ID, Secret: a.Secret, Method: a.Method, Dynamic: true, Redirect: redirect, fresh: true}
 	if who.Method == "" {
 		who.Method = asked
 	}

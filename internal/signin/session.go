@@ -25,6 +25,8 @@ type session struct {
 	Signed   time.Time `json:"signed"`            // when somebody signed in last
 	Asked    []string  `json:"asked,omitempty"`   // scopes
 	Granted  []string  `json:"granted,omitempty"` // scopes; nil: what was asked for
+
+	of *Client
 }
 
 // early is how long before it expires a token is renewed: it has to arrive.
@@ -52,6 +54,15 @@ type Credential struct {
 	text    string
 	origin  string
 	header  string // empty: Authorization, after the scheme
+	of      *Client
+}
+
+// Worked notes that the server has let a request with the credential through: when
+// it refuses it later, it has ended, and another sign-in may help. nil is nothing.
+func (c *Credential) Worked() {
+	if c != nil && c.of != nil {
+		c.of.worked.Store(&c.text)
+	}
 }
 
 func (s *session) credential() (*Credential, error) {
@@ -59,7 +70,7 @@ func (s *session) credential() (*Credential, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Credential{Scheme: "Bearer", Expires: s.Expires, text: s.Access, origin: u.Scheme + "://" + u.Host}, nil
+	return &Credential{Scheme: "Bearer", Expires: s.Expires, text: s.Access, origin: u.Scheme + "://" + u.Host, of: s.of}, nil
 }
 
 // orNil is the credential of what a refresh returned.
@@ -117,7 +128,7 @@ func (c *Client) session(ctx context.Context) (*session, error) {
 	if raw == nil || err != nil {
 		return nil, orStoreErr(err)
 	}
-	s := &session{}
+	s := &session{of: c}
 	if err := json.Unmarshal(raw, s); err != nil || s.Issuer != string(issuer) || s.Server != c.Server || !sendable(s.Access) {
 		return nil, fail(CodeKeychain, "What is kept of the sign-in at %s is damaged: sign in again.", c.Server)
 	}

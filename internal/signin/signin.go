@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/discovery"
@@ -85,6 +86,9 @@ type Client struct {
 	reach sync.Once
 	fetch safehttp.Fetcher
 	wrong error // of reach
+
+	worked atomic.Pointer[string] // the last token that the server let through
+	anew   time.Time              // when somebody signed in because such a token was refused
 }
 
 // Refusal is how a server answered a request.
@@ -180,7 +184,7 @@ func (c *Client) again(ctx context.Context, s *session, r Refusal) (*Credential,
 	if err := c.pointless(s, r.Status, ch); err != nil {
 		return nil, err
 	}
-	return c.signIn(ctx, &flow{client: c, place: p, as: as, scopes: c.scopes(s, ch, p, as)})
+	return c.signIn(ctx, &flow{client: c, place: p, as: as, scopes: c.scopes(s, ch, p, as), known: s != nil && r.Status == http.StatusForbidden})
 }
 
 // pointless says why a sign-in would not lead further than the last one did.
@@ -190,10 +194,27 @@ func (c *Client) pointless(s *session, status int, ch challenge) error {
 		return nil
 	case status == http.StatusForbidden && s.covers(ch.Scopes): // bounded step-up
 		return fail(CodeRefused, "The server asks for the scope %q, which was asked for at the last sign-in and not granted.", strings.Join(ch.Scopes, " "))
-	case status == http.StatusUnauthorized && c.now().Sub(s.Signed) < tooSoon:
+	case status == http.StatusUnauthorized && c.justNow(s.Signed) && !c.hasEnded(s):
 		return fail(CodeRefused, "The server does not accept the token of a sign-in that was just made (%s). Its settings and those of %s do not fit.", plainText(ch.Error), s.Issuer)
 	}
 	return nil
+}
+
+// hasEnded says whether the token of a session was good once: it was revoked since.
+// A server that lets one request through and refuses the next is believed once.
+func (c *Client) hasEnded(s *session) bool {
+	if was := c.worked.Load(); was == nil || *was != s.Access || c.justNow(c.anew) {
+		return false
+	}
+	c.anew = c.now()
+	return true
+}
+
+// justNow says whether something happened lately. What lies ahead was written
+// before the clock was set back, nobody knows when.
+func (c *Client) justNow(t time.Time) bool {
+	since := c.now().Sub(t)
+	return since >= 0 && since < tooSoon
 }
 
 // tooSoon is how long after a sign-in another one makes no sense.

@@ -91,7 +91,6 @@ func TestWhatEndedIsAskedForOnce(t *testing.T) {
 	if err != nil || got.text != "new" || w.visits != 2 {
 		t.Fatalf("got %v, %v after %d visits", got, err, w.visits)
 	}
-	c.Now = nil
 	if _, err := c.Renew(t.Context(), refusal(401, `Bearer error="invalid_token"`, got)); code(err) != CodeRefused || w.visits != 2 {
 		t.Errorf("got %v after %d visits: it must not go round and round", err, w.visits)
 	}
@@ -148,6 +147,78 @@ func TestAClientThatWasForgottenRegistersAgain(t *testing.T) {
 	}
 	if got, err := w.first(w.client()); err != nil || got.text != "x" || len(w.regs) != 2 {
 		t.Errorf("got %v, %v after %d registrations", got, err, len(w.regs))
+	}
+}
+
+func TestAClientThatThePageWouldNotKnowRegistersAgain(t *testing.T) {
+	w := newWorld(t)
+	c := w.client()
+	cred, err := w.first(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.lost = "client-1"
+	w.token = func(f url.Values) (int, string) {
+		if f.Get("grant_type") == "refresh_token" {
+			return 400, `{"error":"invalid_grant"}`
+		}
+		return 200, `{"access_token":"x","token_type":"Bearer"}`
+	}
+	c.Now = func() time.Time { return time.Now().Add(time.Hour) }
+	got, err := c.Renew(t.Context(), refusal(401, "Bearer", cred))
+	if err != nil || got.text != "x" || len(w.regs) != 2 || w.visits != 2 {
+		t.Errorf("got %v, %v after %d registrations and %d visits", got, err, len(w.regs), w.visits)
+	}
+}
+
+func TestATokenThatWorkedAndWasRevokedIsReplacedAtOnce(t *testing.T) {
+	w := newWorld(t)
+	c := w.client()
+	cred, err := w.first(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.token = func(f url.Values) (int, string) {
+		if f.Get("grant_type") == "refresh_token" {
+			return 400, `{"error":"invalid_grant"}`
+		}
+		return 200, `{"access_token":"x","token_type":"Bearer"}`
+	}
+	cred.Worked()
+	cred, err = c.Renew(t.Context(), refusal(401, "Bearer", cred))
+	if err != nil || w.visits != 2 {
+		t.Fatalf("got %v after %d visits", err, w.visits)
+	}
+	cred.Worked() // for one request, and is refused for the next: no end of windows
+	if _, err := c.Renew(t.Context(), refusal(401, "Bearer", cred)); code(err) != CodeRefused || w.visits != 2 {
+		t.Errorf("got %v after %d visits", err, w.visits)
+	}
+}
+
+func TestAClockThatJumps(t *testing.T) {
+	for name, by := range map[string]time.Duration{"ahead": 48 * time.Hour, "back": -48 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			c := w.client()
+			cred, err := w.first(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Now = func() time.Time { return time.Now().Add(by) }
+			if cred, err = c.Credential(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			w.token = func(f url.Values) (int, string) {
+				if f.Get("grant_type") == "refresh_token" {
+					return 400, `{"error":"invalid_grant"}`
+				}
+				return 200, `{"access_token":"x","token_type":"Bearer"}`
+			}
+			cred, err = c.Renew(t.Context(), refusal(401, "Bearer", cred)) // the real time has passed, too
+			if err != nil || cred.text != "x" || w.visits != 2 {
+				t.Errorf("got %v after %d visits", err, w.visits)
+			}
+		})
 	}
 }
 

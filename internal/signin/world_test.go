@@ -82,6 +82,7 @@ type world struct {
 	extra    url.Values                     // in answers, in the place of what would be there
 	token    func(url.Values) (int, string) // nil: issues
 	visits   int                            // of the authorization endpoint
+	lost     string                         // a client that it does not know any more
 	page     string                         // what the browser saw at last
 }
 
@@ -143,8 +144,15 @@ func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
 }
 
 func (w *world) authorize(rw http.ResponseWriter, r *http.Request) {
-	w.visits++
 	q := r.URL.Query()
+	if w.lost != "" && q.Get("client_id") == w.lost {
+		http.Error(rw, "Who is that?", http.StatusBadRequest)
+		return
+	}
+	if r.UserAgent() == "gatehouse" { // no browser: it looks first
+		return
+	}
+	w.visits++
 	back := url.Values{"code": {"the-code"}, "state": {q.Get("state")}}
 	if w.iss != "" {
 		back.Set("iss", w.iss)

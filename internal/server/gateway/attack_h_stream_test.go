@@ -169,8 +169,8 @@ func (s *siege) cut(t *testing.T, up *streaming, silent bool, open func(context.
 		if err := end(); err != nil {
 			t.Fatal(err)
 		}
-	} else if res.StatusCode != http.StatusUnauthorized && res.StatusCode != http.StatusServiceUnavailable {
-		t.Errorf("got %d, want 401, or 503 to come again", res.StatusCode)
+	} else if res.StatusCode != http.StatusForbidden && res.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("got %d, want 403, or 503 to come again", res.StatusCode)
 	}
 	up.leaves(t)
 	defer res.Body.Close()

@@ -49,8 +49,8 @@ func TestA169CallsThatARevocationCutsOff(t *testing.T) {
 	id, key = s.mint()
 	got := s.one(t, s.plain("POST", "/mcp", callEcho, "Authorization: Bearer "+key))
 	events := s.trail.of(got.header.Get("X-Request-Id"))
-	if got.status != http.StatusUnauthorized || len(events) != 1 {
-		t.Fatalf("got %d and %+v, want 401 and one event", got.status, events)
+	if got.status != http.StatusForbidden || got.header.Get("WWW-Authenticate") != "" || len(events) != 1 {
+		t.Fatalf("got %d and %+v, want 403, which nobody signs in for to send the call again, and one event", got.status, events)
 	}
 	if e := events[0]; e.Kind != config.AuditToolCall || e.Name != "get_a" || e.Outcome != audit.Cut || e.Status != got.status || e.Code != "GH-1011" || e.KeyID != id {
 		t.Errorf("got %+v, want a call that was cut off", e)

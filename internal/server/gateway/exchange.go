@@ -103,11 +103,18 @@ func (x *exchange) accepted() error {
 }
 
 // ended returns why the caller may no longer be here; nil while it may, and
-// when it left by itself.
+// when it left by itself. A message that the server has been given is not refused
+// by a challenge: clients get other access then, and send it a second time.
 func ended(x *exchange) error {
 	var e *gatehouse.Error
-	if errors.As(context.Cause(x.ctx()), &e) {
+	if !errors.As(context.Cause(x.ctx()), &e) {
+		return nil
+	}
+	if x.call == nil || e.Challenge == nil {
 		return e
 	}
-	return nil
+	late := *e
+	late.Status, late.Challenge = http.StatusForbidden, nil
+	late.Description += " The server had been asked already, and may have done it."
+	return &late
 }
