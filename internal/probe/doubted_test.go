@@ -1,11 +1,13 @@
 package probe
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -127,5 +129,101 @@ func TestAnObjectionToTheFormIsNoRefusal(t *testing.T) {
 			plainNo(w, r)
 		})
 		wantResult(t, look(t, h, Options{}, algorithms)[0], Unknown)
+	})
+}
+
+// TestASessionThatDoesNotWorkProvesNothing has servers on which the session of
+// the one who opened it is refused too, or something else than a refusal answers.
+func TestASessionThatDoesNotWorkProvesNothing(t *testing.T) {
+	t.Parallel()
+	anybody := func(r *http.Request) bool { // a session is enough
+		return r.Header.Get("Authorization") == "Bearer "+goodKey || r.Header.Get("Authorization") == "Bearer "+otherKey || r.Header.Get("Mcp-Session-Id") != ""
+	}
+	long := always(200, "application/json", `{"jsonrpc":"2.0","id":"gatehouse-check-1","result":{"tools":[{"name":"`+strings.Repeat("x", maxAnswer)+`"}]}}`)
+	tests := []struct {
+		name string
+		h    *older
+		want Outcome
+	}{
+		{"an older revision was agreed on", &older{accepts: anybody, unknown: objects, revision: "2025-06-18", session: true}, Fail},
+		{"the list is too long to be read", &older{accepts: anybody, unknown: objects, list: long, session: true}, Unknown},
+		{"the list is broken", &older{accepts: anybody, unknown: objects, list: always(500, "text/plain", "no"), session: true}, Unknown},
+		{"the list is a page", &older{accepts: anybody, unknown: objects, list: always(200, "text/html", "<html>"), session: true}, Unknown},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			wantResult(t, look(t, tt.h, Options{Credential: goodKey, Other: otherKey}, sessions)[0], tt.want)
+		})
+	}
+	t.Run("one without a credential meets a failure", func(t *testing.T) {
+		t.Parallel()
+		h := &older{accepts: anybody, unknown: objects, session: true}
+		h.list = func(w http.ResponseWriter, r *http.Request) {
+			if !holds(goodKey)(r) {
+				w.WriteHeader(http.StatusInternalServerError)
+				return
+			}
+			writeJSON(w, 200, map[string]any{"jsonrpc": "2.0", "id": messageID, "result": map[string]any{"tools": []any{}}})
+		}
+		wantResult(t, look(t, h, Options{Credential: goodKey, Other: otherKey}, sessions)[0], Unknown)
+	})
+}
+
+// oneKey makes the same key each time.
+type oneKey string
+
+func (k oneKey) Make(context.Context) (id, key string, err error) { return "one", string(k), nil }
+func (k oneKey) Rotate(context.Context, string) (next, key string, err error) {
+	return "two", otherKey, nil
+}
+func (oneKey) Revoke(context.Context, string) error { return nil }
+
+// TestAQueryThatIsNotUnderstoodProvesNothing has servers that take the credential
+// from the query, and answer what was asked in a way that is none.
+func TestAQueryThatIsNotUnderstoodProvesNothing(t *testing.T) {
+	t.Parallel()
+	either := func(r *http.Request) bool { return holds(goodKey)(r) || r.URL.Query().Get("api_key") == goodKey }
+	long := always(200, "application/json", `{"jsonrpc":"2.0","id":"gatehouse-check-1","result":{"tools":[{"name":"`+strings.Repeat("x", maxAnswer)+`"}]}}`)
+	t.Run("a key was made, for a server of the older era", func(t *testing.T) {
+		t.Parallel()
+		wantResult(t, look(t, &older{accepts: either, unknown: objects}, Options{Keys: oneKey(goodKey)}, query)[0], Fail)
+	})
+	t.Run("an answer is too long to be read", func(t *testing.T) {
+		t.Parallel()
+		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !either(r) {
+				w.WriteHeader(http.StatusUnauthorized)
+				return
+			}
+			long(w, r)
+		})
+		wantResult(t, look(t, h, Options{Keys: oneKey(goodKey)}, query)[0], Unknown)
+	})
+	t.Run("what has a query is not found", func(t *testing.T) {
+		t.Parallel()
+		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.RawQuery != "" {
+				w.WriteHeader(http.StatusBadGateway)
+				return
+			}
+			(&older{accepts: either, unknown: objects}).ServeHTTP(w, r)
+		})
+		wantResult(t, look(t, h, Options{Keys: oneKey(goodKey)}, query)[0], Unknown)
+	})
+	t.Run("a key that was replaced is not understood", func(t *testing.T) {
+		t.Parallel()
+		var replaced atomic.Bool
+		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case holds(otherKey)(r) && replaced.Swap(true): // its successor works once
+				w.WriteHeader(http.StatusUnauthorized)
+			case replaced.Load() && holds(goodKey)(r):
+				plainNo(w, r)
+			default:
+				always(200, "application/json", `{"jsonrpc":"2.0","id":"gatehouse-check-1","result":{"tools":[]}}`)(w, r)
+			}
+		})
+		wantResult(t, look(t, h, Options{Keys: oneKey(goodKey)}, rotation)[0], Unknown)
 	})
 }

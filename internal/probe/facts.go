@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/discovery"
+	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
 )
 
 // facts are what several rules need to know. Each is found out once.
@@ -289,6 +291,7 @@ type session struct {
 	modern, legacy *Exchange
 	era            string // "2026-07-28", "legacy", or empty: nobody was served
 	id             string // Mcp-Session-Id; empty: none
+	revision       string // which the older era agreed on
 	tools          []string
 	why            string // why nobody was served
 }
@@ -324,7 +327,7 @@ func (r *run) signIn() *session {
 		s.why = sight(s.modern)
 		return s
 	}
-	s.id = s.legacy.Header.Get("Mcp-Session-Id")
+	s.id, s.revision = s.legacy.Header.Get("Mcp-Session-Id"), agreed(s.legacy)
 	if s.era == "" {
 		s.era = "legacy"
 		s.tools = toolNames(r.ask(legacy("tools/list", map[string]any{}, r.inSession(own)...)))
@@ -334,11 +337,29 @@ func (r *run) signIn() *session {
 
 // inSession are the headers of a request in the older session.
 func (r *run) inSession(more ...[2]string) [][2]string {
-	h := append([][2]string{{"MCP-Protocol-Version", "2025-11-25"}}, more...)
-	if s := r.facts.session; s != nil && s.id != "" {
+	s := r.facts.session
+	h := append([][2]string{{"MCP-Protocol-Version", cmp.Or(s.revision, mcp.Version20251125)}}, more...)
+	if s.id != "" {
 		h = append(h, [2]string{"Mcp-Session-Id", s.id})
 	}
 	return h
+}
+
+// agreed is the revision that the server chose in its answer to initialize: what
+// is asked in another one may be refused for that alone.
+func agreed(x *Exchange) string {
+	var chosen struct {
+		Revision string `json:"protocolVersion"`
+	}
+	if a := x.answer(); a == nil || json.Unmarshal(a.Result, &chosen) != nil {
+		return mcp.Version20251125
+	}
+	for _, c := range chosen.Revision { // it becomes a header
+		if c != '-' && c != '.' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
+			return mcp.Version20251125
+		}
+	}
+	return cmp.Or(chosen.Revision, mcp.Version20251125)
 }
 
 // list asks for the tools in the era that the server speaks.

@@ -28,14 +28,21 @@ var query = &Rule{
 			return
 		}
 		defer done()
+		// Only if it is served with the credential in its header does a refusal mean where that is.
+		a, x := r.servedWith(credential)
+		if x.kind() != served {
+			t.unknown(x, "the credential is not accepted in the header either: %s", sight(x))
+			return
+		}
 		for _, name := range []string{"access_token", "api_key", "key", "token"} {
 			u := *r.target
 			q := u.Query()
 			q.Set(name, credential)
 			u.RawQuery = q.Encode()
-			if x := r.ask(r.list().at(u.String())); x.kind() == served {
+			switch x := r.ask(a.at(u.String())); {
+			case x.kind() == served:
 				t.fail(x, "a credential in the query (%s) is accepted", name)
-			} else if x.kind() == silent || x.kind() == limited {
+			case !x.kind().refuses():
 				t.unknown(x, "%s", sight(x))
 			}
 		}
