@@ -29,7 +29,8 @@ type Exchange struct {
 	TLS    *tls.ConnectionState
 	Took   time.Duration
 
-	mask *mask
+	unreached bool // it was asked, and no connection came about
+	mask      *mask
 }
 
 const (

@@ -98,6 +98,17 @@ func sight(x *Exchange) string {
 	}
 }
 
+// unclear says whether an answer tells nothing about what was asked: there was
+// none, or it is about us or about a failure. The rule has then said so.
+func (r *run) unclear(t *tally, x *Exchange) bool {
+	switch x.kind() {
+	case silent, limited, bot, broken:
+		t.unknown(x, "%s", sight(x))
+		return true
+	}
+	return false
+}
+
 // place is a URL as it is shown: without what may be secret in it.
 func place(text string) string {
 	u, err := url.Parse(text)
