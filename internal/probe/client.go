@@ -75,15 +75,20 @@ func newClient(o *Options, target *url.URL) (*client, error) {
 	if pace == 0 && !local(target.Hostname()) {
 		pace = 50 * time.Millisecond
 	}
+	hide := newMask(secrets...)
+	if u, err := url.Parse(o.URL); err == nil {
+		hide.hideURL(u)
+	}
 	named := map[string]bool{strings.ToLower(target.Hostname()): true}
 	for _, at := range o.Upstreams {
 		if u, err := url.Parse(at); err == nil {
+			hide.hideURL(u)
 			named[strings.ToLower(u.Hostname())] = true
 		}
 	}
 	return &client{
 		named: named, own: own, away: away, budget: o.Budget, pace: pace, wait: o.Wait, now: o.Now,
-		mask: newMask(secrets...), cache: map[string]*Exchange{}, refused: map[string]int{},
+		mask: hide, cache: map[string]*Exchange{}, refused: map[string]int{},
 	}, nil
 }
 

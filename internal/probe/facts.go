@@ -111,7 +111,7 @@ func (r *run) unclear(t *tally, x *Exchange) bool {
 func place(text string) string {
 	u, err := url.Parse(text)
 	if err != nil {
-		return fmt.Sprintf("%.100q", text)
+		return fmt.Sprintf("%.100q", (&mask{}).text(text))
 	}
 	if u.RawQuery != "" {
 		u.RawQuery = "…"

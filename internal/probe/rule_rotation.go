@@ -1,11 +1,16 @@
 package probe
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
-const atOnce = 2 * time.Second // in which a change has to take effect: a second, and some for the way
+const (
+	atOnce   = 2 * time.Second  // in which a change has to take effect: a second, and some for the way
+	tidyWait = 10 * time.Second // for one thing that is made or ended, though the check was stopped
+)
 
 // rotation makes a key, rotates and revokes it.
 var rotation = &Rule{
@@ -28,17 +33,16 @@ var rotation = &Rule{
 }
 
 func (r *run) lifecycle(t *tally) (err error) {
-	id, first, err := r.o.Keys.Make(r.ctx)
+	id, first, err := r.makeKey()
 	if err != nil {
 		return err
 	}
 	alive := id
 	defer func() {
 		if alive != "" {
-			err = errors.Join(err, r.o.Keys.Revoke(r.ctx, alive))
+			err = errors.Join(err, r.revoke(alive))
 		}
 	}()
-	r.mask.known = append(r.mask.known, first)
 	a, x := r.servedWith(first)
 	if k := x.kind(); k.refuses() {
 		t.fail(x, "a new key is not accepted")
@@ -47,12 +51,14 @@ func (r *run) lifecycle(t *tally) (err error) {
 		t.unknown(x, "a new key: %s", sight(x))
 		return nil
 	}
-	next, second, err := r.o.Keys.Rotate(r.ctx, id)
+	ctx, stop := lasting(r.ctx)
+	defer stop()
+	next, second, err := r.o.Keys.Rotate(ctx, id)
 	if err != nil {
 		return err
 	}
 	alive = next
-	r.mask.known = append(r.mask.known, second)
+	r.mask.hide(second)
 	if x := r.until(a, second, true); x.kind().refuses() {
 		t.fail(x, "the successor of a key is not accepted")
 	} else if x.kind() != served {
@@ -60,11 +66,42 @@ func (r *run) lifecycle(t *tally) (err error) {
 	}
 	r.ended(t, a, first, "a key that was replaced")
 	alive = ""
-	if err := r.o.Keys.Revoke(r.ctx, next); err != nil {
+	if err := r.revoke(next); err != nil {
 		return err
 	}
 	r.ended(t, a, second, "a revoked key")
 	return nil
+}
+
+// lasting is a context for what has to be finished though the check is not:
+// what was made has to be known, and ended.
+func lasting(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), tidyWait)
+}
+
+// makeKey makes a key, which nobody is shown.
+func (r *run) makeKey() (id, key string, err error) {
+	ctx, stop := lasting(r.ctx)
+	defer stop()
+	if id, key, err = r.o.Keys.Make(ctx); err == nil {
+		r.mask.hide(key)
+	}
+	return id, key, err
+}
+
+// revoke ends a key that was made, even when the check was told to stop. That it
+// could not is said at once, for there may be no report.
+func (r *run) revoke(id string) error {
+	ctx, stop := lasting(r.ctx)
+	defer stop()
+	err := r.o.Keys.Revoke(ctx, id)
+	if err == nil {
+		return nil
+	}
+	if r.o.Left != nil {
+		r.o.Left(id, err)
+	}
+	return fmt.Errorf("the key %s that was made for this could not be revoked: %w", id, err)
 }
 
 // ended wants a key to be refused, after a request with it that was served.
