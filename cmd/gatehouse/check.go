@@ -139,6 +139,9 @@ func (a *app) runCheck(ctx context.Context, q *checking, args []string) error {
 		}
 		defer func() { _ = d.close() }()
 		o.Keys = keysOf{d}
+		o.Left = func(id string, err error) {
+			a.warn("The key %s that was made for this is still alive (%v). End it: gatehouse key revoke %s", id, err, id)
+		}
 	}
 	var all []*probe.Report
 	for _, url := range urls {

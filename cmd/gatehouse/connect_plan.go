@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/clients"
 	"github.com/gatehouse-mcp/gatehouse/internal/clients/disk"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
@@ -144,7 +145,7 @@ func (p *plan) warn(to *target, a *app) {
 		say("The file starts gatehouse by its name: everybody who uses the project needs it in PATH, and the key in a keychain of their own.")
 	}
 	for _, n := range to.enter.Notes {
-		say("%s", n)
+		say("%s", audit.Plain(n, 600)) // the server's words are in it
 	}
 	if v.Way == clients.ByOAuth && to.enter.Register != nil && !slices.ContainsFunc(c.Register, func(r string) bool { return slices.Contains(to.enter.Register, r) }) {
 		say("The authorization server offers none of the ways in which %s becomes a client of it (%s). Register one by hand: gatehouse client create", c.Name, strings.Join(c.Register, ", "))

@@ -9,9 +9,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/safehttp"
@@ -33,7 +35,7 @@ type client struct {
 	mask    *mask
 	last    time.Time
 	sent    int
-	refused int // answers 429 in a row
+	refused map[string]int // by host: answers 429 in a row
 	all     []*Exchange
 	cache   map[string]*Exchange
 
@@ -73,15 +75,20 @@ func newClient(o *Options, target *url.URL) (*client, error) {
 	if pace == 0 && !local(target.Hostname()) {
 		pace = 50 * time.Millisecond
 	}
+	hide := newMask(secrets...)
+	if u, err := url.Parse(o.URL); err == nil {
+		hide.hideURL(u)
+	}
 	named := map[string]bool{strings.ToLower(target.Hostname()): true}
 	for _, at := range o.Upstreams {
 		if u, err := url.Parse(at); err == nil {
+			hide.hideURL(u)
 			named[strings.ToLower(u.Hostname())] = true
 		}
 	}
 	return &client{
 		named: named, own: own, away: away, budget: o.Budget, pace: pace, wait: o.Wait, now: o.Now,
-		mask: newMask(secrets...), cache: map[string]*Exchange{},
+		mask: hide, cache: map[string]*Exchange{}, refused: map[string]int{},
 	}, nil
 }
 
@@ -166,7 +173,7 @@ func (c *client) send(ctx context.Context, a *ask) *Exchange {
 	case c.sent >= c.budget:
 		x.Err = errBudget
 		return x
-	case c.refused >= givenUp:
+	case c.refused[hostOf(a.url)] >= givenUp:
 		x.Err = errLimited
 		return x
 	}
@@ -181,16 +188,35 @@ func (c *client) send(ctx context.Context, a *ask) *Exchange {
 	x.Took = c.now().Sub(began)
 	c.all = append(c.all, x)
 	if x.Status == http.StatusTooManyRequests {
-		c.refused++
+		c.refused[hostOf(a.url)]++
 	} else if x.Status != 0 {
-		c.refused = 0
+		c.refused[hostOf(a.url)] = 0
 	}
 	return x
+}
+
+// hostOf is whom a URL is asked of: what one host says about coming back later is not about another.
+func hostOf(at string) string {
+	u, err := url.Parse(at)
+	if err != nil {
+		return ""
+	}
+	return strings.ToLower(u.Host)
 }
 
 func (c *client) exchange(ctx context.Context, a *ask, x *Exchange) {
 	ctx, stop := context.WithTimeout(ctx, c.wait)
 	defer stop()
+	var reached atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		ConnectDone: func(_, _ string, err error) {
+			if err == nil {
+				reached.Store(true)
+			}
+		},
+		GotConn: func(httptrace.GotConnInfo) { reached.Store(true) },
+	})
+	defer func() { x.unreached = x.Status == 0 && !reached.Load() }()
 	r, err := http.NewRequestWithContext(ctx, a.method, a.url, strings.NewReader(a.body))
 	if err != nil {
 		x.Err = err

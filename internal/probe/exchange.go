@@ -29,7 +29,8 @@ type Exchange struct {
 	TLS    *tls.ConnectionState
 	Took   time.Duration
 
-	mask *mask
+	unreached bool // it was asked, and no connection came about
+	mask      *mask
 }
 
 const (
@@ -110,21 +111,53 @@ type mask struct{ known []string }
 func newMask(secrets ...string) *mask {
 	m := &mask{}
 	for _, s := range secrets {
-		if len(s) >= 8 && !slices.Contains(m.known, s) {
-			m.known = append(m.known, s)
-			if q := url.QueryEscape(s); q != s {
-				m.known = append(m.known, q)
-			}
+		if len(s) >= 8 {
+			m.hide(s)
 		}
 	}
 	return m
 }
 
+// hide has a secret hidden from now on, as it is and as it is in a URL. Longer
+// ones come first, so that none is left where another is a part of it.
+func (m *mask) hide(s string) {
+	for _, form := range []string{s, url.QueryEscape(s), url.PathEscape(s)} {
+		if form != "" && !slices.Contains(m.known, form) {
+			m.known = append(m.known, form)
+		}
+	}
+	slices.SortStableFunc(m.known, func(a, b string) int { return len(b) - len(a) })
+}
+
+// hideURL has what is secret in a URL hidden.
+func (m *mask) hideURL(u *url.URL) {
+	const short = 4 // a shorter one is hidden where it stands, by its name, but not everywhere
+	var all []string
+	if u.User != nil {
+		password, _ := u.User.Password()
+		all = append(all, u.User.Username(), password)
+	}
+	for name, values := range u.Query() {
+		if secretName(name) {
+			all = append(all, values...)
+		}
+	}
+	for _, s := range append(looksKey.FindAllString(u.Path, -1), looksJWT.FindAllString(u.Path, -1)...) {
+		all = append(all, s, s[1:], strings.ToUpper(s)) // the path is asked for in other spellings too
+	}
+	for _, s := range all {
+		if len(s) >= short {
+			m.hide(s)
+		}
+	}
+}
+
 var (
 	looksJWT = regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*`)
 	looksKey = regexp.MustCompile(`\b(?:gth[a-z]_[0-9A-Za-z]{12}_|sk-|sk_live_|sk_test_|rk_live_|ghp_|gho_|ghs_|github_pat_|xox[abpr]-|AKIA|AIza|glpat-)[0-9A-Za-z_-]{12,}`)
-	member   = regexp.MustCompile(`("(?:access_token|refresh_token|id_token|client_secret|registration_access_token|password|api_key|apikey|secret)"\s*:\s*")[^"]{4,}`)
-	dialled  = regexp.MustCompile(`((?i:[?&](?:access_token|api_?key|key|token|code|client_secret|password)=))[^&\s"]{4,}`)
+	member   = regexp.MustCompile(`((?i:"[\w-]*(?:token|secret|passwd|password|api[_-]?key)")\s*:\s*")[^"]{4,}`)
+	dialled  = regexp.MustCompile(`((?i:[?&;](?:code|[^=&;\s"]*(?:key|token|secret|auth|passw|sig)[^=&;\s"]*)=))[^&;\s"]+`)
+	userInfo = regexp.MustCompile(`(://)[^/?#@\s"]+@`)
 )
 
 const hidden = "‹hidden›"
@@ -143,11 +176,15 @@ func (m *mask) text(s string) string {
 		return k[:4] + hidden
 	})
 	s = member.ReplaceAllString(s, "${1}"+hidden)
+	s = userInfo.ReplaceAllString(s, "${1}"+hidden+"@")
 	return dialled.ReplaceAllString(s, "${1}"+hidden)
 }
 
 // private are the headers whose values are nobody's business.
 var private = []string{"Authorization", "X-Api-Key", "Cookie", "Set-Cookie", "Dpop", "Mcp-Session-Id", "Proxy-Authorization"}
+
+// public are headers whose names only sound like secrets.
+var public = []string{"Www-Authenticate", "Sec-Websocket-Key"}
 
 func (m *mask) header(h http.Header) string {
 	names := make([]string, 0, len(h))
@@ -158,7 +195,7 @@ func (m *mask) header(h http.Header) string {
 	var b strings.Builder
 	for _, n := range names {
 		for _, v := range h[n] {
-			if slices.Contains(private, n) {
+			if slices.Contains(private, n) || secretName(n) && !slices.Contains(public, n) {
 				scheme, rest, two := strings.Cut(v, " ")
 				if v = hidden; two && n == "Authorization" && rest != "" && len(scheme) < 12 {
 					v = scheme + " " + hidden

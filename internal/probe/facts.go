@@ -96,11 +96,22 @@ func sight(x *Exchange) string {
 	}
 }
 
+// unclear says whether an answer tells nothing about what was asked: there was
+// none, or it is about us or about a failure. The rule has then said so.
+func (r *run) unclear(t *tally, x *Exchange) bool {
+	switch x.kind() {
+	case silent, limited, bot, broken:
+		t.unknown(x, "%s", sight(x))
+		return true
+	}
+	return false
+}
+
 // place is a URL as it is shown: without what may be secret in it.
 func place(text string) string {
 	u, err := url.Parse(text)
 	if err != nil {
-		return fmt.Sprintf("%.100q", text)
+		return fmt.Sprintf("%.100q", (&mask{}).text(text))
 	}
 	if u.RawQuery != "" {
 		u.RawQuery = "…"
@@ -282,74 +293,6 @@ func (r *run) issued(t *tally) (*issuer, bool) {
 		return nil, false
 	}
 	return i, true
-}
-
-// session is how whoever has a credential is met.
-type session struct {
-	modern, legacy *Exchange
-	era            string // "2026-07-28", "legacy", or empty: nobody was served
-	id             string // Mcp-Session-Id; empty: none
-	tools          []string
-	why            string // why nobody was served
-}
-
-// signedIn uses the credential. It is false, and the rule has said so, if there is none or it does not do.
-func (r *run) signedIn(t *tally) (*session, bool) {
-	if r.o.Credential == "" {
-		t.unknown(nil, "needs a credential that is accepted: --key-from or --token-from")
-		return nil, false
-	}
-	s := r.signIn()
-	if s.era == "" {
-		t.unknown(s.modern, "the credential is not accepted: %s", s.why)
-		return nil, false
-	}
-	return s, true
-}
-
-func (r *run) signIn() *session {
-	if r.facts.session != nil {
-		return r.facts.session
-	}
-	s := &session{}
-	r.facts.session = s
-	own := bearer(r.o.Credential)
-	s.modern = r.ask(modern("tools/list", nil, own))
-	if s.modern.kind() == served {
-		s.era = "2026-07-28"
-		s.tools = toolNames(s.modern)
-	}
-	s.legacy = r.ask(initialize(own))
-	if s.legacy.kind() != served {
-		s.why = sight(s.modern)
-		return s
-	}
-	s.id = s.legacy.Header.Get("Mcp-Session-Id")
-	if s.era == "" {
-		s.era = "legacy"
-		s.tools = toolNames(r.ask(legacy("tools/list", map[string]any{}, r.inSession(own)...)))
-	}
-	return s
-}
-
-// inSession are the headers of a request in the older session.
-func (r *run) inSession(more ...[2]string) [][2]string {
-	h := append([][2]string{{"MCP-Protocol-Version", "2025-11-25"}}, more...)
-	if s := r.facts.session; s != nil && s.id != "" {
-		h = append(h, [2]string{"Mcp-Session-Id", s.id})
-	}
-	return h
-}
-
-// list asks for the tools in the era that the server speaks.
-func (r *run) list(more ...[2]string) ask {
-	switch s := r.facts.session; {
-	case s != nil && s.era == "legacy":
-		return legacy("tools/list", map[string]any{}, r.inSession(more...)...)
-	case s == nil && r.strangers().state == doorOpen && r.strangers().list.kind() != served:
-		return initialize(more...) // strangers are served, but not in the newer era
-	}
-	return modern("tools/list", nil, more...)
 }
 
 func toolNames(x *Exchange) []string {

@@ -27,6 +27,7 @@ type Options struct {
 	InURL      bool                             // send the credential in the URL too; it is in logs from then on
 	Burst      bool                             // send a burst, to see limits
 	Register   bool                             // register a client at the authorization server, and delete it
+	Left       func(id string, err error)       // called for each key that was made and could not be revoked, also when Run ends early; nil: only the report says so
 	Keys       KeyMaker                         // makes keys for the URL; nil: rotation and revocation stay unknown
 	Roots      *x509.CertPool                   // who vouches for servers; nil: the system's
 	Private    []string                         // hosts and networks that documents may lead to though they are private, as in safehttp.Policy.Allow
@@ -116,7 +117,8 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	}
 	defer c.close()
 	run := &run{client: c, o: &o, target: target, given: given}
-	report := &Report{URL: target.String(), Began: o.Now(), Profile: o.Profile}
+	defer run.tidy(ctx)
+	report := &Report{URL: c.mask.text(target.String()), Began: o.Now(), Profile: o.Profile}
 	for i, rule := range rules {
 		if o.Progress != nil {
 			o.Progress(i, len(rules), rule.Title)
@@ -131,8 +133,11 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	run.ctx = ctx
 	if len(o.Only) == 0 {
 		report.Clients = run.clients()
+		for i := range report.Clients {
+			report.Clients[i].Text = run.mask.text(report.Clients[i].Text)
+		}
 	}
-	run.tidy()
+	run.tidy(ctx)
 	report.Answered, report.Requests, report.Took = c.answered || c.sent == 0, c.sent, o.Now().Sub(report.Began)
 	return report, ctx.Err()
 }
@@ -154,11 +159,11 @@ func Target(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%.200q is no URL", text)
+		return nil, fmt.Errorf("%.200q is no URL", (&mask{}).text(text))
 	case u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "":
-		return nil, fmt.Errorf("%.200q is no URL of http or https, as in https://mcp.acme.com/mcp", u.Redacted())
+		return nil, fmt.Errorf("%.200q is no URL of http or https, as in https://mcp.acme.com/mcp", (&mask{}).text(text))
 	case u.Fragment != "" || strings.ContainsAny(text, "#\r\n"):
-		return nil, fmt.Errorf("%.200q has a fragment, which no server sees", u.Redacted())
+		return nil, fmt.Errorf("%.200q has a fragment, which no server sees", (&mask{}).text(text))
 	}
 	if u.Path == "" {
 		u.Path = "/"
@@ -199,11 +204,13 @@ type run struct {
 func (r *run) judge(ctx context.Context, rule *Rule) (v Verdict) {
 	defer func() {
 		if p := recover(); p != nil {
-			v = Verdict{Outcome: Unknown, Text: fmt.Sprintf("the rule broke down: %v", p)}
+			v = Verdict{Outcome: Unknown, Text: r.mask.text(fmt.Sprintf("the rule broke down: %v", p))}
 		}
 	}()
 	r.ctx = ctx
 	t := &tally{}
 	rule.Check(r, t)
-	return t.verdict()
+	v = t.verdict()
+	v.Text, v.Fix = r.mask.text(v.Text), r.mask.text(v.Fix)
+	return v
 }

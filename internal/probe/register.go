@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -71,10 +72,14 @@ func (r *run) registerClient(i *issuer, redirects ...string) *registered {
 }
 
 // tidy deletes the clients that were registered. RFC 7592 §2.3
-func (r *run) tidy() {
-	for _, c := range r.facts.made {
+func (r *run) tidy(ctx context.Context) {
+	ctx, stop := lasting(ctx)
+	defer stop()
+	made := r.facts.made
+	r.facts.made = nil
+	for _, c := range made {
 		if c.uri != "" && c.token != "" {
-			r.ask(ask{method: http.MethodDelete, url: c.uri, header: [][2]string{bearer(c.token)}, fresh: true})
+			r.do(ctx, ask{method: http.MethodDelete, url: c.uri, header: [][2]string{bearer(c.token)}, fresh: true})
 		}
 	}
 }

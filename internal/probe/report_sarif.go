@@ -135,7 +135,9 @@ func (r *Report) sarifResult(code string, o Outcome, text, where string) sarifRe
 		Prints: map[string]string{"gatehouse/v1": fmt.Sprintf("%s %s %s", code, r.URL, where)},
 	}
 	at := sarifPhysical{Artifact: sarifArtifact{URI: r.URL}}
-	if r.File {
+	if u, err := url.Parse(r.URL); err == nil && !r.File {
+		at.Artifact.URI = u.String() // what is hidden in it has no characters of a URI
+	} else if r.File {
 		at.Artifact.URI = (&url.URL{Path: strings.TrimPrefix(r.URL, "./")}).String()
 		if line, column := lineOf(where); line > 0 {
 			at.Region = &sarifRegion{StartLine: line, StartColumn: column}

@@ -22,6 +22,10 @@ var encrypted = &Rule{
 			return
 		}
 		if port := r.target.Port(); port != "" && port != "443" {
+			if x := r.strangers().initialize; x.Status == 0 {
+				t.unknown(x, "%s", sight(x))
+				return
+			}
 			t.pass(nil, "the URL is https; on port %s there is no port for plain HTTP that belongs to it", port)
 			return
 		}
@@ -29,11 +33,12 @@ var encrypted = &Rule{
 		get := r.ask(ask{url: plain.String()})
 		post := r.ask(initialize().at(plain.String()))
 		switch k := post.kind(); {
-		case get.Status == 0 && post.Status == 0:
-			t.pass(get, "port 80 is closed")
-		case k == served:
+		case k == served || k == spoke:
 			t.fail(post, "POST %s is served over plain HTTP", plain.String())
-		case k == challenged:
+		case get.unreached && post.unreached:
+			t.pass(get, "port 80 is closed")
+		case r.unclear(t, get) || r.unclear(t, post):
+		case k == challenged || k == saidNo:
 			t.fail(post, "over plain HTTP the server asks for a credential, which then crosses the network in the clear")
 		case get.Status >= 300 && get.Status < 400:
 			to, err := url.Parse(get.Header.Get("Location"))
@@ -44,7 +49,7 @@ var encrypted = &Rule{
 			} else {
 				t.warn(get, "HTTP → HTTPS %d: 308 or 301 would be remembered", get.Status)
 			}
-		case get.Status >= 400 || get.Status == 0:
+		case get.Status >= 400 && (k == redirected || k == forbidden || k == absent || k == malformed):
 			t.pass(get, "plain HTTP is refused")
 		default:
 			t.warn(get, "plain HTTP answers %d in place of a redirect to HTTPS", get.Status)

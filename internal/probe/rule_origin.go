@@ -13,10 +13,13 @@ var origin = &Rule{
 		if r.o.Credential == "" && !open {
 			// Some refuse the origin before they ask who it is.
 			x := r.ask(initialize(evil...))
-			switch x.kind() {
-			case forbidden:
+			plain := r.strangers().initialize
+			switch k := x.kind(); {
+			case k == forbidden && plain.kind() == challenged:
 				t.pass(x, "an origin that is not on the list → 403")
-			case challenged:
+			case k == forbidden: // whoever comes
+				t.unknown(x, "a request without Origin is refused too: %s", sight(plain))
+			case k == challenged:
 				t.unknown(x, "the credential is asked for first: needs one that is accepted (--key-from or --token-from)")
 			default:
 				t.unknown(x, "%s", sight(x))
@@ -27,6 +30,10 @@ var origin = &Rule{
 		if !ok {
 			return
 		}
+		if x := r.ask(r.list(own...)); x.kind() != served {
+			t.unknown(x, "a request without Origin is refused too: %s", sight(x))
+			return
+		}
 		for _, o := range []string{"https://gatehouse-check.invalid", "null", r.target.Scheme + "://" + r.target.Host + ".gatehouse-check.invalid"} {
 			x := r.ask(r.list(append(own, [2]string{"Origin", o})...))
 			switch k := x.kind(); {
@@ -35,10 +42,10 @@ var origin = &Rule{
 			case k == served:
 				t.fail(x, "a request with Origin: %s is served", o)
 			case k == forbidden:
-			case k == silent || k == limited || k == bot:
-				t.unknown(x, "%s", sight(x))
-			default:
+			case k == challenged || k == saidNo || k == spoke || k == absent || k == malformed:
 				t.warn(x, "Origin: %s is refused with %d in place of 403", o, x.Status)
+			default:
+				t.unknown(x, "%s", sight(x))
 			}
 		}
 		t.pass(nil, "origins that are not on the list → 403")

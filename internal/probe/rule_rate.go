@@ -55,7 +55,7 @@ var rate = &Rule{
 // where nobody answers. It returns the last exchange, and how many there were.
 func (r *run) burst(n int, of func(i int) ask) (x *Exchange, sent int) {
 	pace, budget, refused := r.pace, r.budget, r.refused
-	r.pace, r.budget, r.refused = 0, r.sent+n, 0
+	r.pace, r.budget, r.refused = 0, r.sent+n, map[string]int{}
 	defer func() { r.pace, r.budget, r.refused = pace, budget, refused }()
 	for sent < n {
 		a := of(sent)

@@ -1,11 +1,16 @@
 package probe
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
-const atOnce = 2 * time.Second // in which a change has to take effect: a second, and some for the way
+const (
+	atOnce   = 2 * time.Second  // in which a change has to take effect: a second, and some for the way
+	tidyWait = 10 * time.Second // for one thing that is made or ended, though the check was stopped
+)
 
 // rotation makes a key, rotates and revokes it.
 var rotation = &Rule{
@@ -28,54 +33,118 @@ var rotation = &Rule{
 }
 
 func (r *run) lifecycle(t *tally) (err error) {
-	id, first, err := r.o.Keys.Make(r.ctx)
+	id, first, err := r.makeKey()
 	if err != nil {
 		return err
 	}
 	alive := id
 	defer func() {
 		if alive != "" {
-			err = errors.Join(err, r.o.Keys.Revoke(r.ctx, alive))
+			err = errors.Join(err, r.revoke(alive))
 		}
 	}()
-	r.mask.known = append(r.mask.known, first)
-	if x := r.until(first, true); x.kind() != served {
+	a, x := r.servedWith(first)
+	if k := x.kind(); k.refuses() {
 		t.fail(x, "a new key is not accepted")
 		return nil
+	} else if k != served {
+		t.unknown(x, "a new key: %s", sight(x))
+		return nil
 	}
-	next, second, err := r.o.Keys.Rotate(r.ctx, id)
+	ctx, stop := lasting(r.ctx)
+	defer stop()
+	next, second, err := r.o.Keys.Rotate(ctx, id)
 	if err != nil {
 		return err
 	}
 	alive = next
-	r.mask.known = append(r.mask.known, second)
-	if x := r.until(second, true); x.kind() != served {
+	r.mask.hide(second)
+	if x := r.until(a, second, true); x.kind().refuses() {
 		t.fail(x, "the successor of a key is not accepted")
+	} else if x.kind() != served {
+		t.unknown(x, "the successor of a key: %s", sight(x))
 	}
-	if x := r.until(first, false); x.kind() == served {
-		t.fail(x, "a key that was replaced is still accepted after %s", atOnce)
-	}
+	r.ended(t, a, first, "a key that was replaced")
 	alive = ""
-	if err := r.o.Keys.Revoke(r.ctx, next); err != nil {
+	if err := r.revoke(next); err != nil {
 		return err
 	}
-	if x := r.until(second, false); x.kind() == served {
-		t.fail(x, "a revoked key is still accepted after %s", atOnce)
-	}
+	r.ended(t, a, second, "a revoked key")
 	return nil
 }
 
-// until asks with a key until it is accepted, or is not any more, for a short while.
-func (r *run) until(key string, accepted bool) *Exchange {
+// lasting is a context for what has to be finished though the check is not:
+// what was made has to be known, and ended.
+func lasting(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), tidyWait)
+}
+
+// makeKey makes a key, which nobody is shown.
+func (r *run) makeKey() (id, key string, err error) {
+	ctx, stop := lasting(r.ctx)
+	defer stop()
+	if id, key, err = r.o.Keys.Make(ctx); err == nil {
+		r.mask.hide(key)
+	}
+	return id, key, err
+}
+
+// revoke ends a key that was made, even when the check was told to stop. That it
+// could not is said at once, for there may be no report.
+func (r *run) revoke(id string) error {
+	ctx, stop := lasting(r.ctx)
+	defer stop()
+	err := r.o.Keys.Revoke(ctx, id)
+	if err == nil {
+		return nil
+	}
+	if r.o.Left != nil {
+		r.o.Left(id, err)
+	}
+	return fmt.Errorf("the key %s that was made for this could not be revoked: %w", id, err)
+}
+
+// ended wants a key to be refused, after a request with it that was served.
+func (r *run) ended(t *tally, a ask, key, what string) {
+	switch x := r.until(a, key, false); {
+	case x.kind() == served:
+		t.fail(x, "%s is still accepted after %s", what, atOnce)
+	case !x.kind().refuses():
+		t.unknown(x, "%s: %s", what, sight(x))
+	}
+}
+
+// until asks with a key until it is accepted, or is refused, for a short while.
+func (r *run) until(a ask, key string, accepted bool) *Exchange {
 	for end := r.now().Add(atOnce); ; {
-		a := modern("tools/list", nil, bearer(key))
-		if r.facts.session != nil && r.facts.session.era == "legacy" {
-			a = initialize(bearer(key))
-		}
-		a.fresh = true
-		x := r.ask(a)
-		if (x.kind() == served) == accepted || r.now().After(end) || !pause(r.ctx, 100*time.Millisecond) {
+		q := a.with(bearer(key))
+		q.url, q.fresh = r.target.String(), true
+		x := r.ask(q)
+		if k := x.kind(); accepted && k == served || !accepted && k.refuses() || r.now().After(end) || !pause(r.ctx, 100*time.Millisecond) {
 			return x
+		}
+	}
+}
+
+// servedWith finds the request that is served with a credential in its header, in
+// one era or the other. A new one is given a while to be known. If none is served
+// the exchange says how it was met.
+func (r *run) servedWith(credential string) (ask, *Exchange) {
+	for end := r.now().Add(atOnce); ; {
+		var first *Exchange
+		for _, a := range []ask{modern("tools/list", nil), initialize()} {
+			q := a.with(bearer(credential))
+			q.fresh = credential != r.o.Credential // that one was asked before
+			x := r.ask(q)
+			if x.kind() == served {
+				return a, x
+			}
+			if first == nil || x.kind().refuses() {
+				first = x
+			}
+		}
+		if credential == r.o.Credential || r.now().After(end) || !pause(r.ctx, 100*time.Millisecond) {
+			return ask{}, first
 		}
 	}
 }

@@ -19,26 +19,44 @@ var sessions = &Rule{
 			return
 		}
 		list := legacy("tools/list", map[string]any{}, r.inSession()...)
-		stream := ask{method: http.MethodGet, header: append([][2]string{{"Accept", "text/event-stream"}}, r.inSession()...)}
-		for _, a := range []ask{list, stream} {
-			if x := r.ask(a); x.kind() == served {
-				t.fail(x, "%s in a session is served without a credential", x.Method)
-			} else if x.kind() == silent || x.kind() == limited {
-				t.unknown(x, "%s", sight(x))
-			}
+		// Only if it is served with the right credential does its refusal mean the credential.
+		if x := r.ask(legacy("tools/list", map[string]any{}, r.inSession(bearer(r.o.Credential))...)); x.kind() != served {
+			t.unknown(x, "the session does not even work for who opened it: %s", sight(x))
+			return
 		}
-		if x := r.ask(list.with(bearer(madeUp))); x.kind() == served {
-			t.fail(x, "a session is served with a made-up credential")
-		}
+		r.refusedIn(t, r.ask(list), "POST in a session is served without a credential")
+		r.strangersStream(t)
+		r.refusedIn(t, r.ask(list.with(bearer(madeUp))), "a session is served with a made-up credential")
 		if r.o.Other == "" {
 			t.unknown(nil, "a session without a credential is refused; whether it works with somebody else's needs a second one: --other-from")
 			return
 		}
-		if x := r.ask(list.with(bearer(r.o.Other))); x.kind() == served {
-			t.fail(x, "a session of one caller is served with another's credential")
-		} else if x.kind() == silent || x.kind() == limited {
-			t.unknown(x, "%s", sight(x))
+		if x := r.ask(initialize(bearer(r.o.Other))); x.kind() != served {
+			t.unknown(x, "the credential of somebody else (--other-from) is not accepted at all: %s", sight(x))
+			return
 		}
+		r.refusedIn(t, r.ask(list.with(bearer(r.o.Other))), "a session of one caller is served with another's credential")
 		t.pass(nil, "a session is refused without a credential, and with another's")
 	},
+}
+
+// refusedIn judges a request in a session from one whom it does not belong to.
+func (r *run) refusedIn(t *tally, x *Exchange, wrong string) {
+	switch k := x.kind(); {
+	case k == served:
+		t.fail(x, "%s", wrong)
+	case !k.refuses() && x.Status != http.StatusNotFound: // 404 says that there is no such session. MCP 2025-11-25 transports
+		t.unknown(x, "%s", sight(x))
+	}
+}
+
+// strangersStream asks for the stream of a session without a credential. Where
+// its owner gets none either, there is none.
+func (r *run) strangersStream(t *tally) {
+	stream := ask{method: http.MethodGet, header: append([][2]string{{"Accept", "text/event-stream"}}, r.inSession()...)}
+	x := r.ask(stream)
+	if x.kind() == absent && x.Status != http.StatusNotFound && r.ask(stream.with(bearer(r.o.Credential))).kind() == absent {
+		return
+	}
+	r.refusedIn(t, x, "GET in a session is served without a credential")
 }

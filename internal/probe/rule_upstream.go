@@ -30,7 +30,6 @@ var upstream = &Rule{
 }
 
 func (r *run) around(t *tally, at string) {
-	silentAll := true
 	for _, a := range []ask{initialize(), modern("tools/list", nil)} {
 		x := r.ask(a.at(at))
 		switch k := x.kind(); {
@@ -40,12 +39,12 @@ func (r *run) around(t *tally, at string) {
 			t.warn(x, "%s answers without asking for a credential (%d)", place(at), x.Status)
 		case k.refuses():
 			t.pass(x, "%s is reached from here, and asks for a credential of its own", place(at))
-		case k != silent:
+		case x.unreached:
+			t.pass(x, "%s does not answer from this machine", place(at))
+		case k == silent && !x.unasked(): // what answers somebody else, or somebody who does not look at its certificate, is reached
+			t.unknown(x, "%s is reached from here, and what it says was not understood: %s", place(at), sight(x))
+		default:
 			t.unknown(x, "%s", sight(x))
 		}
-		silentAll = silentAll && x.Status == 0
-	}
-	if silentAll {
-		t.pass(nil, "%s does not answer from this machine", place(at))
 	}
 }

@@ -16,7 +16,7 @@ func (r *run) upgrade(path string) *Exchange {
 		"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"},
 		"Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="}, "Sec-Websocket-Protocol": {"mcp"},
 	}, mask: r.mask}
-	if r.sent >= r.budget || r.refused >= givenUp {
+	if r.sent >= r.budget || r.refused[hostOf(x.URL)] >= givenUp {
 		x.Err = errBudget
 		return x
 	}

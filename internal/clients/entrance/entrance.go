@@ -103,7 +103,7 @@ func closed(ctx context.Context, f safehttp.Fetcher, server string, h http.Heade
 			continue
 		}
 		if _, same := oauth.MatchResource([]string{m.Resource}, server); !same { // RFC 9728 §3.3
-			out.Notes = append(out.Notes, fmt.Sprintf("Its metadata at %s is of %.200q, not of this URL: clients refuse it.", at, m.Resource))
+			out.Notes = append(out.Notes, fmt.Sprintf("Its metadata at %.300q is of %.200q, not of this URL: clients refuse it.", at, m.Resource))
 			continue
 		}
 		out.Way, out.Issuer, out.Notes = clients.ByOAuth, m.Servers[0], nil
@@ -116,7 +116,7 @@ func closed(ctx context.Context, f safehttp.Fetcher, server string, h http.Heade
 func (e *Entrance) registers(ctx context.Context, f safehttp.Fetcher) {
 	m, err := discovery.Fetch(ctx, f, e.Issuer)
 	if err != nil {
-		e.Notes = append(e.Notes, "Its authorization server "+e.Issuer+" could not be asked from here.")
+		e.Notes = append(e.Notes, fmt.Sprintf("Its authorization server %.200q could not be asked from here.", e.Issuer)) // a stranger's text
 		return
 	}
 	e.Register = []string{}

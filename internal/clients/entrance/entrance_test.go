@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/clients"
 	"github.com/gatehouse-mcp/gatehouse/internal/safehttp"
@@ -93,6 +94,26 @@ func TestWhatServersSay(t *testing.T) {
 				t.Errorf("the session stays: %q", *asked)
 			}
 		})
+	}
+}
+
+// TestNothingThatAServerSaysActsUponATerminal has metadata with what moves a
+// cursor, sets a title or turns the direction of writing.
+func TestNothingThatAServerSaysActsUponATerminal(t *testing.T) {
+	const hostile = `https://a.example/\u001b]0;x\u0007\u001b[2J\u009b2J\u202eevil\r\n`
+	bare := says(401, kind, "{}", "WWW-Authenticate", "Bearer")
+	for name, metadata := range map[string]string{
+		"an issuer":  `{"resource":"{}/mcp","authorization_servers":["` + hostile + `"]}`,
+		"a resource": `{"resource":"` + hostile + `","authorization_servers":["{}"]}`,
+	} {
+		s, _ := server(t, map[string]func(http.ResponseWriter, string){"POST /mcp": bare, "GET " + prm: says(200, kind, metadata)})
+		got, err := Ask(t.Context(), fetcher(t), s.URL+"/mcp")
+		if err != nil || len(got.Notes) != 1 {
+			t.Fatalf("%s: got %+v, %v, want a note", name, got, err)
+		}
+		if i := strings.IndexFunc(got.Notes[0], func(r rune) bool { return !unicode.IsPrint(r) }); i >= 0 {
+			t.Errorf("%s: the note has %q", name, got.Notes[0][i:])
+		}
 	}
 }
 

@@ -1,0 +1,122 @@
+package probe
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+)
+
+// elsewhere has a server at a name, and other listeners at some of its ports.
+func elsewhere(o Options, to map[string]string) Options {
+	o.Transport = func(way *http.Transport) {
+		way.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			_, port, _ := net.SplitHostPort(addr)
+			if to[port] == "" {
+				return nil, &net.OpError{Op: "dial", Net: network, Err: errors.New("connection refused")}
+			}
+			return (&net.Dialer{}).DialContext(ctx, network, to[port])
+		}
+	}
+	return o
+}
+
+// TestWhatWasNotAskedIsNotClosed has a server that limits us, or whose budget is
+// spent, before the one behind it and its plain port were asked.
+func TestWhatWasNotAskedIsNotClosed(t *testing.T) {
+	t.Parallel()
+	open := httptest.NewServer(always(200, "application/json", `{"jsonrpc":"2.0","id":"gatehouse-check-1","result":{}}`))
+	t.Cleanup(open.Close)
+	limits := httptest.NewUnstartedServer(always(429, "text/plain", "slow", "Retry-After", "600"))
+	limits.Config.ErrorLog = quiet()
+	limits.StartTLS()
+	t.Cleanup(limits.Close)
+	tls443, open3000 := limits.Listener.Addr().String(), open.Listener.Addr().String()
+	base := newHouse(t).options()
+	base.Upstreams = []string{"http://behind.example.com:3000/mcp"}
+	base.Roots = x509.NewCertPool()
+	base.Roots.AddCert(limits.Certificate())
+
+	ask := func(t *testing.T, o Options, rule *Rule) Result {
+		t.Helper()
+		o.Skip = []string{}
+		report, err := Run(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, res := range report.Results {
+			if res.Rule == rule {
+				return res
+			}
+		}
+		t.Fatalf("%s was not asked", rule.Name)
+		return Result{}
+	}
+	t.Run("another host limits us", func(t *testing.T) {
+		t.Parallel()
+		wantResult(t, ask(t, elsewhere(base, map[string]string{"443": tls443, "3000": open3000}), upstream), Fail)
+	})
+	t.Run("the budget is spent", func(t *testing.T) {
+		t.Parallel()
+		o := elsewhere(base, map[string]string{"443": tls443, "3000": open3000})
+		o.Budget = 1
+		wantResult(t, ask(t, o, upstream), Unknown)
+		wantResult(t, ask(t, o, encrypted), Unknown)
+	})
+	t.Run("the server behind has a certificate of its own", func(t *testing.T) {
+		t.Parallel()
+		o := elsewhere(base, map[string]string{"443": tls443, "3000": tls443})
+		o.Roots, o.Upstreams = nil, []string{"https://behind.example.com:3000/mcp"}
+		wantResult(t, ask(t, o, upstream), Unknown)
+	})
+	t.Run("nothing listens", func(t *testing.T) {
+		t.Parallel()
+		o := elsewhere(base, map[string]string{"443": tls443})
+		o.Only = []string{upstream.Code, encrypted.Code}
+		wantResult(t, ask(t, o, upstream), Pass)
+		wantResult(t, ask(t, o, encrypted), Pass)
+	})
+	t.Run("the plain port says something", func(t *testing.T) {
+		t.Parallel()
+		for _, status := range []int{429, 500, 503} {
+			s := httptest.NewServer(always(status, "text/plain", "no"))
+			o := elsewhere(base, map[string]string{"443": tls443, "80": s.Listener.Addr().String()})
+			o.Only = []string{encrypted.Code}
+			wantResult(t, ask(t, o, encrypted), Unknown)
+			s.Close()
+		}
+	})
+}
+
+// TestWhoIsRefusedAnywayProvesNothing has servers that answer 403 to everybody,
+// or to everybody but their own network: neither origin nor host made them.
+func TestWhoIsRefusedAnywayProvesNothing(t *testing.T) {
+	t.Parallel()
+	everybody := always(403, "text/plain", "forbidden")
+	for _, rule := range []*Rule{origin, host} {
+		wantResult(t, look(t, everybody, Options{}, rule)[0], Unknown)
+		wantResult(t, look(t, everybody, Options{Credential: goodKey}, rule)[0], Unknown)
+		// Strangers are asked, and whoever comes with something odd meets what is no refusal.
+		for _, status := range []int{302, 405, 500, 503, 200} {
+			odd := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Header.Get("Origin") != "" || r.Host == "gatehouse-check.invalid" {
+					w.WriteHeader(status)
+					return
+				}
+				w.WriteHeader(http.StatusUnauthorized)
+			})
+			wantResult(t, look(t, odd, Options{}, rule)[0], Unknown)
+		}
+		right := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Origin") != "" || r.Host == "gatehouse-check.invalid" {
+				everybody(w, r)
+				return
+			}
+			w.WriteHeader(http.StatusUnauthorized)
+		})
+		wantResult(t, look(t, right, Options{}, rule)[0], Pass)
+	}
+}
