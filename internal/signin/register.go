@@ -61,6 +61,18 @@ func (c *Client) pin(ctx context.Context, issuer string) error {
 	return orStoreErr(c.Store.Save(ctx, c.pinName(), []byte(issuer)))
 }
 
+// unpin forgets which one is the one, when that cannot be opened any more: somebody
+// is here, and signs in anew. Nobody else may, or a file that was changed would do.
+func (c *Client) unpin(ctx context.Context) error {
+	if !c.brings() {
+		return nil
+	}
+	if _, err := c.Store.Load(ctx, c.pinName()); isSealed(err) {
+		return orStoreErr(c.Store.Delete(ctx, c.pinName()))
+	}
+	return nil
+}
+
 // boundTo returns the issuer that what the grant brings is for; empty: it is not
 // known yet, or it brings nothing.
 func (c *Client) boundTo(ctx context.Context) (string, error) {
@@ -97,6 +109,9 @@ func (c *Client) byHand(ctx context.Context, m *discovery.Metadata) (*client, er
 // that still can be used.
 func (c *Client) registered(ctx context.Context, issuer string) (*client, error) {
 	raw, err := c.Store.Load(ctx, clientName(issuer))
+	if isSealed(err) { // another one registers, in its place
+		return nil, nil
+	}
 	if raw == nil || err != nil {
 		return nil, orStoreErr(err)
 	}
