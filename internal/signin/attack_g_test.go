@@ -32,6 +32,22 @@ func TestA095SchemesAndLinks(t *testing.T) {
 			t.Errorf("%q: got %v, opened %q", bad, err, opened)
 		}
 	}
+	for _, bad := range []string{"https://$(calc).example/", "https://a;calc.example/", "https://a!b.example/"} {
+		if CheckURL(bad) == nil {
+			t.Errorf("%q is followed", bad)
+		}
+	}
+	w := newWorld(t)
+	w.asm["authorization_endpoint"] = w.url + "/a/$(calc);calc/!x*?q=$(calc)&r=!x*(y)"
+	opened := ""
+	c := w.client()
+	c.Open = func(_ context.Context, at string) error { opened = at; return fmt.Errorf("enough") }
+	if _, err := w.first(c); err == nil || strings.ContainsAny(opened, "$();!*`") || !strings.HasPrefix(opened, w.url+"/a/%24%28calc%29%3Bcalc/") || !strings.Contains(opened, "%24%28calc%29") {
+		t.Errorf("got %v, opened %q", err, opened)
+	}
+	if got, err := Openable("https://a.example/$(x)?a=(b);c#$(d)"); err != nil || got != "https://a.example/%24%28x%29?a=%28b%29%3Bc#%24%28d%29" {
+		t.Errorf("got %q, %v", got, err)
+	}
 	for _, good := range []string{"https://a.example/authorize?x=y&z=%20", "http://127.0.0.1:1/x", "http://localhost:3000/", "http://[::1]:1/"} {
 		if err := CheckURL(good); err != nil {
 			t.Errorf("%q: %v", good, err)
