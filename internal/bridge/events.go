@@ -202,7 +202,7 @@ func (s *eventServer) post(ctx context.Context, m *message) error {
 	if err != nil {
 		return err
 	}
-	defer discard(res)
+	defer func() { _ = res.Body.Close() }()
 	if res.StatusCode/100 != 2 {
 		body, _ := errorIn(res)
 		return statusProblem(res, body)

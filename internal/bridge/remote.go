@@ -116,7 +116,7 @@ func (r *remote) mention(ctx context.Context, m *message, again bool) error {
 	if err != nil {
 		return err
 	}
-	defer discard(res)
+	defer func() { _ = res.Body.Close() }()
 	if res.StatusCode/100 != 2 {
 		body, e := errorIn(res)
 		if lost, _ := r.lost(res.StatusCode, e); !lost || again {
@@ -145,7 +145,7 @@ func (r *remote) tell(ctx context.Context, m *message, header http.Header) error
 	if err != nil {
 		return err
 	}
-	defer discard(res)
+	defer func() { _ = res.Body.Close() }()
 	if res.StatusCode/100 != 2 {
 		body, _ := errorIn(res)
 		return statusProblem(res, body)
