@@ -39,7 +39,7 @@ func (o *reach) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.grant, "grant", string(signin.Code), "how to sign in: `HOW` is code (browser), device, client-credentials, enterprise or workload")
 	f.StringSliceVar(&o.scopes, "scope", nil, "ask for these `SCOPES` too")
 	f.StringVar(&o.clientID, "client-id", "", "`ID` of a client that is registered there")
-	f.StringVar(&o.clientIssuer, "client-issuer", "", "`ISSUER` of the authorization server it is registered with (default: the first one it is used with)")
+	f.StringVar(&o.clientIssuer, "client-issuer", "", "`ISSUER` of the only authorization server to sign in at (default: for a client that is registered, and what somebody vouches for, the first one it is used with)")
 	f.StringVar(&o.secretFrom, "client-secret-from", "", "its secret, from env:NAME, file:PATH, cmd:PROGRAM or keychain:NAME (`SOURCE`)")
 	f.StringVar(&o.clientKey, "client-key-from", "", "its private key in PEM, from a `SOURCE`")
 	f.StringVar(&o.metadataURL, "client-metadata-url", "", "`URL` of a client metadata document, used as the client's id where that is supported")
@@ -190,7 +190,7 @@ func (a *app) access(ctx context.Context, server string, o *reach, store *keycha
 func (a *app) signIn(ctx context.Context, server string, o *reach, store *keychain.Store, log *slog.Logger) (*signin.Client, error) {
 	c := &signin.Client{
 		Server: server, Store: store, Grant: signin.Grant(o.grant), MetadataURL: o.metadataURL, Name: o.name, Scopes: o.scopes, Port: o.port,
-		Log: log, Now: a.now, Show: func(_ context.Context, text string) { a.say("%s\n", text) },
+		Issuer: o.clientIssuer, Log: log, Now: a.now, Show: func(_ context.Context, text string) { a.say("%s\n", text) },
 	}
 	if !o.noBrowser {
 		c.Open = a.openBrowser
@@ -201,7 +201,7 @@ func (a *app) signIn(ctx context.Context, server string, o *reach, store *keycha
 			return nil, err
 		}
 		c.Registered = r
-	} else if o.secretFrom != "" || o.clientKey != "" || o.clientIssuer != "" {
+	} else if o.secretFrom != "" || o.clientKey != "" {
 		return nil, usage("a client that is registered needs its id: --client-id ID")
 	}
 	if o.assertion != "" {

@@ -98,7 +98,8 @@ var quieten sync.Once
 // openBrowser opens an address that was judged: a program gets it as its one
 // argument, and no shell reads it. What the program says is not for the client.
 func (a *app) openBrowser(_ context.Context, at string) error {
-	if err := signin.CheckURL(at); err != nil {
+	at, err := signin.Openable(at)
+	if err != nil {
 		return err
 	}
 	quieten.Do(func() { browser.Stdout, browser.Stderr = a.err, a.err })

@@ -196,6 +196,13 @@ func (e *rpcError) answer(id []byte) []byte {
 // ofSession says whether the error is about a session that is not known.
 func (e *rpcError) ofSession() bool { return strings.Contains(strings.ToLower(e.Message), "session") }
 
+// mayBeDone is what the client is told of a call that was refused in words about a
+// session.
+func mayBeDone(res *http.Response, e *rpcError) error {
+	return &problem{code: codeFate, text: fmt.Sprintf("The server answers %d, and an error about a session: %.300q. Whether the server has done the call is not known, so it is not asked again.",
+		res.StatusCode, plain(e.Message))}
+}
+
 // modernCode says whether only a server of 2026-07-28 has that code.
 func modernCode(code int) bool { return code <= -32020 && code >= -32022 }
 

@@ -50,6 +50,7 @@ type Bridge struct {
 	pending map[string]*call // by the raw id
 	asked   map[string]chan<- mcp.Envelope
 	open    sync.WaitGroup
+	posts   posts
 }
 
 // call is a request of the client that waits for its answer.
@@ -73,7 +74,9 @@ func (b *Bridge) Run(ctx context.Context) error {
 	base, stop := context.WithCancel(ctx)
 	defer stop()
 	b.remote = newRemote(b, base)
+	b.posts = newPosts(b)
 	err := b.read(base, func() { time.AfterFunc(farewell, stop) })
+	close(b.posts.queue)
 	done := make(chan struct{})
 	go func() { b.open.Wait(); close(done) }()
 	select {
@@ -132,8 +135,8 @@ func (b *Bridge) read(ctx context.Context, gone func()) error {
 	}
 }
 
-// incoming handles one line of the client. Notifications and responses are sent in
-// their order, before anything that comes later; requests side by side.
+// incoming handles one line of the client, and waits for nobody. Notifications and
+// responses are sent in their order, requests side by side, after what came before.
 func (b *Bridge) incoming(ctx context.Context, line []byte) {
 	parts, err := mcp.Split(line) // a batch, which 2025-03-26 has
 	if err != nil {
@@ -150,9 +153,9 @@ func (b *Bridge) incoming(ctx context.Context, line []byte) {
 		case mcp.Request:
 			b.request(ctx, m)
 		case mcp.Notification:
-			b.notification(ctx, m)
+			b.notification(m)
 		case mcp.Response:
-			b.response(ctx, m)
+			b.response(m)
 		}
 	}
 }
@@ -177,9 +180,14 @@ func (b *Bridge) request(ctx context.Context, m *message) {
 		b.fail(m.ID, mcp.CodeInternalError, "GH-2234 Too many requests wait for an answer.")
 		return
 	}
-	work := func() {
+	turn := b.posts.turn(m)
+	b.open.Go(func() {
 		defer cancel(nil)
-		err := b.remote.request(ctx, m)
+		defer turn.done()
+		err := turn.wait(ctx)
+		if err == nil {
+			err = b.remote.request(ctx, m)
+		}
 		if context.Cause(ctx) == errCancelled { //nolint:errorlint // it is this one, never wrapped
 			b.drop(c)
 			return
@@ -187,35 +195,20 @@ func (b *Bridge) request(ctx context.Context, m *message) {
 		if err != nil {
 			b.refuse(c, err)
 		}
-	}
-	b.open.Add(1)
-	if m.Method == "initialize" { // what follows needs what it settles
-		defer b.open.Done()
-		work()
-		return
-	}
-	go func() {
-		defer b.open.Done()
-		work()
-	}()
+	})
 }
 
-func (b *Bridge) notification(ctx context.Context, m *message) {
+func (b *Bridge) notification(m *message) {
 	if m.Method == "notifications/cancelled" {
-		b.cancelled(ctx, m)
+		b.cancelled(m)
 		return
 	}
-	if err := b.remote.notify(ctx, m); err != nil {
-		b.Log.Warn("a notification did not reach the server", "method", m.Method, "error", err)
-	}
+	b.posts.add(m, b.remote.notify)
 }
 
-// cancelTime is how long a server may take to hear of a cancellation.
-const cancelTime = 5 * time.Second
-
-// cancelled ends a request. Over HTTP of 2026-07-28 the end of its stream says so;
-// before, a message does.
-func (b *Bridge) cancelled(ctx context.Context, m *message) {
+// cancelled ends a request, at once. Over HTTP of 2026-07-28 the end of its stream
+// says so; before, a message does.
+func (b *Bridge) cancelled(m *message) {
 	b.mu.Lock()
 	c := b.pending[string(m.RequestID)]
 	b.mu.Unlock()
@@ -223,20 +216,12 @@ func (b *Bridge) cancelled(ctx context.Context, m *message) {
 		return // it was answered already
 	}
 	c.cancel(errCancelled)
-	b.open.Add(1)
-	go func() { // beside what comes next: it may have to wait for somebody who signs in
-		defer b.open.Done()
-		ctx, stop := context.WithTimeout(ctx, cancelTime)
-		defer stop()
-		if err := b.remote.cancel(ctx, m); err != nil {
-			b.Log.Warn("a cancellation did not reach the server", "error", err)
-		}
-	}()
+	b.posts.add(m, b.remote.cancel)
 }
 
 // response passes the client's answer on to who asked: the server, or the bridge
 // on its behalf.
-func (b *Bridge) response(ctx context.Context, m *message) {
+func (b *Bridge) response(m *message) {
 	b.mu.Lock()
 	waits := b.asked[string(m.ID)]
 	delete(b.asked, string(m.ID))
@@ -245,9 +230,7 @@ func (b *Bridge) response(ctx context.Context, m *message) {
 		waits <- m.Envelope
 		return
 	}
-	if err := b.remote.notify(ctx, m); err != nil {
-		b.Log.Warn("an answer did not reach the server", "error", err)
-	}
+	b.posts.add(m, b.remote.notify)
 }
 
 // take ends the wait for an answer: the first one to come takes it, and true is

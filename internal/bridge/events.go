@@ -132,10 +132,10 @@ func (s *eventServer) request(ctx context.Context, m *message) error {
 	if live != s {
 		return live.request(ctx, m)
 	}
-	done := make(chan error, 1)
-	s.mu.Lock()
-	s.waits[string(m.ID)] = done
-	s.mu.Unlock()
+	done, err := s.await(m.ID)
+	if err != nil {
+		return unreached(err) // nothing was sent
+	}
 	if err := s.post(ctx, m); err != nil {
 		s.mu.Lock()
 		delete(s.waits, string(m.ID))
@@ -154,6 +154,19 @@ func (s *eventServer) request(ctx context.Context, m *message) error {
 		s.mu.Unlock()
 		return ctx.Err()
 	}
+}
+
+// await has the answer to a request told of. A stream that ended since it was looked
+// at brings none, and tells nobody any more: then nothing is to be sent.
+func (s *eventServer) await(id []byte) (<-chan error, error) {
+	done := make(chan error, 1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended != nil {
+		return nil, s.ended
+	}
+	s.waits[string(id)] = done
+	return done, nil
 }
 
 // live returns the server with an open stream: a new one when the old one ended.
@@ -178,10 +191,10 @@ func (s *eventServer) live(ctx context.Context, m *message) (*eventServer, error
 
 // again begins a new session as the client began the old one.
 func (s *eventServer) again(ctx context.Context, first *message) error {
-	done := make(chan error, 1)
-	s.mu.Lock()
-	s.waits[string(first.ID)] = done
-	s.mu.Unlock()
+	done, err := s.await(first.ID)
+	if err != nil {
+		return err
+	}
 	if err := s.post(ctx, first); err != nil {
 		return err
 	}
@@ -202,7 +215,7 @@ func (s *eventServer) post(ctx context.Context, m *message) error {
 	if err != nil {
 		return err
 	}
-	defer discard(res)
+	defer func() { _ = res.Body.Close() }()
 	if res.StatusCode/100 != 2 {
 		body, _ := errorIn(res)
 		return statusProblem(res, body)

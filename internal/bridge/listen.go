@@ -63,7 +63,7 @@ func (r *remote) follow(ctx context.Context, generation int, answered func()) er
 		case res.StatusCode != http.StatusOK:
 			body, e := errorIn(res)
 			_ = res.Body.Close()
-			if r.lost(res.StatusCode, e) {
+			if lost, _ := r.lost(res.StatusCode, e); lost {
 				return r.revive(ctx, generation) // which opens another stream
 			}
 			return statusProblem(res, body)

@@ -106,15 +106,20 @@ func (r *remote) notify(ctx context.Context, m *message) error {
 	case older:
 		return r.translate.notify(ctx, m)
 	}
+	return r.mention(ctx, m, false)
+}
+
+// mention sends a notification within a session: again, when the server had lost it.
+func (r *remote) mention(ctx context.Context, m *message, again bool) error {
 	generation, header := r.inSession()
 	res, err := r.send(ctx, http.MethodPost, r.b.Server, m.raw, withContent(header), false)
 	if err != nil {
 		return err
 	}
-	defer discard(res)
+	defer func() { _ = res.Body.Close() }()
 	if res.StatusCode/100 != 2 {
 		body, e := errorIn(res)
-		if !r.lost(res.StatusCode, e) {
+		if lost, _ := r.lost(res.StatusCode, e); !lost || again {
 			return statusProblem(res, body)
 		}
 		if err := r.revive(ctx, generation); err != nil {
@@ -123,7 +128,10 @@ func (r *remote) notify(ctx context.Context, m *message) error {
 		if m.Kind == mcp.Response || m.Method == "notifications/initialized" {
 			return nil // the one is of the session that is gone, the other was sent already
 		}
-		return r.notify(ctx, m)
+		if r.is() != legacy {
+			return r.notify(ctx, m)
+		}
+		return r.mention(ctx, m, true)
 	}
 	if m.Method == "notifications/initialized" {
 		r.listen()
@@ -137,7 +145,7 @@ func (r *remote) tell(ctx context.Context, m *message, header http.Header) error
 	if err != nil {
 		return err
 	}
-	defer discard(res)
+	defer func() { _ = res.Body.Close() }()
 	if res.StatusCode/100 != 2 {
 		body, _ := errorIn(res)
 		return statusProblem(res, body)
@@ -248,7 +256,8 @@ func (r *remote) open(ctx context.Context, sink func(raw []byte) bool) (*refused
 }
 
 // converse has a request answered within a session. When the server has lost it,
-// the request was not looked at, and is sent again in a new one.
+// the request was not looked at, and is sent again in a new one. Where only its
+// words say that it has, they may be about the call, which was done: that is not.
 func (r *remote) converse(ctx context.Context, m *message, sink func(raw []byte) bool) error {
 	for again := false; ; again = true {
 		generation, header := r.inSession()
@@ -265,10 +274,15 @@ func (r *remote) converse(ctx context.Context, m *message, sink func(raw []byte)
 		}
 		body, e := errorIn(res)
 		_ = res.Body.Close()
-		if again || !r.lost(res.StatusCode, e) {
+		lost, surely := r.lost(res.StatusCode, e)
+		if again || !lost {
 			return (&refused{res, body, e}).pass(m, sink)
 		}
-		if err := r.revive(ctx, generation); err != nil {
+		err = r.revive(ctx, generation)
+		if !surely && !m.harmless() {
+			return mayBeDone(res, e)
+		}
+		if err != nil {
 			return err
 		}
 		if r.is() == legacy {
@@ -294,20 +308,23 @@ func (r *remote) straight() bool {
 }
 
 // lost says whether a refusal means that the server does not know the session, or
-// sessions, any more. Some say so with 400, in their own words.
-func (r *remote) lost(status int, e *rpcError) bool {
+// sessions, any more, and whether that is sure. Some say so with 400, in their own
+// words; so may a tool that is about sessions.
+func (r *remote) lost(status int, e *rpcError) (lost, surely bool) {
 	r.mu.Lock()
 	had, begun := r.session != "", r.first != nil && r.mode == legacy
 	r.mu.Unlock()
 	switch {
 	case !begun:
-		return false
+		return false, false
 	case status == http.StatusNotFound && had: // MCP 2025-11-25, transports, §session management
-		return true
+		return true, true
 	case e == nil || status != http.StatusBadRequest && status != http.StatusNotFound:
-		return false
+		return false, false
+	case modernCode(e.Code):
+		return true, true
 	}
-	return modernCode(e.Code) || had && e.ofSession()
+	return had && e.ofSession(), false
 }
 
 // revive makes a new session as the client began the old one, unless somebody did

@@ -206,7 +206,10 @@ func refusedForAccess(res *http.Response) bool {
 }
 
 // discard ends an answer that nobody wants, so that its connection can be used again.
+// One that does not come to its end is not waited for.
 func discard(res *http.Response) {
+	enough := time.AfterFunc(time.Second, func() { _ = res.Body.Close() })
+	defer enough.Stop()
 	_, _ = io.CopyN(io.Discard, res.Body, 64<<10)
 	_ = res.Body.Close()
 }

@@ -29,7 +29,14 @@ import (
 
 // ErrSealed says that something is kept which cannot be opened: it was sealed
 // under another key, or was changed since.
-var ErrSealed = errors.New("it was sealed under another key, or is damaged")
+var ErrSealed error = sealed{}
+
+type sealed struct{}
+
+func (sealed) Error() string { return "it was sealed under another key, or is damaged" }
+
+// Sealed says that something is kept, which nobody can open any more.
+func (sealed) Sealed() bool { return true }
 
 // Options say where a keychain is, and what it is sealed under.
 type Options struct {

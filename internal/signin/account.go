@@ -38,6 +38,9 @@ func (c *Client) Login(ctx context.Context) (*Credential, error) {
 	if a.Status != http.StatusUnauthorized && p.legacy {
 		return nil, fail(CodeNoWay, "%s asks for no sign-in (%d), and says nothing of one.", c.Server, a.Status)
 	}
+	if err := c.unpin(ctx); err != nil {
+		return nil, err
+	}
 	as, err := c.authorizationServer(ctx, p, nil)
 	if err != nil {
 		return nil, err
@@ -60,7 +63,10 @@ func (c *Client) Logout(ctx context.Context) (signedIn, revoked bool, err error)
 	}
 	defer unlock()
 	s, err := c.session(ctx)
-	issuer, _ := c.Store.Load(ctx, c.pointerName()) // that of a session that is damaged, too
+	issuer, lost := c.Store.Load(ctx, c.pointerName()) // that of a session that is damaged, too
+	if isSealed(lost) {                                // where it was is not known any more
+		return true, false, orStoreErr(c.Store.Delete(ctx, c.pointerName()))
+	}
 	if issuer == nil {
 		return false, false, err
 	}

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestA095SchemesAndLinks: what a server says is opened or asked only when it is a web address.
@@ -30,6 +31,22 @@ func TestA095SchemesAndLinks(t *testing.T) {
 		if _, err := w.first(c); err == nil || opened != "" || w.spent() {
 			t.Errorf("%q: got %v, opened %q", bad, err, opened)
 		}
+	}
+	for _, bad := range []string{"https://$(calc).example/", "https://a;calc.example/", "https://a!b.example/"} {
+		if CheckURL(bad) == nil {
+			t.Errorf("%q is followed", bad)
+		}
+	}
+	w := newWorld(t)
+	w.asm["authorization_endpoint"] = w.url + "/a/$(calc);calc/!x*?q=$(calc)&r=!x*(y)"
+	opened := ""
+	c := w.client()
+	c.Open = func(_ context.Context, at string) error { opened = at; return fmt.Errorf("enough") }
+	if _, err := w.first(c); err == nil || strings.ContainsAny(opened, "$();!*`") || !strings.HasPrefix(opened, w.url+"/a/%24%28calc%29%3Bcalc/") || !strings.Contains(opened, "%24%28calc%29") {
+		t.Errorf("got %v, opened %q", err, opened)
+	}
+	if got, err := Openable("https://a.example/$(x)?a=(b);c#$(d)"); err != nil || got != "https://a.example/%24%28x%29?a=%28b%29%3Bc#%24%28d%29" {
+		t.Errorf("got %q, %v", got, err)
 	}
 	for _, good := range []string{"https://a.example/authorize?x=y&z=%20", "http://127.0.0.1:1/x", "http://localhost:3000/", "http://[::1]:1/"} {
 		if err := CheckURL(good); err != nil {
@@ -96,6 +113,45 @@ func TestA097CredentialsStayWithTheirIssuer(t *testing.T) {
 	visits := evil.visits
 	if _, err := c.Renew(t.Context(), refusal(401, `Bearer error="invalid_token"`, cred)); code(err) != CodeOtherAS || evil.visits != visits {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestA097AssertionsStayWithTheirIssuer: what a platform or a company vouches for goes
+// to the authorization server that is set, or to the first one.
+func TestA097AssertionsStayWithTheirIssuer(t *testing.T) {
+	for _, grant := range []Grant{Workload, Enterprise} {
+		t.Run(string(grant), func(t *testing.T) {
+			w, evil, idp := newWorld(t), newWorld(t), newWorld(t)
+			idp.token = func(url.Values) (int, string) {
+				return 200, `{"access_token":"jag","token_type":"N_A","issued_token_type":"` + typeIDJAG + `"}`
+			}
+			for _, one := range []*world{w, evil} {
+				one.asm["client_id_metadata_document_supported"] = true
+			}
+			reads := 0
+			with := func(store *memory) *Client {
+				c := w.client()
+				read := func(context.Context) (string, error) { reads++; return "very-secret", nil }
+				c.Grant, c.Store, c.Assertion, c.MetadataURL = grant, store, read, "https://client.example/me"
+				c.Provider = &Provider{Issuer: idp.url, ClientID: "me", IDToken: read}
+				return c
+			}
+			c := with(w.store)
+			cred, err := w.first(c)
+			if err != nil || reads != 1 {
+				t.Fatalf("got %v; read %d times", err, reads)
+			}
+			w.prm["authorization_servers"] = []string{evil.url}
+			c.Now = func() time.Time { return time.Now().Add(time.Hour) }
+			if _, err := c.Renew(t.Context(), refusal(401, "Bearer", cred)); code(err) != CodeOtherAS || evil.spent() || reads != 1 {
+				t.Errorf("got %v; read %d times, sent %v", err, reads, evil.forms)
+			}
+			c = with(newMemory()) // at once, with an issuer that is set
+			c.Issuer = w.url
+			if _, err := w.first(c); code(err) != CodeOtherAS || evil.spent() || reads != 1 {
+				t.Errorf("got %v; read %d times, sent %v", err, reads, evil.forms)
+			}
+		})
 	}
 }
 

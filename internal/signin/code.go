@@ -92,7 +92,7 @@ func (f *flow) address(who *client, redirect, state, verifier string) (string, e
 		}
 	}
 	u.RawQuery = q.Encode()
-	return u.String(), CheckURL(u.String())
+	return Openable(u.String())
 }
 
 // stale says whether the authorization server does not want to hear of a client

@@ -70,11 +70,12 @@ func (f *flow) begin(ctx context.Context, who *client) (*deviceAnswer, error) {
 	case !readable || d.Device == "" || d.User == "":
 		return nil, fail(CodeToken, "%s begins a sign-in with what cannot be read.", issuer)
 	}
-	for _, at := range []string{d.Where, d.Complete} { // people open it
-		if at == "" && d.Where != "" {
+	for _, at := range []*string{&d.Where, &d.Complete} { // people open it
+		if *at == "" && d.Where != "" {
 			continue
 		}
-		if err := CheckURL(at); err != nil {
+		var err error
+		if *at, err = Openable(*at); err != nil {
 			return nil, err
 		}
 	}

@@ -52,6 +52,9 @@ func because(code string, cause error, format string, args ...any) *Error {
 }
 
 func storeErr(err error) error {
+	if isSealed(err) {
+		return because(CodeKeychain, err, "What was kept of a sign-in cannot be opened. If the passphrase is right and the keyring is yours, sign in again: gatehouse bridge login, with what you gave before.")
+	}
 	return because(CodeKeychain, err, "What was kept of a sign-in cannot be used.")
 }
 

@@ -81,6 +81,9 @@ func (f *flow) workload(ctx context.Context) (*client, *tokenAnswer, error) {
 			return nil, nil, err
 		}
 	}
+	if err := f.client.pin(ctx, f.as.Issuer); err != nil { // whoever has the assertion is us
+		return nil, nil, err
+	}
 	assertion, err := f.client.Assertion(ctx)
 	if err != nil {
 		return nil, nil, because(CodeSettings, err, "The assertion cannot be read.")
@@ -103,6 +106,9 @@ func (f *flow) enterprise(ctx context.Context) (*client, *tokenAnswer, error) {
 	p := f.client.Provider
 	endpoint, err := f.client.providerEndpoint(ctx)
 	if err != nil {
+		return nil, nil, err
+	}
+	if err := f.client.pin(ctx, f.as.Issuer); err != nil {
 		return nil, nil, err
 	}
 	token, err := p.IDToken(ctx)

@@ -85,6 +85,8 @@ func CheckURL(text string) error {
 	}
 	u, err := url.Parse(text)
 	switch {
+	case err == nil && strings.ContainsAny(u.Host, forShells):
+		return no("it has characters in its host that no host has")
 	case err != nil || u.Opaque != "" || u.Host == "":
 		return no("it is no web address")
 	case u.User != nil:
@@ -97,6 +99,22 @@ func CheckURL(text string) error {
 		return no("http is for this machine only: what is sent could be read on the way")
 	}
 	return no("it is neither https nor http of this machine")
+}
+
+// forShells are the characters of addresses (RFC 3986 §2.2) that have a shell run
+// something, even within quotes. Some openers hand addresses to one: that of WSL to
+// PowerShell.
+const forShells = "$();!*"
+
+var encoded = strings.NewReplacer("$", "%24", "(", "%28", ")", "%29", ";", "%3B", "!", "%21", "*", "%2A")
+
+// Openable is an address as it may be given to a program that opens it, when
+// [CheckURL] has nothing against it: without what a shell could take for its own.
+func Openable(text string) (string, error) {
+	if err := CheckURL(text); err != nil {
+		return "", err
+	}
+	return encoded.Replace(text), nil
 }
 
 // Check says what is wrong with the settings.

@@ -41,14 +41,48 @@ func (c *Client) become(ctx context.Context, m *discovery.Metadata, redirect str
 	return nil, fail(CodeClient, "%s does not let clients register themselves. Have one registered there, and give its id.", m.Issuer)
 }
 
-// pinName remembers which authorization server a client registered by hand is known to.
-func (c *Client) pinName() string { return "pin/" + c.Server + " " + c.Registered.ID }
+// brings says whether the grant brings something to the authorization server that
+// another could use: a client's secret, or what somebody vouches for.
+func (c *Client) brings() bool {
+	return c.Registered != nil || c.Grant == Workload || c.Grant == Enterprise
+}
 
-// registeredWith returns the issuer at which the client is registered; empty: it
-// is not known yet.
-func (c *Client) registeredWith(ctx context.Context) (string, error) {
-	if c.Registered.Issuer != "" {
+// pinName remembers which authorization server gets what the grant brings.
+func (c *Client) pinName() string {
+	if c.Registered != nil {
+		return "pin/" + c.Server + " " + c.Registered.ID
+	}
+	return "pin/" + c.Server + " " + c.who()
+}
+
+// pin has the first authorization server be the one: the server could name another
+// tomorrow, to get what is brought. SEP-2352
+func (c *Client) pin(ctx context.Context, issuer string) error {
+	return orStoreErr(c.Store.Save(ctx, c.pinName(), []byte(issuer)))
+}
+
+// unpin forgets which one is the one, when that cannot be opened any more: somebody
+// is here, and signs in anew. Nobody else may, or a file that was changed would do.
+func (c *Client) unpin(ctx context.Context) error {
+	if !c.brings() {
+		return nil
+	}
+	if _, err := c.Store.Load(ctx, c.pinName()); isSealed(err) {
+		return orStoreErr(c.Store.Delete(ctx, c.pinName()))
+	}
+	return nil
+}
+
+// boundTo returns the issuer that what the grant brings is for; empty: it is not
+// known yet, or it brings nothing.
+func (c *Client) boundTo(ctx context.Context) (string, error) {
+	switch {
+	case c.Issuer != "":
+		return c.Issuer, nil
+	case c.Registered != nil && c.Registered.Issuer != "":
 		return c.Registered.Issuer, nil
+	case !c.brings():
+		return "", nil
 	}
 	known, err := c.Store.Load(ctx, c.pinName())
 	return string(known), orStoreErr(err)
@@ -56,10 +90,8 @@ func (c *Client) registeredWith(ctx context.Context) (string, error) {
 
 func (c *Client) byHand(ctx context.Context, m *discovery.Metadata) (*client, error) {
 	r := c.Registered
-	// The first authorization server is the one: the server could name another
-	// tomorrow, to get the secret. SEP-2352
-	if err := c.Store.Save(ctx, c.pinName(), []byte(m.Issuer)); err != nil {
-		return nil, storeErr(err)
+	if err := c.pin(ctx, m.Issuer); err != nil {
+		return nil, err
 	}
 	who := &client{ID: r.ID, Secret: r.Secret, Method: oauth.AuthNone}
 	switch {
@@ -77,6 +109,9 @@ func (c *Client) byHand(ctx context.Context, m *discovery.Metadata) (*client, er
 // that still can be used.
 func (c *Client) registered(ctx context.Context, issuer string) (*client, error) {
 	raw, err := c.Store.Load(ctx, clientName(issuer))
+	if isSealed(err) { // another one registers, in its place
+		return nil, nil
+	}
 	if raw == nil || err != nil {
 		return nil, orStoreErr(err)
 	}

@@ -41,18 +41,20 @@ func (c *Client) authorizationServer(ctx context.Context, p *place, s *session) 
 
 // choose returns the issuer to go to.
 func (c *Client) choose(ctx context.Context, p *place, s *session) (string, error) {
-	if r := c.Registered; r != nil {
-		known, err := c.registeredWith(ctx)
-		if err != nil {
-			return "", err
+	known, err := c.boundTo(ctx)
+	if err != nil {
+		return "", err
+	}
+	if known != "" {
+		if slices.Contains(p.Servers, known) {
+			return known, nil
 		}
-		if known != "" {
-			if slices.Contains(p.Servers, known) {
-				return known, nil
-			}
+		names := plainText(strings.Join(p.Servers, ", "))
+		if r := c.Registered; r != nil {
 			return "", fail(CodeOtherAS, "The client %q is registered with %s, and %s now names %s. What it is known by is not sent there. If that is right, register a client there and give its id.",
-				r.ID, known, c.Server, plainText(strings.Join(p.Servers, ", ")))
+				r.ID, known, c.Server, names)
 		}
+		return "", fail(CodeOtherAS, "The sign-in is at %s, and %s now names %s. Nothing is sent there. If that is right, say so with its issuer.", known, c.Server, names)
 	}
 	if s != nil && slices.Contains(p.Servers, s.Issuer) {
 		return s.Issuer, nil

@@ -3,6 +3,7 @@ package signin
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -140,6 +141,14 @@ func orStoreErr(err error) error {
 		return nil
 	}
 	return storeErr(err)
+}
+
+// isSealed says whether something is kept that cannot be opened any more: the keyring
+// was reset, or the passphrase is another one. What is there may be written over by
+// who signs in or out, who is there and wants it.
+func isSealed(err error) bool {
+	var s interface{ Sealed() bool }
+	return errors.As(err, &s) && s.Sealed()
 }
 
 // keep stores a session: the token first, then that it is the one that counts.

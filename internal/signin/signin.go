@@ -70,6 +70,7 @@ type Client struct {
 	Store       Store                                       // required
 	Grant       Grant                                       // empty: Code
 	Registered  *Registered                                 // nil: none
+	Issuer      string                                      // the only authorization server to sign in at; empty: one that the server names
 	MetadataURL string                                      // the client's metadata document, which is its id where that is supported; empty: none. CIMD
 	Name        string                                      // by which the client registers itself; empty: "Gatehouse"
 	Scopes      []string                                    // asked for besides what the server wants

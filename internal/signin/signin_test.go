@@ -102,10 +102,12 @@ func TestAServerThatIsDownEndsNoSignIn(t *testing.T) {
 	if _, err := w.first(c); err != nil {
 		t.Fatal(err)
 	}
-	w.token = func(url.Values) (int, string) { return 503, `` }
 	c.Now = func() time.Time { return time.Now().Add(2 * time.Hour) }
-	if got, err := c.Credential(t.Context()); got != nil || code(err) != CodeToken {
-		t.Errorf("got %v, %v", got, err)
+	for status, body := range map[int]string{503: "", 403: "<html>", 404: `{"error":"not_found"}`, 407: "", 400: `{"error":"temporarily_unavailable"}`, 429: `{"error":"invalid_grant"}`} {
+		w.token = func(url.Values) (int, string) { return status, body }
+		if got, err := c.Credential(t.Context()); got != nil || code(err) != CodeToken {
+			t.Errorf("%d: got %v, %v", status, got, err)
+		}
 	}
 	w.token = nil
 	if got, err := c.Credential(t.Context()); err != nil || !strings.HasPrefix(got.text, "at-") || w.visits != 1 {

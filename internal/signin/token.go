@@ -55,8 +55,16 @@ func (e *tokenError) Error() string {
 	return plainText(strings.TrimSpace(fmt.Sprintf("%d %s %s", e.Status, e.Code, e.Description)))
 }
 
-// final says whether asking again with the same would be refused again.
-func (e *tokenError) final() bool { return e.Status/100 == 4 && e.Status != http.StatusTooManyRequests }
+// final says whether a refresh token is of no use any more. Only the authorization
+// server can say so, in the words of RFC 6749 §5.2 and RFC 8707 §2: a status alone may
+// be that of something in between.
+func (e *tokenError) final() bool {
+	switch e.Code {
+	case oauth.InvalidGrant, oauth.InvalidClient, oauth.UnauthorizedClient, oauth.UnsupportedGrantType, oauth.InvalidTarget:
+		return e.Status/100 == 4 && e.Status != http.StatusTooManyRequests
+	}
+	return false
+}
 
 // ask sends a token request as a client, and returns the tokens.
 func (c *Client) ask(ctx context.Context, endpoint, issuer string, who *client, form url.Values) (*tokenAnswer, error) {
