@@ -120,3 +120,34 @@ func TestWhoIsRefusedAnywayProvesNothing(t *testing.T) {
 		wantResult(t, look(t, right, Options{}, rule)[0], Pass)
 	}
 }
+
+// TestAnAnswerThatIsNoneIsNoRefusal has a server that refuses strangers at its
+// own URL, and meets what is odd in a way that shows nothing.
+func TestAnAnswerThatIsNoneIsNoRefusal(t *testing.T) {
+	t.Parallel()
+	for name, odd := range map[string]http.HandlerFunc{"an objection": objects, "a failure": always(502, "text/plain", "no"), "a limit": always(429, "text/plain", "slow", "Retry-After", "600")} {
+		for _, rule := range []*Rule{paths, websocket, cors} {
+			if name == "an objection" && rule != paths {
+				continue // it opens no WebSocket, and lets no page in
+			}
+			h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				switch {
+				case r.URL.Path == "/gatehouse-check-nothing":
+					w.WriteHeader(http.StatusNotFound)
+				case r.URL.Path != "/mcp" || r.Header.Get("Upgrade") != "" || r.Method == http.MethodOptions:
+					odd(w, r)
+				default:
+					w.WriteHeader(http.StatusUnauthorized)
+				}
+			})
+			if got := look(t, h, Options{}, rule)[0]; got.Outcome != Unknown {
+				t.Errorf("%s, %s: got %s: %s", rule.Name, name, got.Outcome, got.Text)
+			}
+		}
+	}
+	wantResult(t, look(t, objects, Options{}, toolsOpen)[0], Unknown)
+	for _, rule := range []*Rule{toolsOpen, slash} {
+		wantResult(t, look(t, always(404, "text/plain", "no"), Options{}, rule)[0], Unknown)
+		wantResult(t, look(t, always(503, "text/plain", "no"), Options{}, rule)[0], Unknown)
+	}
+}
