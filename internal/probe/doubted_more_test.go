@@ -151,3 +151,16 @@ func TestAnAnswerThatIsNoneIsNoRefusal(t *testing.T) {
 		wantResult(t, look(t, always(503, "text/plain", "no"), Options{}, rule)[0], Unknown)
 	}
 }
+
+// TestALimitOfBeforeIsNoBan has a server that says 429 to the first wrong credential already.
+func TestALimitOfBeforeIsNoBan(t *testing.T) {
+	t.Parallel()
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "" {
+			w.WriteHeader(http.StatusTooManyRequests)
+			return
+		}
+		w.WriteHeader(http.StatusUnauthorized)
+	})
+	wantResult(t, look(t, h, Options{Burst: true}, failures)[0], Unknown)
+}
