@@ -24,6 +24,22 @@ func elsewhere(o Options, to map[string]string) Options {
 	return o
 }
 
+// oneOf asks all rules that are wanted, and returns what came of one.
+func oneOf(t *testing.T, o Options, rule *Rule) Result {
+	t.Helper()
+	report, err := Run(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, res := range report.Results {
+		if res.Rule == rule {
+			return res
+		}
+	}
+	t.Fatalf("%s was not asked", rule.Name)
+	return Result{}
+}
+
 // TestWhatWasNotAskedIsNotClosed has a server that limits us, or whose budget is
 // spent, before the one behind it and its plain port were asked.
 func TestWhatWasNotAskedIsNotClosed(t *testing.T) {
@@ -39,45 +55,29 @@ func TestWhatWasNotAskedIsNotClosed(t *testing.T) {
 	base.Upstreams = []string{"http://behind.example.com:3000/mcp"}
 	base.Roots = x509.NewCertPool()
 	base.Roots.AddCert(limits.Certificate())
-
-	ask := func(t *testing.T, o Options, rule *Rule) Result {
-		t.Helper()
-		o.Skip = []string{}
-		report, err := Run(t.Context(), o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, res := range report.Results {
-			if res.Rule == rule {
-				return res
-			}
-		}
-		t.Fatalf("%s was not asked", rule.Name)
-		return Result{}
-	}
 	t.Run("another host limits us", func(t *testing.T) {
 		t.Parallel()
-		wantResult(t, ask(t, elsewhere(base, map[string]string{"443": tls443, "3000": open3000}), upstream), Fail)
+		wantResult(t, oneOf(t, elsewhere(base, map[string]string{"443": tls443, "3000": open3000}), upstream), Fail)
 	})
 	t.Run("the budget is spent", func(t *testing.T) {
 		t.Parallel()
 		o := elsewhere(base, map[string]string{"443": tls443, "3000": open3000})
 		o.Budget = 1
-		wantResult(t, ask(t, o, upstream), Unknown)
-		wantResult(t, ask(t, o, encrypted), Unknown)
+		wantResult(t, oneOf(t, o, upstream), Unknown)
+		wantResult(t, oneOf(t, o, encrypted), Unknown)
 	})
 	t.Run("the server behind has a certificate of its own", func(t *testing.T) {
 		t.Parallel()
 		o := elsewhere(base, map[string]string{"443": tls443, "3000": tls443})
 		o.Roots, o.Upstreams = nil, []string{"https://behind.example.com:3000/mcp"}
-		wantResult(t, ask(t, o, upstream), Unknown)
+		wantResult(t, oneOf(t, o, upstream), Unknown)
 	})
 	t.Run("nothing listens", func(t *testing.T) {
 		t.Parallel()
 		o := elsewhere(base, map[string]string{"443": tls443})
 		o.Only = []string{upstream.Code, encrypted.Code}
-		wantResult(t, ask(t, o, upstream), Pass)
-		wantResult(t, ask(t, o, encrypted), Pass)
+		wantResult(t, oneOf(t, o, upstream), Pass)
+		wantResult(t, oneOf(t, o, encrypted), Pass)
 	})
 	t.Run("the plain port says something", func(t *testing.T) {
 		t.Parallel()
@@ -85,7 +85,7 @@ func TestWhatWasNotAskedIsNotClosed(t *testing.T) {
 			s := httptest.NewServer(always(status, "text/plain", "no"))
 			o := elsewhere(base, map[string]string{"443": tls443, "80": s.Listener.Addr().String()})
 			o.Only = []string{encrypted.Code}
-			wantResult(t, ask(t, o, encrypted), Unknown)
+			wantResult(t, oneOf(t, o, encrypted), Unknown)
 			s.Close()
 		}
 	})
@@ -119,4 +119,48 @@ func TestWhoIsRefusedAnywayProvesNothing(t *testing.T) {
 		})
 		wantResult(t, look(t, right, Options{}, rule)[0], Pass)
 	}
+}
+
+// TestAnAnswerThatIsNoneIsNoRefusal has a server that refuses strangers at its
+// own URL, and meets what is odd in a way that shows nothing.
+func TestAnAnswerThatIsNoneIsNoRefusal(t *testing.T) {
+	t.Parallel()
+	for name, odd := range map[string]http.HandlerFunc{"an objection": objects, "a failure": always(502, "text/plain", "no"), "a limit": always(429, "text/plain", "slow", "Retry-After", "600")} {
+		for _, rule := range []*Rule{paths, websocket, cors} {
+			if name == "an objection" && rule != paths {
+				continue // it opens no WebSocket, and lets no page in
+			}
+			h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				switch {
+				case r.URL.Path == "/gatehouse-check-nothing":
+					w.WriteHeader(http.StatusNotFound)
+				case r.URL.Path != "/mcp" || r.Header.Get("Upgrade") != "" || r.Method == http.MethodOptions:
+					odd(w, r)
+				default:
+					w.WriteHeader(http.StatusUnauthorized)
+				}
+			})
+			if got := look(t, h, Options{}, rule)[0]; got.Outcome != Unknown {
+				t.Errorf("%s, %s: got %s: %s", rule.Name, name, got.Outcome, got.Text)
+			}
+		}
+	}
+	wantResult(t, look(t, objects, Options{}, toolsOpen)[0], Unknown)
+	for _, rule := range []*Rule{toolsOpen, slash} {
+		wantResult(t, look(t, always(404, "text/plain", "no"), Options{}, rule)[0], Unknown)
+		wantResult(t, look(t, always(503, "text/plain", "no"), Options{}, rule)[0], Unknown)
+	}
+}
+
+// TestALimitOfBeforeIsNoBan has a server that says 429 to the first wrong credential already.
+func TestALimitOfBeforeIsNoBan(t *testing.T) {
+	t.Parallel()
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "" {
+			w.WriteHeader(http.StatusTooManyRequests)
+			return
+		}
+		w.WriteHeader(http.StatusUnauthorized)
+	})
+	wantResult(t, look(t, h, Options{Burst: true}, failures)[0], Unknown)
 }

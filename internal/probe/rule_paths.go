@@ -27,14 +27,16 @@ var paths = &Rule{
 			for _, a := range []ask{initialize(), modern("tools/list", nil)} {
 				if x := r.ask(a.at(r.url(path))); x.kind() == served {
 					t.fail(x, "POST %s is served without a credential", path)
-				} else if x.unasked() {
-					t.unknown(x, "%v", x.Err)
+				} else {
+					r.pastTheGuard(t, x)
 				}
 			}
 		}
 		for _, h := range [][2]string{{"X-Original-URL", p}, {"X-Rewrite-URL", p}, {"X-Forwarded-Uri", p}} {
 			if x := r.ask(initialize(h).at(r.url("/favicon.ico"))); x.kind() == served {
 				t.fail(x, "%s: %s at another path is served without a credential", h[0], h[1])
+			} else {
+				r.pastTheGuard(t, x)
 			}
 		}
 		for _, h := range [][2]string{
@@ -43,10 +45,24 @@ var paths = &Rule{
 		} {
 			if x := r.ask(initialize(h)); x.kind() == served {
 				t.fail(x, "%s: %s is enough to be served", h[0], h[1])
+			} else {
+				r.pastTheGuard(t, x)
 			}
 		}
 		r.sighted(t, "19 spellings of the path and 12 headers let nobody in")
 	},
+}
+
+// pastTheGuard says of an answer that is none of a server whether it shows that
+// the guard was there: an MCP server that objects may be behind it, and what was
+// not asked, or failed, shows nothing.
+func (r *run) pastTheGuard(t *tally, x *Exchange) {
+	switch k := x.kind(); {
+	case x.unasked() || k == limited || k == bot || k == broken:
+		t.unknown(x, "%s", sight(x))
+	case k == spoke && r.ask(initialize().at(r.url("/gatehouse-check-nothing"))).kind() != spoke: // which some answer everywhere
+		t.unknown(x, "%s", sight(x))
+	}
 }
 
 // sighted passes a rule that looked for somebody who is served, if a refusal was

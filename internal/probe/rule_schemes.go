@@ -1,5 +1,7 @@
 package probe
 
+import "net/http"
+
 // schemes registers what browsers act upon.
 var schemes = &Rule{
 	Code: "GH-2149", Name: "registration-schemes", Title: "Redirect URIs that do harm cannot be registered",
@@ -17,7 +19,7 @@ var schemes = &Rule{
 			switch {
 			case c.id != "":
 				t.fail(c.x, "a client with the redirect URI %s is registered", uri)
-			case c.x.Status == 0 || c.x.Status == 429 || c.x.Status >= 500:
+			case c.x.Status != http.StatusBadRequest && c.x.Status != http.StatusUnprocessableEntity: // RFC 7591 §3.2.2
 				t.unknown(c.x, "%s", c.why)
 			}
 		}

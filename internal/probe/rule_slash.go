@@ -23,7 +23,7 @@ var slash = &Rule{
 			other = strings.TrimSuffix(p, "/")
 		}
 		here, there := r.strangers().initialize, r.ask(initialize().at(r.url(other)))
-		if here.kind() == silent {
+		if k := here.kind(); k != served && k != spoke && !k.refuses() { // that both are missing shows nothing
 			t.unknown(here, "%s", sight(here))
 			return
 		}

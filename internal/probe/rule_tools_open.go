@@ -11,14 +11,19 @@ var toolsOpen = &Rule{
 	Links: []Link{mcpAuthorization},
 	Check: func(r *run, t *tally) {
 		d := r.strangers()
-		asked := []*Exchange{d.list}
+		var h [][2]string
 		if d.initialize.kind() == served {
-			h := [][2]string{{"MCP-Protocol-Version", "2025-11-25"}}
+			h = append(h, [2]string{"MCP-Protocol-Version", agreed(d.initialize)})
 			if id := d.initialize.Header.Get("Mcp-Session-Id"); id != "" {
 				h = append(h, [2]string{"Mcp-Session-Id", id})
 			}
+		}
+		asked := []*Exchange{d.list}
+		if d.initialize.kind() == served || d.list.kind() == spoke || d.list.kind() == absent {
 			asked = append(asked, r.ask(legacy("tools/list", map[string]any{}, h...)))
 		}
+		// What does not speak the newer era does not refuse its list. It has to refuse the older one's.
+		newer := func(x *Exchange) bool { return x == d.list && len(asked) > 1 }
 		for _, x := range asked {
 			names := toolNames(x)
 			switch k := x.kind(); {
@@ -28,7 +33,7 @@ var toolsOpen = &Rule{
 				if x.answer() != nil && x.answer().Result != nil {
 					t.warn(x, "tools/list is answered without a credential, with no tools in it")
 				}
-			case k.refuses() || k == spoke || k == absent && d.state != doorUnseen:
+			case k.refuses() || newer(x) && (k == spoke || k == absent):
 			default:
 				t.unknown(x, "%s", sight(x))
 			}

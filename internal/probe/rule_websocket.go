@@ -15,8 +15,10 @@ var websocket = &Rule{
 			switch {
 			case x.Status == http.StatusSwitchingProtocols:
 				t.fail(x, "GET %s opens a WebSocket without a credential", path)
-			case path == r.target.EscapedPath() && x.Status == 0:
+			case path == r.target.EscapedPath() && x.Status == 0 || x.unasked():
 				t.unknown(x, "%s", sight(x))
+			case x.Status != 0:
+				r.unclear(t, x)
 			}
 		}
 		t.pass(nil, "upgrades to WebSocket are refused without a credential")
