@@ -46,13 +46,13 @@ func (s *Server) signedIn(w http.ResponseWriter, r *http.Request, f *flow, who *
 // step-up that was ticked for nobody in particular would lead to the same refusal
 // once more, or lose what the client had.
 func (s *Server) settle(w http.ResponseWriter, r *http.Request, f *flow, c *client.Client, who *login.Person) {
-	lacks, err := s.lacks(r.Context(), f, c, who)
+	res := s.resourceAt(f.Resource)
+	lacks, err := s.lacks(r.Context(), f, res, c, who)
 	switch {
 	case err != nil:
 		s.refused(w, r, "login", err)
 	case lacks:
-		f.Left = f.refused()
-		f.Consent = nil
+		f.Left, f.Consent = f.left(res), nil
 		s.consentPage(w, r, f, c, who, "")
 	default:
 		s.issue(w, r, f, c, who, byPage)
@@ -61,8 +61,7 @@ func (s *Server) settle(w http.ResponseWriter, r *http.Request, f *flow, c *clie
 
 // lacks says whether what was allowed is less than a page would have offered that
 // had known whom it is for, and it was not they who left that out.
-func (s *Server) lacks(ctx context.Context, f *flow, c *client.Client, who *login.Person) (bool, error) {
-	res := s.resourceAt(f.Resource)
+func (s *Server) lacks(ctx context.Context, f *flow, res *Resource, c *client.Client, who *login.Person) (bool, error) {
 	if f.Device != "" || f.Session != "" || res == nil {
 		return false, nil
 	}
@@ -92,6 +91,14 @@ func (f *flow) refused() []string {
 		}
 	}
 	return out
+}
+
+// left are the scopes that somebody left out on the page, for the page after it.
+// Of boxes that came without a tick none is left out until another one is ticked:
+// who only went on has chosen nothing. It is never nil.
+func (f *flow) left(res *Resource) []string {
+	chose := !f.Blank || slices.ContainsFunc(f.Consent, func(one string) bool { return !res.required(one) })
+	return slices.DeleteFunc(append([]string{}, f.Scopes...), func(one string) bool { return !chose || slices.Contains(f.Consent, one) })
 }
 
 // issue ends a flow with a code for its client, or has its device go on. One flow
