@@ -113,7 +113,7 @@ func (s *Server) issue(w http.ResponseWriter, r *http.Request, f *flow, c *clien
 	}
 	if err != nil {
 		ev := &audit.Event{Action: "code", ClientID: f.Client, Client: c.Name, Subject: who.ID, TenantID: string(who.Tenant)}
-		s.tellRefused(w, r, ev, err, func() { s.cannotIssue(w, r, f, err) })
+		s.tellRefused(w, r, ev, err, func() { s.cannotIssue(w, r, f, c, how, err) })
 		return
 	}
 	s.granted(w, r, f, c, to, how)
@@ -152,15 +152,24 @@ func (s *Server) conclude(ctx context.Context, r *http.Request, f *flow, c *clie
 }
 
 // cannotIssue answers somebody whose account cannot be given what they allowed:
-// another one may.
-func (s *Server) cannotIssue(w http.ResponseWriter, r *http.Request, f *flow, err error) {
+// another one may. It goes on with nothing but what a page said that was for anybody.
+func (s *Server) cannotIssue(w http.ResponseWriter, r *http.Request, f *flow, c *client.Client, how delivery, err error) {
 	e, ok := errors.AsType[*oauth.Error](err)
 	if !ok || e.Ref != refNothing {
 		s.fail(w, r, err)
 		return
 	}
 	again := *f
+	if how == direct { // nobody has seen a page
+		again.Consent = nil
+		s.offerAnother(w, r, &again, c, e)
+		return
+	}
 	again.MaxAge, again.Since, again.Session, again.Left = -1, s.now(), "", nil
+	if f.Asked != nil {
+		again.Scopes = f.Asked
+		again.Consent = slices.DeleteFunc(slices.Clone(f.Consent), func(one string) bool { return !slices.Contains(f.Asked, one) })
+	}
 	s.bind(w, r, &again)
 	page := explain(e)
 	if sealed, err := s.sealFlow(&again); err == nil {
