@@ -142,7 +142,10 @@ func (s *Server) conclude(ctx context.Context, r *http.Request, f *flow, c *clie
 		}
 	}
 	if f.Device != "" {
-		return "device", s.decideDevice(ctx, f, a)
+		if err := s.decideDevice(ctx, f, a); err != nil {
+			return "", err
+		}
+		return "device", nil
 	}
 	code, err := s.Grants.Authorize(ctx, a)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
+	"github.com/gatehouse-mcp/gatehouse/internal/grant"
 )
 
 // replica is another process over the same store: it has nothing of the first one.
@@ -79,6 +80,28 @@ func TestAPressThatIsGivenUpIsBroughtToItsEnd(t *testing.T) {
 		}
 		form.Set("flow", b.get(askTrusted("prompt", "consent")).field(t, "flow"))
 	}
+}
+
+// Who presses twice for a device that has gone is not told that it can go on.
+func TestNoPressIsToldOfADeviceThatHasGone(t *testing.T) {
+	h := newHouse(t)
+	started, err := h.Devices.Begin(t.Context(), &grant.Device{Client: native, Scopes: []string{"notes:read"}, Resource: resource, Flow: "FLOW"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := h.browser()
+	b.signIn(h.ada)
+	code := url.Values{"user_code": {started.UserCode}}
+	form := url.Values{"flow": {b.post("/device", code).field(t, "flow")}, "decision": {"allow"}}
+	one, err := h.Devices.ByUserCode(t.Context(), started.UserCode)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Devices.Decide(t.Context(), one.ID, nil); err != nil {
+		t.Fatal(err)
+	}
+	isPage(t, "the first press", b.post("/auth/consent", form), 400, "GH-1427")
+	isPage(t, "the second", b.post("/auth/consent", form), 400, "GH-1422")
 }
 
 func TestACodeThatWasSentTwiceIsAcceptedTwice(t *testing.T) {
