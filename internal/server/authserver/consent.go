@@ -1,6 +1,7 @@
 package authserver
 
 import (
+	"context"
 	"net/http"
 	"slices"
 
@@ -148,6 +149,7 @@ func (s *Server) deny(w http.ResponseWriter, r *http.Request, f *flow, c *client
 		s.refused(w, r, "consent", err)
 		return
 	}
+	s.ended(context.WithoutCancel(r.Context()), f, who, "") // who presses Allow as well need not wait for an answer
 	e := &oauth.Error{Code: oauth.AccessDenied, Description: "the person said no"}
 	err := s.noteBegan(r, f, c)
 	if err == nil {

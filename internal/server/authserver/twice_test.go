@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -104,6 +105,31 @@ func TestNoPressIsToldOfADeviceThatHasGone(t *testing.T) {
 	isPage(t, "the second", b.post("/auth/consent", form), 400, "GH-1422")
 }
 
+// looking counts how often somebody looks for what came of a mark.
+type looking struct {
+	grant.OnceStore
+	n atomic.Int64
+}
+
+func (l *looking) Ending(ctx context.Context, key [32]byte, at time.Time) (string, error) {
+	l.n.Add(1)
+	return l.OnceStore.Ending(ctx, key, at)
+}
+
+func TestNobodyWaitsForTheAnswerOfANo(t *testing.T) {
+	h := newHouse(t)
+	b := h.browser()
+	b.signIn(h.ada)
+	page := b.get(askTrusted())
+	b.decide(page, "deny")
+	looks := &looking{OnceStore: h.Once.Store}
+	h.Once.Store = looks
+	isPage(t, "yes after no", b.decide(page, "allow"), 400, "GH-1422")
+	if n := looks.n.Load(); n != 1 {
+		t.Errorf("looked %d times, want once", n)
+	}
+}
+
 func TestACodeThatWasSentTwiceIsAcceptedTwice(t *testing.T) {
 	h := newLocalHouse(t)
 	_, link := h.account("ada2")
@@ -112,13 +138,22 @@ func TestACodeThatWasSentTwiceIsAcceptedTwice(t *testing.T) {
 	page := b.begin()
 	asked := b.post("/auth/local", page.fill("username", "ada2", "password", pass))
 	form := asked.fill("code", shows())
+	looks := &looking{OnceStore: h.Once.Store}
+	h.Once.Store = looks
 	first := b.post("/auth/local/code", form).goes()
 	h.handler = h.replica()
 	second := b.post("/auth/local/code", form)
 	if first == "" || second.goes() != first {
 		t.Errorf("got %d %q, want %q", second.StatusCode, second.goes(), first)
 	}
+	if e := h.trail.last(); e.Action != "code" || e.Outcome != audit.OK || e.Subject == "" || !strings.Contains(e.Reason, "once more") {
+		t.Errorf("got %+v, want the second answer written down", e)
+	}
+	looks.n.Store(0)
 	other := h.browser() // the same code, in another sign-in
 	asked = other.post("/auth/local", other.begin().fill("username", "ada2", "password", pass))
 	isPage(t, "a code that was used", other.post("/auth/local/code", asked.fill("code", form.Get("code"))), 403, "not accepted")
+	if n := looks.n.Load(); n != 1 {
+		t.Errorf("looked %d times for an answer that nobody has begun, want once", n)
+	}
 }
