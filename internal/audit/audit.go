@@ -75,6 +75,7 @@ type Event struct {
 	Code    string   // GH code
 	Reason  string   // the cause, for operators
 	Outcome string
+	Changed bool // not written: it has ended or changed something all the same, so that it stands alone, however many are alike
 	Took    time.Duration
 
 	Count int       // how many alike this event stands for; 0 and 1: one

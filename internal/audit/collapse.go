@@ -23,9 +23,9 @@ type collapser struct {
 // likeness is what makes two refusals alike. A key is told apart only where it
 // is known to be the caller's: anybody can claim one.
 type likeness struct {
-	kind, action, code, key string
-	from                    netip.Prefix
-	rest                    bool // of those that are not told apart any more
+	kind, action, code, outcome, key string
+	from                             netip.Prefix
+	rest                             bool // of those that are not told apart any more
 }
 
 // tally counts those that are alike.
@@ -38,10 +38,15 @@ type tally struct {
 // collapse says whether an event is one of many, and was counted instead of
 // being written.
 func (l *Log) collapse(e *Event) (counted bool, err error) {
+	if e.Changed {
+		return false, nil
+	}
 	switch e.Kind {
 	case config.AuditAuthFailed, config.AuditDenied:
 	case config.AuditSignIn:
-		if e.Outcome != Refused || e.Subject != "" { // what is known of a person is theirs
+		// What is known of a person is theirs. A stranger can have things fail too:
+		// by a client whose document nobody can fetch, for one.
+		if e.Outcome != Refused && e.Outcome != Failed || e.Subject != "" {
 			return false, nil
 		}
 	default:
@@ -61,7 +66,7 @@ func (l *Log) collapse(e *Event) (counted bool, err error) {
 
 // count says whether an event shall be counted only, and counts it.
 func (c *collapser) count(e *Event) bool {
-	like := likeness{kind: e.Kind, action: e.Action, code: e.Code, from: Network(e.Address)}
+	like := likeness{kind: e.Kind, action: e.Action, code: e.Code, outcome: e.Outcome, from: Network(e.Address)}
 	if e.Kind == config.AuditDenied {
 		like.key = e.KeyID
 	}
@@ -73,7 +78,7 @@ func (c *collapser) count(e *Event) bool {
 	t := c.of[like]
 	if t == nil {
 		if len(c.of) >= collapseKeys {
-			like = likeness{kind: e.Kind, action: e.Action, code: e.Code, rest: true}
+			like = likeness{kind: e.Kind, action: e.Action, code: e.Code, outcome: e.Outcome, rest: true}
 			t = c.of[like]
 		}
 		if t == nil {

@@ -85,6 +85,8 @@ func TestA205FloodOfRefusedSignInsIsCounted(t *testing.T) {
 	for i := range 200 {
 		for _, e := range []Event{
 			{Action: "authorize", Code: "GH-1401", Outcome: Refused, Request: fmt.Sprint("r", i)}, {Action: "token", Code: "GH-1401", Outcome: Refused},
+			{Action: "token", Code: "GH-1405", Outcome: Failed}, {Action: "token", Code: "GH-1405", Outcome: Refused},
+			{Action: "refresh", Code: "GH-1411", Outcome: Refused, Changed: true}, // it has ended a grant
 			{Action: "authorize", Outcome: OK}, {Action: "code", Code: "GH-1425", Outcome: Refused, Subject: "usr_ada"},
 		} {
 			e.Kind, e.Address = config.AuditSignIn, netip.MustParseAddr("203.0.113.7")
@@ -98,11 +100,12 @@ func TestA205FloodOfRefusedSignInsIsCounted(t *testing.T) {
 	}
 	lines, total := map[string]int{}, map[string]int{}
 	for _, e := range events(t, path) {
-		lines[e.Action+e.Outcome]++
-		total[e.Action+e.Outcome] += max(e.Count, 1)
+		lines[e.Action+e.Code+e.Outcome]++
+		total[e.Action+e.Code+e.Outcome] += max(e.Count, 1)
 	}
 	for what, most := range map[string]int{
-		"authorize" + Refused: collapseAfter + 1, "token" + Refused: collapseAfter + 1, "authorize" + OK: 200, "code" + Refused: 200,
+		"authorizeGH-1401" + Refused: collapseAfter + 1, "tokenGH-1401" + Refused: collapseAfter + 1, "authorize" + OK: 200, "codeGH-1425" + Refused: 200,
+		"tokenGH-1405" + Failed: collapseAfter + 1, "tokenGH-1405" + Refused: collapseAfter + 1, "refreshGH-1411" + Refused: 200,
 	} {
 		if total[what] != 200 || lines[what] > most || most == 200 && lines[what] != 200 {
 			t.Errorf("%s: got %d events on %d lines", what, total[what], lines[what])

@@ -18,12 +18,14 @@ const (
 	leaseLife  = 30 * time.Second       // longer than a provider is waited for
 	leaseWait  = 15 * time.Second       // for somebody else who renews
 	leaseLook  = 100 * time.Millisecond // between looks
+	disownTime = 5 * time.Second        // for a provider to end tokens
 )
 
 // TokenStore keeps tokens of providers, one row for a user and a provider.
 type TokenStore interface {
 	// PutTokens adds a row, or takes the place of the one that is there: its
-	// version is then one more, and nobody has a lease.
+	// version is then one more, and nobody has a lease. ErrNotFound: the user was
+	// disabled or deleted, and nothing was kept.
 	PutTokens(ctx context.Context, t tenant.ID, r *TokenRow) error
 	// Tokens returns a row, or ErrNotFound.
 	Tokens(ctx context.Context, t tenant.ID, user, provider string) (*TokenRow, error)
@@ -68,7 +70,9 @@ func (v *Vault) now() time.Time {
 	return v.Now()
 }
 
-// Keep keeps the tokens of somebody who signed in. Nil tokens are none.
+// Keep keeps the tokens of somebody who signed in. Nil tokens are none. Those of
+// somebody who was disabled or deleted meanwhile are ended at their provider, and
+// are no error: nothing else is opened for them either.
 func (v *Vault) Keep(ctx context.Context, t tenant.ID, user, provider string, tokens *Tokens) error {
 	if tokens == nil {
 		return nil
@@ -84,7 +88,26 @@ func (v *Vault) Keep(ctx context.Context, t tenant.ID, user, provider string, to
 	if err := v.seal(t, r, tokens); err != nil {
 		return err
 	}
-	return v.Store.PutTokens(ctx, t, r)
+	err := v.Store.PutTokens(ctx, t, r)
+	if errors.Is(err, ErrNotFound) {
+		v.disown(ctx, v.Providers[provider], tokens)
+		return nil
+	}
+	return err
+}
+
+// disown has a provider end tokens that it gave for somebody who is not here any
+// more. That it cannot be told changes nothing here: nobody has them.
+func (v *Vault) disown(ctx context.Context, p Provider, tokens *Tokens) {
+	at, ok := p.(revoker)
+	if !ok {
+		return
+	}
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), disownTime)
+	defer stop()
+	if err := at.Revoke(ctx, tokens); err != nil && !errors.Is(err, ErrNoRevocation) && v.Log != nil {
+		v.Log.Warn("a provider is not told that tokens of its have ended", "provider", p.Name(), "error", err)
+	}
 }
 
 // Forget forgets a user's tokens: all, or those of one provider.
@@ -187,6 +210,9 @@ func (v *Vault) renew(ctx context.Context, t tenant.ID, r *TokenRow, old *Tokens
 	case err != nil:
 		return "", err
 	case !kept: // they signed in anew, or were forgotten, meanwhile
+		if _, gone := v.Store.Tokens(ctx, t, r.User, r.Provider); errors.Is(gone, ErrNotFound) {
+			v.disown(ctx, p, fresh)
+		}
 		return v.Token(ctx, t, r.User, r.Provider)
 	}
 	return fresh.Access, nil

@@ -153,8 +153,11 @@ func (s *Service) idle(now time.Time) time.Time {
 
 // spent ends a grant whose code came again.
 func (s *Service) spent(ctx context.Context, r *Record) error {
+	if !r.Revoked.IsZero() {
+		return ErrSpent
+	}
 	if _, err := s.end(ctx, &r.Grant, "its code was used twice", "gatehouse"); err != nil {
 		return errors.Join(err, ErrSpent)
 	}
-	return ErrSpent
+	return &EndedError{Grant: &r.Grant, Why: ErrSpent}
 }

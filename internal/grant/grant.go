@@ -76,6 +76,15 @@ type Authorization struct {
 	Bound     string // thumbprint of the key that the code is for (dpop_jkt); empty: any. RFC 9449 §10
 }
 
+// EndedError is an ErrSpent or an ErrReused that has ended a grant just now.
+type EndedError struct {
+	Grant *Grant
+	Why   error
+}
+
+func (e *EndedError) Error() string { return e.Why.Error() }
+func (e *EndedError) Unwrap() error { return e.Why }
+
 // Facts that callers branch on.
 var (
 	ErrNotFound = errors.New("no such grant, code or token")

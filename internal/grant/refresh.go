@@ -160,5 +160,5 @@ func (s *Service) reused(ctx context.Context, g *Grant) error {
 	if _, err := s.end(ctx, g, "its refresh token was used twice", "gatehouse"); err != nil {
 		return errors.Join(err, ErrReused)
 	}
-	return ErrReused
+	return &EndedError{Grant: g, Why: ErrReused}
 }

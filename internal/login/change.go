@@ -149,11 +149,10 @@ func (s *Service) Update(ctx context.Context, t tenant.ID, id string, c *UserCha
 	if err != nil {
 		return nil, err
 	}
-	next, err := c.apply(u)
-	if err != nil || preview {
-		return next, err
+	if preview {
+		return c.apply(u)
 	}
-	u, err = s.Store.UpdateUser(ctx, u.Tenant, next)
+	u, err = s.Store.UpdateUser(ctx, u.Tenant, u.ID, c.apply)
 	return u, known(err)
 }
 

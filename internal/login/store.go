@@ -27,8 +27,10 @@ type UserStore interface {
 	User(ctx context.Context, t tenant.ID, idOrName string) (*User, error)
 	// Users lists them by id after a cursor, at most so many.
 	Users(ctx context.Context, t tenant.ID, after string, limit int) ([]User, error)
-	// UpdateUser sets Name, Email, Vouched, Groups and Roles.
-	UpdateUser(ctx context.Context, t tenant.ID, u *User) (*User, error)
+	// UpdateUser sets Name, Email, Vouched, Groups and Roles to what change makes
+	// of the user (without Links) as they are at that moment: no other change comes
+	// between. What change returns as an error ends it. change does not block.
+	UpdateUser(ctx context.Context, t tenant.ID, id string, change func(*User) (*User, error)) (*User, error)
 	// DeleteUser deletes a user and everything of theirs but grants, which the trail
 	// may speak of. Their username and identities are free then.
 	DeleteUser(ctx context.Context, t tenant.ID, id string) error

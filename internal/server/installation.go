@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -47,7 +46,7 @@ type Installation struct {
 	current   atomic.Pointer[config.Config]  // see adminPeople
 	documents client.Cache                   // of clients
 
-	ending sync.WaitGroup // of what providers are told of: see endUpstream
+	ending endings // of what providers are told of: see endUpstream
 
 	log *slog.Logger
 	by  string
@@ -113,7 +112,7 @@ func storeError(err error) error {
 
 // Close ends what runs over the store, and closes it and the trail.
 func (i *Installation) Close() error {
-	i.ending.Wait()
+	i.ending.close()
 	i.signing.close()
 	i.Pins.Close()
 	return errors.Join(i.DB.Close(), i.Trail.Close())

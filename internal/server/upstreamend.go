@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
@@ -31,7 +32,7 @@ func (i *Installation) endUpstream(ctx context.Context, c *config.Config, t tena
 		return err
 	}
 	for _, one := range all {
-		i.ending.Go(func() {
+		begun := i.ending.begin(func() {
 			ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), endTime)
 			defer stop()
 			e := &audit.Event{
@@ -46,8 +47,39 @@ func (i *Installation) endUpstream(ctx context.Context, c *config.Config, t tena
 				i.log.Error("what became of a provider's tokens is not written down", "user", user, "provider", one.Provider, "error", err)
 			}
 		})
+		if !begun {
+			i.log.Warn("a provider is not told that tokens of its have ended: the server ends", "user", user, "provider", one.Provider)
+		}
 	}
 	return nil
+}
+
+// endings counts what providers are being told, so that the end of the
+// installation can wait for it. Its zero value is open.
+type endings struct {
+	mu     sync.Mutex
+	closed bool
+	sync.WaitGroup
+}
+
+// begin runs do beside the caller, unless close was called: then nothing is run
+// and it returns false.
+func (e *endings) begin(do func()) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return false
+	}
+	e.Go(do)
+	return true
+}
+
+// close waits for all that was begun. Nothing begins after it.
+func (e *endings) close() {
+	e.mu.Lock()
+	e.closed = true
+	e.mu.Unlock()
+	e.Wait()
 }
 
 // vaultFor returns a vault that can open what a user has of providers; nil: they

@@ -78,3 +78,22 @@ func TestADisabledUserLosesTheTokensOfTheirProvider(t *testing.T) {
 		}
 	}
 }
+
+// Nothing is begun over an installation that has ended.
+func TestNothingIsToldOnceTheInstallationEnds(t *testing.T) {
+	var e endings
+	told := make(chan struct{})
+	if !e.begin(func() { close(told) }) {
+		t.Fatal("nothing can be begun")
+	}
+	e.close()
+	select {
+	case <-told:
+	default:
+		t.Error("what was begun was not waited for")
+	}
+	if e.begin(func() { t.Error("it was begun after the end") }) {
+		t.Error("want it said that nothing was begun")
+	}
+	e.Wait()
+}

@@ -68,9 +68,18 @@ func (d federated) TakeLogin(ctx context.Context, key, provider, browser string)
 	return r, nil
 }
 
-// PutTokens implements federation.TokenStore.
+// PutTokens implements federation.TokenStore. It takes the user's row first:
+// whoever disables or deletes them at the same moment has done so before, or comes
+// after, and forgets what is kept here.
 func (d federated) PutTokens(ctx context.Context, t tenant.ID, r *federation.TokenRow) error {
 	return d.writes(ctx, func(tx tx) error {
+		rows, err := tx.exec(`UPDATE login_user SET state = state WHERE id = $1 AND state <> 'disabled'`, r.User)
+		switch {
+		case err != nil:
+			return fmt.Errorf("keep a provider's tokens: %w", err)
+		case rows == 0:
+			return federation.ErrNotFound
+		}
 		if _, err := tx.exec(`INSERT INTO federation_token (tenant, user_id, provider, sealed, expires, version, changed)
 			VALUES ($1, $2, $3, $4, $5, 1, $6)
 			ON CONFLICT (tenant, user_id, provider) DO UPDATE SET sealed = excluded.sealed, expires = excluded.expires,

@@ -169,15 +169,23 @@ func (d people) Users(ctx context.Context, t tenant.ID, after string, limit int)
 		all[0].ID, all[len(all)-1].ID)
 }
 
-func (d people) UpdateUser(ctx context.Context, t tenant.ID, u *login.User) (now *login.User, err error) {
-	teams, err1 := stored(u.Groups)
-	roles, err2 := stored(u.Roles)
-	if err := errors.Join(err1, err2); err != nil {
-		return nil, err
-	}
+// UpdateUser takes the user's row first, as SetState does.
+func (d people) UpdateUser(ctx context.Context, t tenant.ID, id string, change func(*login.User) (*login.User, error)) (now *login.User, err error) {
 	err = d.writes(ctx, func(w tx) error {
+		u, err := scanUser(w.QueryRowContext(ctx, `UPDATE login_user SET state = state WHERE id = $1 AND ($2 = '' OR tenant = $2) RETURNING `+bare(userColumns), id, string(t)))
+		if err == nil {
+			u, err = change(u)
+		}
+		if err != nil {
+			return err
+		}
+		teams, err1 := stored(u.Groups)
+		roles, err2 := stored(u.Roles)
+		if err := errors.Join(err1, err2); err != nil {
+			return err
+		}
 		now, err = scanUser(w.QueryRowContext(ctx, `UPDATE login_user SET name = $2, email = $3, vouched = $4, teams = $5, roles = $6
-			WHERE id = $1 AND ($7 = '' OR tenant = $7) RETURNING `+bare(userColumns), u.ID, u.Name, u.Email, u.Vouched, teams, roles, string(t)))
+			WHERE id = $1 RETURNING `+bare(userColumns), id, u.Name, u.Email, u.Vouched, teams, roles))
 		return err
 	})
 	if err != nil {

@@ -199,7 +199,9 @@ func (r *Rights) question(ctx context.Context, e *entry, now time.Time, wg *sync
 		return
 	}
 	// With a proof that was used up nobody can be asked: its sender has to come again.
-	if age < h.issuer.holds(true)/2 || e.boundSender && e.again.Certificate == nil || e.asking.Swap(true) {
+	// A certificate goes on vouching for its connection, whoever vouches for it.
+	used := e.boundSender && (e.again.Scheme == schemeDPoP || e.again.Certificate == nil && e.again.Presented == nil)
+	if age < h.issuer.holds(true)/2 || used || e.asking.Swap(true) {
 		return
 	}
 	select {

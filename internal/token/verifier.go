@@ -230,7 +230,7 @@ func (v *Verifier) newEntry(c *gatehouse.Credential, k key, form Form, id *gateh
 		key:    k, claim: id.Tenant,
 	}
 	if form != FormJWT || i.IntrospectsSigned {
-		e.again = &gatehouse.Credential{Scheme: c.Scheme, Text: c.Text, Certificate: c.Certificate}
+		e.again = &gatehouse.Credential{Scheme: c.Scheme, Text: c.Text, Certificate: c.Certificate, Presented: c.Presented}
 	}
 	// A bound token comes with a proof each time. Claims that nobody can see may bind it.
 	toKey, grant, via := aside(id.Claims)

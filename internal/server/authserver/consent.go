@@ -1,6 +1,7 @@
 package authserver
 
 import (
+	"context"
 	"net/http"
 	"slices"
 
@@ -28,7 +29,7 @@ func (s *Server) consent(w http.ResponseWriter, r *http.Request) {
 	case "allow":
 		s.allow(w, r, f, c, who)
 	case "deny":
-		s.deny(w, r, f, c)
+		s.deny(w, r, f, c, who)
 	case "switch":
 		f.MaxAge, f.Since, f.Left = -1, s.now(), nil
 		s.consentPage(w, r, f, c, nil, "")
@@ -143,15 +144,20 @@ func (res *Resource) required(scope string) bool {
 }
 
 // deny ends a flow. Who said no is not asked: no is what happens anyway.
-func (s *Server) deny(w http.ResponseWriter, r *http.Request, f *flow, c *client.Client) {
+func (s *Server) deny(w http.ResponseWriter, r *http.Request, f *flow, c *client.Client, who *login.Person) {
 	if err := s.end(r.Context(), f); err != nil {
 		s.refused(w, r, "consent", err)
 		return
 	}
+	s.ended(context.WithoutCancel(r.Context()), f, who, "") // who presses Allow as well need not wait for an answer
 	e := &oauth.Error{Code: oauth.AccessDenied, Description: "the person said no"}
 	err := s.noteBegan(r, f, c)
 	if err == nil {
-		err = s.tell(r, &audit.Event{Action: "consent", Request: f.ID, ClientID: f.Client, Client: c.Name, Outcome: audit.Refused, Reason: e.Error()})
+		ev := &audit.Event{Action: "consent", Request: f.ID, ClientID: f.Client, Client: c.Name, Outcome: audit.Refused, Reason: e.Error(), Changed: true}
+		if who != nil {
+			ev.Subject, ev.TenantID = who.ID, string(who.Tenant)
+		}
+		err = s.tell(r, ev)
 	}
 	if err == nil && f.Device != "" {
 		err = s.decideDevice(r.Context(), f, nil)

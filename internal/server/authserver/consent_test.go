@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/client"
 	"github.com/gatehouse-mcp/gatehouse/internal/tenant"
 )
@@ -69,6 +70,9 @@ func TestNoIsToldToTheClient(t *testing.T) {
 		b := h.browser()
 		page := b.get(ask(id, redirect))
 		no := b.decide(page, "deny")
+		if e := h.trail.last(); e.Action != "consent" || e.Outcome != audit.Refused || !e.Changed {
+			t.Errorf("%s: got %+v, want an event that stands by itself", id, e)
+		}
 		if v := answered(t, no.link(), redirect, "s t&te"); v.Get("error") != "access_denied" || v.Get("code") != "" {
 			t.Errorf("%s: got %v", id, v)
 		}
@@ -78,6 +82,16 @@ func TestNoIsToldToTheClient(t *testing.T) {
 		isPage(t, "a second thought", b.decide(page, "deny"), 400, "GH-1422")
 		next := b.decide(page, "allow") // that is only on the way to a decision
 		isPage(t, "yes after no", b.goOn(next, h.ada), 400, "GH-1422")
+	}
+}
+
+func TestWhoSaysNoIsNamed(t *testing.T) {
+	h := newHouse(t)
+	b := h.browser()
+	b.signIn(h.ada)
+	b.decide(b.get(askTrusted()), "deny")
+	if e := h.trail.last(); e.Outcome != audit.Refused || e.Subject != h.ada.ID || e.TenantID != string(h.tenant) {
+		t.Errorf("got %+v", e)
 	}
 }
 

@@ -112,6 +112,10 @@ func (s *Server) asking(ctx context.Context, f *flow, c *client.Client, who *log
 		p.Returns, p.Loopback, p.Private = oauth.RedirectHost(f.Redirect), kind == oauth.RedirectLoopback, kind == oauth.RedirectPrivate
 	}
 	f.Session = ""
+	if f.Asked == nil {
+		f.Asked = f.Scopes
+	}
+	f.Scopes = slices.Clone(f.Asked) // what the last page added or left out was somebody else's, or is again
 	before := &grant.Consent{}
 	var err error
 	if who != nil {

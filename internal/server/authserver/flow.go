@@ -24,7 +24,8 @@ type flow struct {
 	Version  string    `json:"v"`          // of the client, when it was judged
 	Redirect string    `json:"r,omitzero"` // the redirect URI, as asked for; empty: a device
 	State    string    `json:"s,omitzero"` // the client's, byte for byte
-	Scopes   []string  `json:"p"`          // that are asked for and that there are
+	Scopes   []string  `json:"p"`          // that are asked for and that there are; of a page: that it shows to whom it is for
+	Asked    []string  `json:"g,omitzero"` // Scopes as they were before any page made them somebody's own; nil: there was no page
 	Resource string    `json:"u"`          // canonical
 	PKCE     string    `json:"k,omitzero"` // code_challenge
 	Key      string    `json:"x,omitzero"` // thumbprint of the key that the code is for; empty: any. RFC 9449 §10
@@ -66,7 +67,7 @@ func (s *Server) sealFlow(f *flow) (string, error) {
 func (s *Server) fits(f *flow) (bool, error) {
 	full := *f
 	full.Consent, full.Browser, full.Session = f.Scopes, browserHash(""), "ses_"+rand.Text()
-	full.Blank, full.Untold = true, true
+	full.Blank, full.Untold, full.Asked = true, true, f.Scopes
 	sealed, err := s.sealFlow(&full)
 	return len(sealed) <= maxSealed, err
 }

@@ -46,13 +46,13 @@ func (s *Server) signedIn(w http.ResponseWriter, r *http.Request, f *flow, who *
 // step-up that was ticked for nobody in particular would lead to the same refusal
 // once more, or lose what the client had.
 func (s *Server) settle(w http.ResponseWriter, r *http.Request, f *flow, c *client.Client, who *login.Person) {
-	lacks, err := s.lacks(r.Context(), f, c, who)
+	res := s.resourceAt(f.Resource)
+	lacks, err := s.lacks(r.Context(), f, res, c, who)
 	switch {
 	case err != nil:
 		s.refused(w, r, "login", err)
 	case lacks:
-		f.Left = f.refused()
-		f.Consent = nil
+		f.Left, f.Consent = f.left(res), nil
 		s.consentPage(w, r, f, c, who, "")
 	default:
 		s.issue(w, r, f, c, who, byPage)
@@ -61,8 +61,7 @@ func (s *Server) settle(w http.ResponseWriter, r *http.Request, f *flow, c *clie
 
 // lacks says whether what was allowed is less than a page would have offered that
 // had known whom it is for, and it was not they who left that out.
-func (s *Server) lacks(ctx context.Context, f *flow, c *client.Client, who *login.Person) (bool, error) {
-	res := s.resourceAt(f.Resource)
+func (s *Server) lacks(ctx context.Context, f *flow, res *Resource, c *client.Client, who *login.Person) (bool, error) {
 	if f.Device != "" || f.Session != "" || res == nil {
 		return false, nil
 	}
@@ -94,6 +93,14 @@ func (f *flow) refused() []string {
 	return out
 }
 
+// left are the scopes that somebody left out on the page, for the page after it.
+// Of boxes that came without a tick none is left out until another one is ticked:
+// who only went on has chosen nothing. It is never nil.
+func (f *flow) left(res *Resource) []string {
+	chose := !f.Blank || slices.ContainsFunc(f.Consent, func(one string) bool { return !res.required(one) })
+	return slices.DeleteFunc(append([]string{}, f.Scopes...), func(one string) bool { return !chose || slices.Contains(f.Consent, one) })
+}
+
 // issue ends a flow with a code for its client, or has its device go on. One flow
 // ends once; who pressed twice gets the same answer twice.
 func (s *Server) issue(w http.ResponseWriter, r *http.Request, f *flow, c *client.Client, who *login.Person, how delivery) {
@@ -106,7 +113,7 @@ func (s *Server) issue(w http.ResponseWriter, r *http.Request, f *flow, c *clien
 	}
 	if err != nil {
 		ev := &audit.Event{Action: "code", ClientID: f.Client, Client: c.Name, Subject: who.ID, TenantID: string(who.Tenant)}
-		s.tellRefused(w, r, ev, err, func() { s.cannotIssue(w, r, f, err) })
+		s.tellRefused(w, r, ev, err, func() { s.cannotIssue(w, r, f, c, how, err) })
 		return
 	}
 	s.granted(w, r, f, c, to, how)
@@ -135,7 +142,10 @@ func (s *Server) conclude(ctx context.Context, r *http.Request, f *flow, c *clie
 		}
 	}
 	if f.Device != "" {
-		return "device", s.decideDevice(ctx, f, a)
+		if err := s.decideDevice(ctx, f, a); err != nil {
+			return "", err
+		}
+		return "device", nil
 	}
 	code, err := s.Grants.Authorize(ctx, a)
 	if err != nil {
@@ -145,15 +155,24 @@ func (s *Server) conclude(ctx context.Context, r *http.Request, f *flow, c *clie
 }
 
 // cannotIssue answers somebody whose account cannot be given what they allowed:
-// another one may.
-func (s *Server) cannotIssue(w http.ResponseWriter, r *http.Request, f *flow, err error) {
+// another one may. It goes on with nothing but what a page said that was for anybody.
+func (s *Server) cannotIssue(w http.ResponseWriter, r *http.Request, f *flow, c *client.Client, how delivery, err error) {
 	e, ok := errors.AsType[*oauth.Error](err)
 	if !ok || e.Ref != refNothing {
 		s.fail(w, r, err)
 		return
 	}
 	again := *f
+	if how == direct { // nobody has seen a page
+		again.Consent = nil
+		s.offerAnother(w, r, &again, c, e)
+		return
+	}
 	again.MaxAge, again.Since, again.Session, again.Left = -1, s.now(), "", nil
+	if f.Asked != nil {
+		again.Scopes = f.Asked
+		again.Consent = slices.DeleteFunc(slices.Clone(f.Consent), func(one string) bool { return !slices.Contains(f.Asked, one) })
+	}
 	s.bind(w, r, &again)
 	page := explain(e)
 	if sealed, err := s.sealFlow(&again); err == nil {

@@ -76,6 +76,22 @@ func TestWhatWasLeftOutBeforeSignInStaysOut(t *testing.T) {
 	}
 }
 
+// A box that came without a tick, beside one that was ticked, is not ticked for anybody.
+func TestWhatWasLeftUntickedBeforeSignInComesWithoutATick(t *testing.T) {
+	h := newHouse(t)
+	b := h.browser()
+	b.signIn(h.ada)
+	h.granted(b.decide(b.get(askTrusted("scope", "notes:read")), "allow").goes())
+	b = h.browser()
+	second := b.goOn(b.decide(b.get(askTrusted("scope", everything)), "allow", "notes:write"), h.ada)
+	if on := boxes(second); !reflect.DeepEqual(on, []string{"notes:write"}) {
+		t.Fatalf("ticked %v, want what was ticked just now\n%s", on, second.text)
+	}
+	if got := h.granted(b.decide(second, "allow").goes()); !reflect.DeepEqual(got, strings.Fields(some)) {
+		t.Errorf("got %v", got)
+	}
+}
+
 // Whoever said no to a right is not asked by a ticked box again.
 func TestARefusalIsRemembered(t *testing.T) {
 	h := newHouse(t)

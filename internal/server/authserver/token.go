@@ -11,6 +11,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/client"
 	"github.com/gatehouse-mcp/gatehouse/internal/credential"
+	"github.com/gatehouse-mcp/gatehouse/internal/grant"
 	"github.com/gatehouse-mcp/gatehouse/internal/oauth"
 )
 
@@ -151,6 +152,9 @@ func (s *Server) refuseToken(w http.ResponseWriter, q *tokenRequest, err error) 
 // noteRefused writes a refusal down.
 func (s *Server) noteRefused(r *http.Request, e *audit.Event, err error) error {
 	why := refusalOf(err)
+	if ended, ok := errors.AsType[*grant.EndedError](err); ok {
+		endedBy(e, ended.Grant)
+	}
 	e.Outcome, e.Code, e.Status = audit.Refused, why.Ref, why.Status
 	if e.Status == 0 {
 		e.Status = http.StatusBadRequest
@@ -164,6 +168,15 @@ func (s *Server) noteRefused(r *http.Request, e *audit.Event, err error) error {
 		e.Request = ""
 	}
 	return s.tell(r, e)
+}
+
+// endedBy notes whose grant a refused request has ended: that stands in the trail
+// by itself, among however many refusals that are like it.
+func endedBy(e *audit.Event, g *grant.Grant) {
+	if e.Detail == nil {
+		e.Detail = map[string]string{}
+	}
+	e.Changed, e.Subject, e.TenantID, e.Detail[audit.DetailGrant] = true, g.Subject, string(g.Tenant), g.ID
 }
 
 // belongsTo notes which login a refused request is a part of; empty: it is not known.

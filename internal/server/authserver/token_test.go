@@ -93,7 +93,7 @@ func TestA001A002A064ReplaysAndWhatTheyEnd(t *testing.T) {
 		t.Fatalf("got %v: whoever has only the code has ended the grant", err)
 	}
 	d.post("/token", redeemForm("cli", code)...).no("the same again", 400, oauth.InvalidGrant)
-	if e := d.trail.events[len(d.trail.events)-1]; e.Code != "GH-1410" || !strings.Contains(e.Reason, "used before") {
+	if e := d.trail.events[len(d.trail.events)-1]; e.Code != "GH-1410" || !strings.Contains(e.Reason, "used before") || !tellsOfAnEnd(e, d) {
 		t.Errorf("got %+v", e)
 	}
 	if _, err := d.holds(first.Access); err == nil {
@@ -105,7 +105,7 @@ func TestA001A002A064ReplaysAndWhatTheyEnd(t *testing.T) {
 	two := d.post("/token", "grant_type", "refresh_token", "client_id", "cli", "refresh_token", one.Refresh).ok()
 	d.wait(31 * time.Second)
 	d.post("/token", "grant_type", "refresh_token", "client_id", "cli", "refresh_token", one.Refresh).no("an old refresh token", 400, oauth.InvalidGrant)
-	if e := d.trail.events[len(d.trail.events)-1]; e.Code != "GH-1411" || !strings.Contains(e.Reason, "refresh token was used before") {
+	if e := d.trail.events[len(d.trail.events)-1]; e.Code != "GH-1411" || !strings.Contains(e.Reason, "refresh token was used before") || !tellsOfAnEnd(e, d) {
 		t.Errorf("got %+v", e)
 	}
 	for _, text := range []string{one.Access, two.Access} {
@@ -113,6 +113,11 @@ func TestA001A002A064ReplaysAndWhatTheyEnd(t *testing.T) {
 			t.Error("an access token of the family is accepted")
 		}
 	}
+}
+
+// tellsOfAnEnd says whether an event names the grant that it has ended, and whose that was.
+func tellsOfAnEnd(e audit.Event, d *desk) bool {
+	return e.Changed && e.Subject == "usr_ada" && e.TenantID == string(d.def) && e.Detail[audit.DetailGrant] != ""
 }
 
 func TestA008AVerifierIsNeverLeftOut(t *testing.T) {

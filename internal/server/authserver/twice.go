@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/client"
 	"github.com/gatehouse-mcp/gatehouse/internal/grant"
 	"github.com/gatehouse-mcp/gatehouse/internal/login"
@@ -16,8 +17,8 @@ import (
 )
 
 // How long an answer is kept for somebody who presses a button twice, how long the
-// second press waits for the first and looks for its answer, and how long an
-// answer may take.
+// second press waits for the first, and at first between two looks for its answer,
+// and how long an answer may take.
 const (
 	twiceKept    = 10 * time.Second
 	twiceWait    = 3 * time.Second
@@ -56,10 +57,10 @@ func decidedBefore(cause error) *oauth.Error {
 	return &oauth.Error{Code: oauth.InvalidRequest, Ref: "GH-1422", Description: "this was decided a moment ago", Cause: cause}
 }
 
-// ended keeps where a flow led. Nobody is lost if that cannot be kept: who pressed
+// ended keeps where a flow led; who is nil if nobody is known. Nobody is lost if that cannot be kept: who pressed
 // twice reads that it was decided.
 func (s *Server) ended(ctx context.Context, f *flow, who *login.Person, to string) {
-	text, err := json.Marshal(ending{At: s.now(), User: who.ID, To: to})
+	text, err := json.Marshal(ending{At: s.now(), User: subject(who), To: to})
 	sealed := ""
 	if err == nil {
 		sealed, err = s.Seal.Seal(endingSealed, f.ID, text)
@@ -73,16 +74,19 @@ func (s *Server) ended(ctx context.Context, f *flow, who *login.Person, to strin
 }
 
 // endingOf returns where a flow led that was decided a moment ago, by the same
-// person, or is just being decided. It waits a little for whoever decides it.
+// person, or is just being decided. It waits a little for whoever decides it, and
+// not at all if nobody has begun to.
 func (s *Server) endingOf(ctx context.Context, f *flow, user string) (string, error) {
 	ctx, stop := context.WithTimeout(ctx, twiceWait)
 	defer stop()
-	for {
+	for wait := twiceLook; ; wait *= 2 {
 		sealed, err := s.Once.Ending(ctx, endingKey(f.ID))
 		switch {
 		case ctx.Err() != nil:
 			return "", decidedBefore(ctx.Err())
-		case err != nil && !errors.Is(err, grant.ErrNotFound):
+		case errors.Is(err, grant.ErrNotFound):
+			return "", decidedBefore(err)
+		case err != nil:
 			return "", err
 		case sealed != "":
 			return s.openEnding(f, user, sealed)
@@ -90,7 +94,7 @@ func (s *Server) endingOf(ctx context.Context, f *flow, user string) (string, er
 		select {
 		case <-ctx.Done():
 			return "", decidedBefore(ctx.Err())
-		case <-time.After(twiceLook):
+		case <-time.After(wait):
 		}
 	}
 }
@@ -128,6 +132,12 @@ func (s *Server) pressedAgain(w http.ResponseWriter, r *http.Request, f *flow, e
 	to, err := s.endingOf(r.Context(), f, used.User)
 	if err != nil {
 		return false
+	}
+	if err := s.note(r, &audit.Event{
+		Action: "code", Request: f.ID, ClientID: f.Client, Client: c.Name, Subject: used.User, Outcome: audit.OK, Reason: "the same answer once more, for a code that was sent twice",
+	}); err != nil {
+		s.fail(w, r, err)
+		return true
 	}
 	s.granted(w, r, f, c, to, byPage)
 	return true

@@ -6,10 +6,12 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
+	"github.com/gatehouse-mcp/gatehouse/internal/grant"
 )
 
 // replica is another process over the same store: it has nothing of the first one.
@@ -81,6 +83,53 @@ func TestAPressThatIsGivenUpIsBroughtToItsEnd(t *testing.T) {
 	}
 }
 
+// Who presses twice for a device that has gone is not told that it can go on.
+func TestNoPressIsToldOfADeviceThatHasGone(t *testing.T) {
+	h := newHouse(t)
+	started, err := h.Devices.Begin(t.Context(), &grant.Device{Client: native, Scopes: []string{"notes:read"}, Resource: resource, Flow: "FLOW"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := h.browser()
+	b.signIn(h.ada)
+	code := url.Values{"user_code": {started.UserCode}}
+	form := url.Values{"flow": {b.post("/device", code).field(t, "flow")}, "decision": {"allow"}}
+	one, err := h.Devices.ByUserCode(t.Context(), started.UserCode)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Devices.Decide(t.Context(), one.ID, nil); err != nil {
+		t.Fatal(err)
+	}
+	isPage(t, "the first press", b.post("/auth/consent", form), 400, "GH-1427")
+	isPage(t, "the second", b.post("/auth/consent", form), 400, "GH-1422")
+}
+
+// looking counts how often somebody looks for what came of a mark.
+type looking struct {
+	grant.OnceStore
+	n atomic.Int64
+}
+
+func (l *looking) Ending(ctx context.Context, key [32]byte, at time.Time) (string, error) {
+	l.n.Add(1)
+	return l.OnceStore.Ending(ctx, key, at)
+}
+
+func TestNobodyWaitsForTheAnswerOfANo(t *testing.T) {
+	h := newHouse(t)
+	b := h.browser()
+	b.signIn(h.ada)
+	page := b.get(askTrusted())
+	b.decide(page, "deny")
+	looks := &looking{OnceStore: h.Once.Store}
+	h.Once.Store = looks
+	isPage(t, "yes after no", b.decide(page, "allow"), 400, "GH-1422")
+	if n := looks.n.Load(); n != 1 {
+		t.Errorf("looked %d times, want once", n)
+	}
+}
+
 func TestACodeThatWasSentTwiceIsAcceptedTwice(t *testing.T) {
 	h := newLocalHouse(t)
 	_, link := h.account("ada2")
@@ -89,13 +138,22 @@ func TestACodeThatWasSentTwiceIsAcceptedTwice(t *testing.T) {
 	page := b.begin()
 	asked := b.post("/auth/local", page.fill("username", "ada2", "password", pass))
 	form := asked.fill("code", shows())
+	looks := &looking{OnceStore: h.Once.Store}
+	h.Once.Store = looks
 	first := b.post("/auth/local/code", form).goes()
 	h.handler = h.replica()
 	second := b.post("/auth/local/code", form)
 	if first == "" || second.goes() != first {
 		t.Errorf("got %d %q, want %q", second.StatusCode, second.goes(), first)
 	}
+	if e := h.trail.last(); e.Action != "code" || e.Outcome != audit.OK || e.Subject == "" || !strings.Contains(e.Reason, "once more") {
+		t.Errorf("got %+v, want the second answer written down", e)
+	}
+	looks.n.Store(0)
 	other := h.browser() // the same code, in another sign-in
 	asked = other.post("/auth/local", other.begin().fill("username", "ada2", "password", pass))
 	isPage(t, "a code that was used", other.post("/auth/local/code", asked.fill("code", form.Get("code"))), 403, "not accepted")
+	if n := looks.n.Load(); n != 1 {
+		t.Errorf("looked %d times for an answer that nobody has begun, want once", n)
+	}
 }

@@ -117,10 +117,29 @@ func userChange(t *testing.T, d *store.DB) {
 	u := newPerson(t, d, 1)
 	next := *u
 	next.Name, next.Email, next.Vouched, next.Groups, next.Roles = "Eve", "", false, []string{"a"}, nil
-	wantSame(t, "changed", get(s.UpdateUser(ctx, u.Tenant, &next))(t), &next)
+	to := func(*login.User) (*login.User, error) { return &next, nil }
+	wantSame(t, "changed", get(s.UpdateUser(ctx, u.Tenant, u.ID, to))(t), &next)
 	wantSame(t, "as it is kept", get(s.User(ctx, "", u.ID))(t), &next)
-	_, err := s.UpdateUser(ctx, "other", &next)
+	_, err := s.UpdateUser(ctx, "other", u.ID, to)
 	wantErr(t, "of another tenant", err, login.ErrNotFound)
+	_, err = s.UpdateUser(ctx, u.Tenant, u.ID, func(*login.User) (*login.User, error) { return nil, login.ErrInvalid })
+	wantErr(t, "one that is no change", err, login.ErrInvalid)
+	wantSame(t, "nothing of it is kept", get(s.User(ctx, "", u.ID))(t), &next)
+}
+
+// However many change something at once, nothing of any of them is lost.
+func userChangeRace(t *testing.T, d *store.DB) {
+	u := newPerson(t, d, 1)
+	people := &login.Service{Store: d.Login()}
+	name, mail, groups, roles := "Eve", "eve@acme.example", []string{"a"}, []string{"b"}
+	changes := []login.UserChange{{Name: &name}, {Email: &mail}, {Groups: &groups}, {Roles: &roles}}
+	race(t, len(changes), func(i int) error {
+		_, err := people.Update(t.Context(), u.Tenant, u.ID, &changes[i], false)
+		return err
+	})
+	want := *u
+	want.Name, want.Email, want.Vouched, want.Groups, want.Roles = name, mail, true, groups, roles
+	wantSame(t, "all of them", get(d.Login().User(t.Context(), "", u.ID))(t), &want)
 }
 
 // Whoever is deleted has nothing left, and their name and identities are free.

@@ -92,6 +92,7 @@ var suite = []part{
 	{"who may not come in has no session", sessionRefused},
 	{"no session outlives its user's end", sessionRace},
 	{"what an administrator gave a user is changed", userChange},
+	{"users change at once", userChangeRace},
 	{"a user who is deleted has nothing left", userDeleted},
 	{"what somebody sets up is kept, once", enrolment},
 	{"an invitation is good once", invitation},
