@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -38,50 +37,6 @@ func database(t *testing.T) *store.DB {
 		}
 	}
 	return d
-}
-
-// ending is a provider that is told of what has ended.
-type ending struct {
-	issuing
-	told []string
-}
-
-func (e *ending) Revoke(_ context.Context, tokens *federation.Tokens) error {
-	e.told = append(e.told, tokens.Refresh)
-	return nil
-}
-
-// Whoever is shut out while a provider answers for them leaves nothing here.
-func TestNothingIsKeptOfWhoIsGone(t *testing.T) {
-	p := &ending{}
-	v, c := newVault(t, p)
-	db, ctx := database(t), t.Context()
-	v.Store = db.Federation()
-	shutOut := func() {
-		t.Helper()
-		if _, _, err := db.Login().SetState(ctx, "", "usr_1", login.Disabled); err != nil {
-			t.Fatal(err)
-		}
-		if err := v.Forget(ctx, acme, "usr_1", ""); err != nil {
-			t.Fatal(err)
-		}
-	}
-	p.give = func(string, int64) (*federation.Tokens, error) { // they are disabled while they are renewed
-		shutOut()
-		return &federation.Tokens{Access: "a2", Refresh: "r2"}, nil
-	}
-	if err := v.Keep(ctx, acme, "usr_1", "acme", &federation.Tokens{Access: "a1", Refresh: "r1", Expires: c.now()}); err != nil {
-		t.Fatal(err)
-	}
-	got, err := v.Token(ctx, acme, "usr_1", "acme")
-	wantRefusal(t, "renewed", nil, err, federation.CodeSignIn)
-	if err := v.Keep(ctx, acme, "usr_1", "acme", &federation.Tokens{Access: "a3", Refresh: "r3"}); err != nil {
-		t.Error(err)
-	}
-	_, err = v.Store.Tokens(ctx, acme, "usr_1", "acme")
-	if !errors.Is(err, federation.ErrNotFound) || got != "" || !slices.Equal(p.told, []string{"r2", "r3"}) {
-		t.Errorf("got %q and %v, and the provider was told of %v", got, err, p.told)
-	}
 }
 
 func sealKey(t *testing.T, text string) *seal.Key {
