@@ -73,7 +73,7 @@ func read(path string) ([]byte, error) {
 // real follows symbolic links, of those parts of the path that exist.
 func (f File) real() (string, error) {
 	path, rest := filepath.Clean(f.Path), ""
-	for {
+	for made := 0; ; {
 		real, err := filepath.EvalSymlinks(path)
 		if err == nil {
 			real = filepath.Join(real, rest)
@@ -82,7 +82,10 @@ func (f File) real() (string, error) {
 		if !errors.Is(err, fs.ErrNotExist) {
 			return "", err
 		}
-		if _, err := os.Lstat(path); err == nil {
+		if info, err := os.Lstat(path); err == nil {
+			if made++; info.Mode().Type() != fs.ModeSymlink && made < patience {
+				continue // somebody has made it in between
+			}
 			return "", &UnsafeError{f.Path, "is a symbolic link to nothing"}
 		}
 		up := filepath.Dir(path)
