@@ -121,7 +121,7 @@ func (a *app) showReport(r *probe.Report) {
 	case r.File:
 		a.print("%s   without a network\n", r.URL)
 	default:
-		a.print("%s   seen from this machine (claude.ai and ChatGPT connect from the public internet)\n", name)
+		a.print("%s   %s\n", name, seenFrom(r))
 	}
 	for _, g := range probe.Groups() {
 		head := false
@@ -149,6 +149,22 @@ func (a *app) showReport(r *probe.Report) {
 		a.print("  %s %s\n", a.mark(a.out, outcomeMarks[c.Outcome]), text)
 	}
 	a.print("\n")
+}
+
+// seenFrom says where a server was looked at from, and where it was taken to be.
+func seenFrom(r *probe.Report) string {
+	text := "seen from this machine"
+	switch {
+	case r.From == probe.Public && len(r.At) == 0:
+		text += ", by what public resolvers say"
+	case r.From == probe.Public:
+		text += ", by the addresses that public resolvers know: "
+	case len(r.At) > 0:
+		text += ", "
+	default:
+		text += " (claude.ai and ChatGPT connect from the public internet: --from public for that)"
+	}
+	return text + strings.Join(r.At, ", ")
 }
 
 func (a *app) showResult(r *probe.Result) {

@@ -29,6 +29,10 @@ func (h *house) wellKnown(w http.ResponseWriter, _ *http.Request, path string) {
 			doc["resource"] = "https://other.example.com/mcp"
 		case h.faults["no issuer named"]:
 			doc["authorization_servers"] = []string{}
+		case h.faults["issuer inside"]:
+			doc["authorization_servers"] = []string{"https://id.inside.example"}
+		case h.faults["issuer of nobody"]:
+			doc["authorization_servers"] = []string{"https://id.nobody.example"}
 		case h.faults["query advertised"]:
 			doc["bearer_methods_supported"] = []string{"header", "query"}
 		}
@@ -55,6 +59,9 @@ func (h *house) serverMetadata() map[string]any {
 		if h.faults[fault] {
 			delete(m, member)
 		}
+	}
+	if h.faults["token endpoint inside"] {
+		m["token_endpoint"] = "https://id.inside.example/token"
 	}
 	if h.faults["issuer with a slash"] {
 		m["issuer"] = issuerOf + "/"

@@ -111,6 +111,9 @@ func (h *house) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	path := strings.TrimSuffix(r.URL.Path, "/")
 	switch {
+	case h.faults["bot protection"]:
+		w.Header().Set("Cf-Mitigated", "challenge")
+		w.WriteHeader(http.StatusForbidden)
 	case r.Host != "example.com" && !h.faults["any host"]:
 		w.WriteHeader(http.StatusMisdirectedRequest)
 	case strings.HasPrefix(path, "/.well-known/"):

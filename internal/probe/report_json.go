@@ -21,6 +21,8 @@ type Findings struct {
 	Profile  string          `json:"profile,omitempty"`
 	Requests int             `json:"requests"`
 	Answered bool            `json:"answered"`
+	From     string          `json:"from,omitempty"` // public; left out: this machine
+	At       []string        `json:"at,omitempty"`   // addresses that were looked at, whatever this machine takes the name for
 	Findings []Finding       `json:"findings"`
 	Clients  []ClientFinding `json:"clients"`
 }
@@ -65,7 +67,7 @@ type ClientFinding struct {
 // what passed has its evidence too.
 func (r *Report) Findings(full bool) Findings {
 	out := Findings{
-		Target: r.URL, Began: r.Began.UTC(), Took: r.Took.Seconds(), Profile: string(r.Profile), Requests: r.Requests, Answered: r.Answered,
+		Target: r.URL, Began: r.Began.UTC(), Took: r.Took.Seconds(), Profile: string(r.Profile), Requests: r.Requests, Answered: r.Answered, From: r.From, At: r.At,
 		Findings: []Finding{}, Clients: []ClientFinding{},
 	}
 	for i := range r.Results {

@@ -50,6 +50,7 @@ type Group string
 // The groups, in the order of a report.
 const (
 	Transport Group = "Transport"
+	Internet  Group = "From the internet"
 	Entry     Group = "Entry"
 	Discovery Group = "Discovery"
 	Refusals  Group = "Refusals"
@@ -61,7 +62,7 @@ const (
 
 // Groups lists the groups.
 func Groups() []Group {
-	return []Group{Transport, Entry, Discovery, Refusals, Behaviour, Issuer, Limits, File}
+	return []Group{Transport, Internet, Entry, Discovery, Refusals, Behaviour, Issuer, Limits, File}
 }
 
 // Link leads to a text.
