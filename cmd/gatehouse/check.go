@@ -29,6 +29,9 @@ type checking struct {
 
 	burst, register, rotate, inURL bool
 
+	fix, write bool
+	ours       *ours // the configuration of what is looked at; nil: it is not known
+
 	failOn             string
 	sarif, junit, html string
 }
@@ -47,6 +50,7 @@ func (a *app) check() *cobra.Command {
 			"credential (--key-from, --token-from). Nothing is written there unless --register, --rotate or --burst says so.\n" +
 			"It sees a server from this machine; --from public has names mean what public resolvers tell the internet (those of\n" +
 			"Cloudflare and Google learn the names then, or those of --doh), and judges whether hosted clients get there.\n" +
+			"--fix shows, as a diff, what to change in the configuration of a server of ours (-c).\n" +
 			"Without a URL the servers of the running installation are looked at; with -c and no URL the file is, without a\n" +
 			"network. With both, the servers behind the gateway are those of the file. A secret comes from env:NAME, file:PATH,\n" +
 			"cmd:PROGRAM, keychain:NAME or - (standard input), never from the command line. It ends with 1 when something fails, and with 5 when nobody answers.",
@@ -55,6 +59,7 @@ func (a *app) check() *cobra.Command {
 			"  gatehouse check https://mcp.acme.com/mcp --profile spec-2026-07-28 --sarif check.sarif --html check.html\n" +
 			"  gatehouse check https://mcp.acme.com/mcp --from public  as claude.ai and ChatGPT are led there\n" +
 			"  gatehouse check -c gatehouse.yaml                       the file only, without a network\n" +
+			"  gatehouse check -c gatehouse.yaml --fix                 and what to change in it\n" +
 			"  gatehouse check --list-rules",
 		DisableFlagsInUseLine: true,
 		Args: func(c *cobra.Command, args []string) error {
@@ -94,6 +99,8 @@ func (q *checking) flags(c *cobra.Command) {
 	f.BoolVar(&q.inURL, "in-url", false, "send the credential in the URL too, to see that it is refused there; it is in logs from then on")
 	f.BoolVar(&q.register, "register", false, "register a client at the authorization server, to see what it lets that do, and delete it")
 	f.BoolVar(&q.rotate, "rotate", false, "make a key of this installation, rotate and revoke it, to see that it ends")
+	f.BoolVar(&q.fix, "fix", false, "show what to change in the configuration (-c), as a diff; nothing is written")
+	f.BoolVar(&q.write, "write", false, "with --fix: write it, and keep a copy of the file as it was")
 	f.StringVar(&q.failOn, "fail-on", "", "end with 1 when there is a `WHAT` or worse: fail (default), warn, unknown")
 	f.StringVar(&q.sarif, "sarif", "", "write SARIF, for code scanning, to `FILE`")
 	f.StringVar(&q.junit, "junit", "", "write JUnit's XML to `FILE`")
@@ -123,6 +130,9 @@ func (a *app) runCheck(ctx context.Context, q *checking, args []string) error {
 	if _, err := probe.Select(probe.Profile(q.profile), q.only, q.skip); err != nil {
 		return usage("%v. See: gatehouse check --list-rules", err)
 	}
+	if q.write && !q.fix {
+		return usage("--write says what becomes of --fix: give both")
+	}
 	ctx, stop := a.within(ctx, checkWait)
 	defer stop()
 	if len(args) == 0 && a.file != "" {
@@ -136,7 +146,7 @@ func (a *app) runCheck(ctx context.Context, q *checking, args []string) error {
 	if err != nil {
 		return err
 	}
-	urls, err := a.whatToCheck(ctx, args, o)
+	urls, err := a.whatToCheck(ctx, q, args, o)
 	if err != nil {
 		return err
 	}

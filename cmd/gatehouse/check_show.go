@@ -69,6 +69,16 @@ func (a *app) tell(q *checking, all []*probe.Report) error {
 	for _, r := range all {
 		doc.Add(r.Findings(a.verbose))
 	}
+	var fixed *fixing
+	if q.fix {
+		var err error
+		if fixed, err = a.workOut(q, all); err != nil {
+			return err
+		}
+		if fixed != nil {
+			doc.Fix = &fixed.Fix
+		}
+	}
 	if a.json {
 		if err := a.object(doc); err != nil {
 			return err
@@ -78,6 +88,7 @@ func (a *app) tell(q *checking, all []*probe.Report) error {
 			a.showReport(r)
 		}
 		a.sumUp(&doc)
+		a.showFixes(q, fixed)
 	}
 	return judgeCheck(q, &doc)
 }
@@ -213,5 +224,8 @@ func (a *app) sumUp(d *probe.Document) {
 		parts = append(parts, fmt.Sprintf("%d not seen", d.Unknown))
 	}
 	a.print("%s.\n", strings.Join(parts, ", "))
+	if d.Fix == nil && d.Fails+d.Warnings > 0 {
+		a.say("  Fix   gatehouse check -c gatehouse.yaml --fix: what to change in a configuration of ours\n")
+	}
 	a.say("  More  gatehouse check -v: what was asked and answered    --json, --html FILE: for machines, for others\n")
 }

@@ -8,7 +8,10 @@ import (
 
 var configReference = Link{"the configuration file", "https://github.com/gatehouse-mcp/gatehouse/blob/main/docs/reference/config.md"}
 
-const longOverlap = 7 * 24 * time.Hour
+const (
+	longOverlap = 7 * 24 * time.Hour
+	longLife    = 366 * 24 * time.Hour // of a key
+)
 
 // ConfigRules returns the rules about a configuration file.
 func ConfigRules() []*Rule {

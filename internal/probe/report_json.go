@@ -11,6 +11,25 @@ type Document struct {
 	Warnings int        `json:"warnings"`
 	Unknown  int        `json:"unknown"`
 	Reports  []Findings `json:"reports"`
+	Fix      *Fix       `json:"fix,omitempty"` // with --fix
+}
+
+// Fix is what to change in the configuration of a server of ours.
+type Fix struct {
+	File     string     `json:"file"`
+	Settings []FixEntry `json:"settings"`
+	Diff     string     `json:"diff,omitempty"` // of the file, unified
+	Written  bool       `json:"written"`
+	Backup   string     `json:"backup,omitempty"` // of the file as it was
+}
+
+// FixEntry is one setting.
+type FixEntry struct {
+	Code    string `json:"code"` // of the rule that found something
+	Setting string `json:"setting"`
+	Value   string `json:"value,omitempty"` // left out: a person has to choose it
+	Note    string `json:"note"`            // what changes then, or what to choose by
+	ByHand  bool   `json:"by_hand,omitempty"`
 }
 
 // Findings are those of one server, or of one configuration file.

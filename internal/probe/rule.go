@@ -2,6 +2,7 @@ package probe
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -81,7 +82,8 @@ type Rule struct {
 	Fix      string
 	Links    []Link
 	Check    func(r *run, t *tally)
-	Config   func(c *config.Config, t *tally) // instead of Check: it is about a file
+	Config   func(c *config.Config, t *tally)               // instead of Check: it is about a file
+	Mend     func(c *config.Config, target *url.URL) []Mend // which settings of a server of ours end it; nil: none does
 }
 
 // In says whether a rule belongs to a profile.

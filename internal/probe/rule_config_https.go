@@ -9,6 +9,7 @@ var configHTTPS = &Rule{
 	Why:   "Credentials that cross a network in the clear are anybody's.",
 	Fix:   "Give server.tls acme or files, or have a proxy end TLS and list it in trusted_proxies.",
 	Links: []Link{configReference},
+	Mend:  mendHSTS,
 	Config: func(c *config.Config, t *tally) {
 		s := &c.Server
 		switch {

@@ -14,6 +14,7 @@ var rate = &Rule{
 	Why:   "One client in a loop takes the server from all others, and what is behind a tool may cost money by the call.",
 	Fix:   "Limit calls per key and per user, and answer 429 with Retry-After beyond it.",
 	Links: []Link{rfc("6585", "4"), {"OWASP API4:2023", "https://owasp.org/API-Security/editions/2023/en/0xa4-unrestricted-resource-consumption/"}},
+	Mend:  mendLimits,
 	Check: func(r *run, t *tally) {
 		for _, x := range r.all {
 			if !strings.HasPrefix(x.URL, r.url(r.target.EscapedPath())) {
