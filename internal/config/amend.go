@@ -68,13 +68,19 @@ func judgeAmended(differs []Change, changes []Amendment) error {
 	for _, d := range differs {
 		meant := false
 		for _, c := range changes {
-			meant = meant || within(general(d.Path), general(c.Path))
+			meant = meant || within(general(d.Path), general(c.Path)) || follows(&d, general(d.Path), general(c.Path))
 		}
 		if !meant {
 			return fmt.Errorf("%s %w: %s would change too", changes[0].Path, errByHand, d.Path)
 		}
 	}
 	return nil
+}
+
+// follows says whether a setting has another default only because of one beside it.
+func follows(d *Change, setting, path string) bool {
+	section := path[:max(strings.LastIndexByte(path, '.'), 0)]
+	return section != "" && d.New != nil && d.New.Origin == "default" && within(setting, section)
 }
 
 // within says whether a setting is at a path or below it.

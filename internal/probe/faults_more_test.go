@@ -1,6 +1,8 @@
 package probe
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"strings"
 )
@@ -35,6 +37,8 @@ func faultsOfEntry() []fine {
 			}
 		}, nil},
 		{upstream, "is no URL", Unknown, nil, func(o *Options) { o.Upstreams = []string{"behind"} }},
+		{garbage, "(200), as nobody's is", Fail, opens(func(r *http.Request) bool { return r.Header.Get("Mcp-Method") == "" }), nil},
+		{debug, "budget", Unknown, nil, func(o *Options) { o.Budget = 1 }},
 		{garbage, "has no Bearer challenge", Warn, head(401, "WWW-Authenticate", "Basic"), nil},
 		{garbage, "in place of invalid_token", Warn, head(401, "WWW-Authenticate", `Bearer error="invalid_request"`), nil},
 		{garbage, "a failure", Unknown, presents("gatehouse-check", 503), nil},
@@ -54,6 +58,16 @@ func faultsOfEntry() []fine {
 		}, nil},
 		{origin, "needs one that is accepted", Unknown, askFirst, alone},
 		{host, "needs one that is accepted", Unknown, askFirst, alone},
+		{host, "is served on loopback", Fail, opens(func(*http.Request) bool { return true }), func(o *Options) {
+			alone(o)
+			o.URL, o.From, o.Resolvers = "https://127.0.0.1/mcp", "", nil
+		}},
+		{mismatch, "503", Unknown, func(_ *http.Request, a *answer) {
+			if strings.Contains(a.Body.String(), "header mismatch") {
+				says(a, 503, "text/plain", "")
+			}
+		}, nil},
+		{query, "no key today", Unknown, nil, func(o *Options) { o.Keys = noKeys{} }},
 		{cors, "WWW-Authenticate is not exposed", Warn, head(0, "Access-Control-Expose-Headers", ""), nil},
 		{mismatch, "but not with error -32020", Warn, func(_ *http.Request, a *answer) {
 			if strings.Contains(a.Body.String(), "header mismatch") {
@@ -70,6 +84,13 @@ func faultsOfEntry() []fine {
 		{leaks, "tells which software", Warn, head(0, "X-Powered-By", "Express"), nil},
 		{leaks, "a redirect has a secret", Fail, head(401, "Location", "https://example.com/?token=abcdefgh"), nil},
 	}
+}
+
+// noKeys is a KeyMaker on strike.
+type noKeys struct{ KeyMaker }
+
+func (noKeys) Make(context.Context) (id, key string, err error) {
+	return "", "", errors.New("no key today")
 }
 
 // opensWith answers strangers who send no credential with a body of a status.

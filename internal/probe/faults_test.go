@@ -139,6 +139,12 @@ func TestEveryRuleSaysWhatItSees(t *testing.T) {
 	}
 }
 
+// nowhere is where nobody is.
+func nowhere(o *Options) {
+	o.Transport = nil
+	o.URL, o.From, o.Resolvers = "https://127.0.0.1:1/mcp", "", nil
+}
+
 func faultsOfTransport() []fine {
 	later := func(by time.Duration) func(o *Options) {
 		return func(o *Options) { o.Now = func() time.Time { return time.Now().Add(by) } }
@@ -157,7 +163,14 @@ func faultsOfTransport() []fine {
 		{certificate, "is valid for", Fail, nil, func(o *Options) { o.URL, o.From, o.Resolvers = "https://other.test/mcp", "", nil }},
 		{hsts, "counts for nothing", Warn, head(0, "Strict-Transport-Security", "includeSubDomains"), nil},
 		{hsts, "for 60 seconds only", Warn, head(0, "Strict-Transport-Security", "max-age=60"), nil},
-		{hsts, "no answer", Unknown, nil, func(o *Options) { o.Transport = nil; o.URL, o.From, o.Resolvers = "https://127.0.0.1:1/mcp", "", nil }},
+		{hsts, "no answer", Unknown, nil, nowhere},
+		{certificate, "ends in 4 days", Warn, nil, func(o *Options) { o.Now = func() time.Time { return time.Date(2084, 1, 25, 0, 0, 0, 0, time.UTC) } }},
+		{certificate, "no TLS connection", Unknown, nil, nowhere},
+		{versions, "no TLS connection", Unknown, nil, nowhere},
+		{encrypted, "no answer", Unknown, nil, nowhere},
+		{encrypted, "is served over plain HTTP", Fail, opens(func(r *http.Request) bool { return r.TLS == nil }), nil},
+		{publicNameRule, "--from public asks", Unknown, nil, func(o *Options) { o.From, o.Resolvers = "", nil }},
+		{publicCertificate, "makes no TLS connection", Unknown, nil, func(o *Options) { o.URL = "https://example.com:80/mcp" }},
 		{slash, "answers a web page: another server replied", Fail, at("/mcp/", 200, "text/html", "<html>"), nil},
 		{slash, "answers 404, and /mcp does not", Warn, at("/mcp/", 404, "text/plain", ""), nil},
 		{slash, "answers 403 (403), and /mcp answers 401", Fail, at("/mcp/", 403, "text/plain", ""), nil},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -38,6 +39,12 @@ func (h *house) told(name string) []string {
 		return []string{inside4}
 	case h.faults["name also private"]:
 		return []string{public4, inside4}
+	case h.faults["many addresses"]:
+		all := []string{}
+		for i := range maxTried + 1 {
+			all = append(all, fmt.Sprintf("93.184.215.%d", i))
+		}
+		return all
 	case h.faults["IPv6 only"]:
 		return []string{public6}
 	case h.faults["dead address"]:
@@ -51,7 +58,7 @@ func publicProofs() []proof {
 	return []proof{
 		{publicNameRule, "name inside", Fail}, {publicNameRule, "name private", Fail}, {publicNameRule, "name also private", Fail},
 		{publicNameRule, "name of nobody", Fail}, {publicNameRule, "IPv6 only", Warn}, {publicNameRule, "resolvers disagree", Warn}, {publicNameRule, "no resolver", Unknown},
-		{publicAddresses, "dead address", Warn}, {publicAddresses, "all dead", Unknown}, {publicAddresses, "no IPv6 here", Unknown}, {publicAddresses, "name private", Unknown},
+		{publicAddresses, "dead address", Warn}, {publicAddresses, "all dead", Unknown}, {publicAddresses, "many addresses", Unknown}, {publicAddresses, "no IPv6 here", Unknown}, {publicAddresses, "name private", Unknown},
 		{publicCertificate, "own authority", Fail}, {publicCertificate, "certificate over", Fail}, {publicCertificate, "all dead", Unknown}, {publicCertificate, "name private", Unknown},
 		{publicIssuer, "issuer inside", Fail}, {publicIssuer, "issuer of nobody", Fail}, {publicIssuer, "token endpoint inside", Fail},
 		{publicReach, "bot protection", Warn},

@@ -57,6 +57,12 @@ func newHouse(t *testing.T, faults ...string) *house {
 	if h.faults["TLS 1.0"] {
 		h.server.TLS = &tls.Config{MinVersion: tls.VersionTLS10}
 	}
+	if h.faults["TLS 1.1"] {
+		h.server.TLS = &tls.Config{MinVersion: tls.VersionTLS11}
+	}
+	if h.faults["TLS 1.2"] {
+		h.server.TLS = &tls.Config{MaxVersion: tls.VersionTLS12}
+	}
 	h.server.Config.ErrorLog = quiet()
 	h.server.StartTLS()
 	h.plain = httptest.NewServer(h.changing(h.overPlain))

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"strings"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
@@ -62,4 +63,9 @@ func Lint(name string, c *config.Config, found config.Mistakes, o Options) (*Rep
 // loopbackOnly says whether only this machine reaches a configuration's servers.
 func loopbackOnly(c *config.Config) bool {
 	return config.Local(c.Server.Listen) && c.Server.PublicURL == "" && !c.Server.TLS.TerminatedByProxy
+}
+
+// proxied says whether a configuration leaves TLS to somebody in front and does not say so.
+func proxied(c *config.Config) bool {
+	return !c.Server.TLS.On() && !c.Server.TLS.TerminatedByProxy && config.Local(c.Server.Listen) && strings.HasPrefix(c.Server.PublicURL, "https://")
 }

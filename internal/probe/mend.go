@@ -39,10 +39,13 @@ func (r *Report) Mends(c *config.Config) (all []Mend) {
 }
 
 func mendHSTS(c *config.Config, _ *url.URL) []Mend {
-	if s := &c.Server; s.TLS.On() && s.TLS.HSTS == 0 {
+	if s := &c.Server; (s.TLS.On() || s.TLS.TerminatedByProxy) && s.TLS.HSTS == 0 {
 		return []Mend{{Path: "server.tls.hsts", Value: "365d", Note: "browsers that came once do not come by plain HTTP for a year"}}
 	} else if s.TLS.On() || s.TLS.TerminatedByProxy {
 		return nil
+	}
+	if proxied(c) {
+		return []Mend{{Path: "server.tls.terminated_by_proxy", Value: "true", Note: "what the proxy on this machine says of callers is believed, and Strict-Transport-Security is sent"}}
 	}
 	return []Mend{{Path: "server.tls", Note: "acme, files or terminated_by_proxy: it depends on where TLS ends"}}
 }

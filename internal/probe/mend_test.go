@@ -56,6 +56,7 @@ func TestWhatIsMendedIsFoundNoMore(t *testing.T) {
 		"policy of a server":   {configEntry, `3000/mcp"}`, `3000/mcp", policy: {default: allow, rules: [{tools: [x]}]}}`, "servers[0].policy.default"},
 		"upstream":             {configUpstream, "http://127.0.0.1:3000", "http://10.0.3.7:3000", "servers[0].forward.identity"},
 		"HSTS":                 {configHTTPS, "key: key.pem}}", "key: key.pem}, hsts: 0s}", "server.tls.hsts"},
+		"a proxy":              {configHTTPS, "listen: 0.0.0.0:8443\n  tls: {files: {cert: cert.pem, key: key.pem}}\n", "listen: 127.0.0.1:8443\n", "server.tls.terminated_by_proxy"},
 		"limits":               {configLimits, "per_key: 60/min, ", "per_key: off, ", "limits.per_principal"},
 		"failures":             {configFailures, "per_ip: 20/min", "per_ip: off", "limits.failed_auth.per_ip"},
 		"the life of keys":     {configRotation, `"${PEPPER}"}`, `"${PEPPER}", default_ttl: 1000d}`, "auth.api_keys.default_ttl"},

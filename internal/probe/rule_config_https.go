@@ -21,6 +21,8 @@ var configHTTPS = &Rule{
 			t.pass(nil, "a proxy ends TLS")
 		case loopbackOnly(c):
 			t.without("only this machine reaches %s", s.Listen)
+		case proxied(c):
+			t.warn(nil, "public_url is https and listen is on this machine, but nothing says that a proxy ends TLS: server.tls.terminated_by_proxy")
 		default:
 			t.fail(nil, "server.tls is not set")
 		}

@@ -17,7 +17,7 @@ type proof struct {
 func proofs() []proof {
 	return []proof{
 		{encrypted, "plain served", Fail},
-		{versions, "TLS 1.0", Fail},
+		{versions, "TLS 1.0", Fail}, {versions, "TLS 1.1", Fail}, {versions, "TLS 1.2", Warn},
 		{certificate, "certificate over", Fail},
 		{hsts, "no hsts", Warn},
 		{slash, "slash to SSO", Fail},
