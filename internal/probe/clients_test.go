@@ -6,9 +6,15 @@ import (
 	"testing"
 )
 
-// TestClientsThatCannotLogIn follows clients to the point where they cannot go on.
-func TestClientsThatCannotLogIn(t *testing.T) {
-	t.Parallel()
+// stopped is a client that does not get on.
+type stopped struct {
+	fault, client, text string
+	want                Outcome
+	after               func(*http.Request, *answer)
+	with                func(*Options)
+}
+
+func cannotLogIn() []stopped {
 	plain := func(o *Options) { o.URL, o.From, o.Resolvers = "http://example.com/mcp", "", nil }
 	onLoopback := func(o *Options) { o.URL, o.From, o.Resolvers = "https://127.0.0.1/mcp", "", nil }
 	const chatGPT, web, code, cursor, zed, gemini = "ChatGPT", "Claude (web", "Claude Code", "Cursor", "Zed", "Gemini CLI"
@@ -23,12 +29,7 @@ func TestClientsThatCannotLogIn(t *testing.T) {
 			says(a, 400, "application/json", `{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"unsupported version"}}`)
 		}
 	}
-	for _, tt := range []struct {
-		fault, client, text string
-		want                Outcome
-		after               func(*http.Request, *answer)
-		with                func(*Options)
-	}{
+	return []stopped{
 		{"", code, "by its id", Pass, nil, nil},
 		{"plain served", chatGPT, "it takes https only", Fail, nil, plain},
 		{"any host", chatGPT, "does not reach 127.0.0.1", Unknown, nil, onLoopback},
@@ -52,7 +53,13 @@ func TestClientsThatCannotLogIn(t *testing.T) {
 		{"", cursor, "was not answered", Unknown, at("/register", 503, "text/plain", ""), nil},
 		{"", cursor, "is refused (403)", Fail, at("/register", 403, "text/plain", ""), nil},
 		{"", cursor, "none of its redirect URIs", Fail, has("/register", "redirect_uris", []string{"https://other.example.com/"}), nil},
-	} {
+	}
+}
+
+// TestClientsThatCannotLogIn follows clients to the point where they cannot go on.
+func TestClientsThatCannotLogIn(t *testing.T) {
+	t.Parallel()
+	for _, tt := range cannotLogIn() {
 		h := newHouse(t, tt.fault)
 		h.after = tt.after
 		o := given(t, h)

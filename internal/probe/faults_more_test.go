@@ -4,18 +4,18 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 )
 
 func faultsOfBehaviour() []fine {
-	return append(faultsOfEntry(), append(faultsOfSignIn(), faultsOfLimits()...)...)
+	return slices.Concat(faultsOfEntry(), faultsOfRefusals(), faultsOfSignIn(), faultsOfLimits())
 }
 
 func faultsOfEntry() []fine {
 	header := func(name string) func(*http.Request) bool {
 		return func(r *http.Request) bool { return r.Header.Get(name) != "" && r.Header.Get("Authorization") == "" }
 	}
-	alone := func(o *Options) { o.Credential, o.Other = "", "" }
 	return []fine{
 		{demanded, "the MCP server itself answers", Warn, opensWith(400, `{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"bad"}}`), nil},
 		{demanded, "neither a refusal nor MCP", Unknown, opensWith(200, `{"hello":1}`), nil},
@@ -37,6 +37,12 @@ func faultsOfEntry() []fine {
 			}
 		}, nil},
 		{upstream, "is no URL", Unknown, nil, func(o *Options) { o.Upstreams = []string{"behind"} }},
+	}
+}
+
+func faultsOfRefusals() []fine {
+	alone := func(o *Options) { o.Credential, o.Other = "", "" }
+	return []fine{
 		{garbage, "(200), as nobody's is", Fail, opens(func(r *http.Request) bool { return r.Header.Get("Mcp-Method") == "" }), nil},
 		{debug, "budget", Unknown, nil, func(o *Options) { o.Budget = 1 }},
 		{garbage, "has no Bearer challenge", Warn, head(401, "WWW-Authenticate", "Basic"), nil},
