@@ -166,6 +166,10 @@ func (a *app) checkOptions(q *checking) (*probe.Options, error) {
 		Bad: map[probe.Bad]string{}, Upstreams: q.upstreams, Burst: q.burst, Register: q.register, InURL: q.inURL, Private: q.private,
 		Profile: probe.Profile(q.profile), Only: q.only, Skip: q.skip, Now: a.now,
 	}
+	var err error
+	if o.Proxy, err = a.proxies(); err != nil {
+		return nil, err
+	}
 	if q.key != "" && q.token != "" {
 		return nil, usage("--key-from and --token-from are two ways to say the same: give one")
 	}
