@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -32,10 +33,14 @@ func (a *app) machine(ctx context.Context) (*doctor.Machine, error) {
 		Environ: a.environ, System: a.system(), Now: a.now, Resolver: net.DefaultResolver,
 		Gather: gather, Program: a.program, Free: freeBytes, Files: openFiles, Listen: edge.Try,
 		Resolve: func(program, dir string) (string, error) { return process.Resolve(program, a.getenv("PATH"), dir) },
+		CAA:     caaRecords, Dial: (&net.Dialer{}).DialContext, Synced: clockIsSet, Switch: os.ReadFile, Bounds: boundsOf,
 		Account: func(name string) error { _, err := user.Lookup(name); return err },
 	}
 	m.Inspect = func(ctx context.Context) (*doctor.Database, error) { return inspectStore(ctx, m.Database) }
 	m.Verify = func(ctx context.Context) (*doctor.Verified, error) { return verifyTrail(ctx, m.Trail) }
+	m.Issued = func(ctx context.Context, name string) (*x509.Certificate, error) {
+		return edge.Issued(ctx, state.ACMEPath(), m.Config.Server.TLS.ACME, name)
+	}
 	m.Accounts = func(ctx context.Context) (string, []signin.Account, error) { return a.keptAccounts(ctx, state.Dir) }
 	if a.file != "" {
 		if err := a.judgeFile(m); err != nil {
