@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/user"
@@ -33,7 +34,7 @@ func (a *app) machine(ctx context.Context) (*doctor.Machine, error) {
 		Environ: a.environ, System: a.system(), Now: a.now, Resolver: net.DefaultResolver,
 		Gather: gather, Program: a.program, Free: freeBytes, Files: openFiles, Listen: edge.Try,
 		Resolve: func(program, dir string) (string, error) { return process.Resolve(program, a.getenv("PATH"), dir) },
-		CAA:     caaRecords, Dial: (&net.Dialer{}).DialContext, Synced: clockIsSet, Switch: os.ReadFile, Bounds: boundsOf,
+		CAA:     caaRecords, Dial: (&net.Dialer{}).DialContext, Synced: clockIsSet, Switch: os.ReadFile, Writable: writable, Bounds: boundsOf,
 		Account: func(name string) error { _, err := user.Lookup(name); return err },
 	}
 	m.Inspect = func(ctx context.Context) (*doctor.Database, error) { return inspectStore(ctx, m.Database) }
@@ -124,11 +125,17 @@ func verifyTrail(ctx context.Context, path string) (*doctor.Verified, error) {
 	return v, nil
 }
 
-// keptAccounts opens the keychain of the bridge if there is one, and makes none.
+// keptAccounts opens the keychain of the bridge if there is one, and makes none. With
+// a file it may be elsewhere than the installation: clients start the bridge without.
 func (a *app) keptAccounts(ctx context.Context, state string) (string, []signin.Account, error) {
 	o := a.keychainOptions(state, &reach{keychain: "auto"})
 	o.Existing = true
 	s, err := keychain.Open(o)
+	if errors.Is(err, fs.ErrNotExist) && a.state == "" {
+		if own, wrong := a.userDir(); wrong == nil && own != state {
+			return a.keptAccounts(ctx, own)
+		}
+	}
 	if err != nil {
 		return "", nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
 )
 
@@ -76,6 +77,12 @@ var ailing = []illness{
 		l.acmed().Config.Auth.Issuers = nil
 		l.Now = func() time.Time { return time.Now().Add(2 * time.Minute) }
 	}, Fail, "GH-2413", "off by 2m"},
+	{"state", "a disk that is mounted for reading", func(l *lab) { l.Writable = func(string) error { return errors.New("read-only file system") } }, Fail, "GH-2002", "cannot be written: read-only file system"},
+	{"ports", "a port that only root may have", func(l *lab) {
+		l.Status, l.Listen = nil, func(context.Context, string) error {
+			return &adminapi.Error{Code: "GH-2403", Message: "Cannot listen on :443 (bind: permission denied)."}
+		}
+	}, Fail, "GH-2403", "permission denied"},
 	{"sandbox", "a program with the account of gatehouse", func(l *lab) { l.Config.Servers[1].Stdio.User = "" }, Warn, "GH-2424", "files reaches all that gatehouse does"},
 	{"sandbox", "a kernel that keeps bwrap from working", func(l *lab) {
 		l.Config.Servers[1].Stdio.Command = []string{"/usr/bin/bwrap", "files-server"}

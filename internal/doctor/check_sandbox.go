@@ -28,6 +28,7 @@ var sandbox = Check{"sandbox", "what stdio servers reach: their account, a sandb
 		n++
 		by := filepath.Base(u.Stdio.Command[0])
 		switch {
+		case slices.Contains(sandboxes, by) && !m.there(u.Stdio.Command[0]): // which is said under stdio
 		case by == "bwrap":
 			m.judgeNamespaces(r, u.Name)
 		case slices.Contains(sandboxes, by):

@@ -49,6 +49,7 @@ type Machine struct {
 	Program  func(name string) bool                                                    // whether a command is installed
 	Resolve  func(program, dir string) (string, error)                                 // the file of a command
 	Account  func(name string) error                                                   // whether an account exists
+	Writable func(path string) error                                                   // why we could not write there, without trying it; nil: we could, or that is not known
 	Free     func(path string) (bytes uint64, err error)                               // on the disk of a file
 	Files    func() (limit uint64, err error)                                          // how many a process may have open
 	Issued   func(ctx context.Context, name string) (*x509.Certificate, error)         // what ACME gave for a name; fs.ErrNotExist: nothing yet

@@ -108,6 +108,7 @@ func newLab(t *testing.T) *lab {
 		Account:  func(string) error { return nil },
 		Free:     func(string) (uint64, error) { return 50 << 30, nil },
 		Files:    func() (uint64, error) { return 65536, nil },
+		Writable: func(string) error { return nil },
 		Synced:   func() (bool, error) { return true, nil },
 		Bounds:   func(int) (Bounds, error) { return Bounds{1 << 30, 512}, nil },
 		Switch:   func(string) ([]byte, error) { return nil, fs.ErrNotExist },
