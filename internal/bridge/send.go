@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
+	"github.com/gatehouse-mcp/gatehouse/internal/proxy"
 	"github.com/gatehouse-mcp/gatehouse/internal/signin"
 )
 
@@ -25,6 +26,7 @@ const (
 	codeMessage     = "GH-2234" // a message is too long, or none
 	codeRedirect    = "GH-2236" // the server sends us elsewhere
 	codeStatus      = "GH-2237" // the server answers with an error of HTTP
+	codeProxy       = signin.CodeProxy
 )
 
 // problem is why a request has no answer of the server.
@@ -74,13 +76,13 @@ func explain(err error) (code int, text string, data any) {
 
 // newTransport is what requests to the server are sent by. There is no limit for
 // an answer: a tool may work for long. A connection that is dead is noticed.
-func newTransport() *http.Transport {
+func newTransport(by *proxy.Settings) http.RoundTripper {
 	d := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}
-	return &http.Transport{
-		Proxy: http.ProxyFromEnvironment, DialContext: d.DialContext, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
+	return by.Transport(&http.Transport{
+		DialContext: d.DialContext, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout: 10 * time.Second, MaxResponseHeaderBytes: 64 << 10, IdleConnTimeout: 30 * time.Second, MaxIdleConnsPerHost: 16,
 		DisableCompression: true, ForceAttemptHTTP2: true, HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
-	}
+	})
 }
 
 // sameOrigin follows a redirect within the server's own origin that keeps the
@@ -114,6 +116,9 @@ func (r *remote) do(ctx context.Context, method, to string, body []byte, header 
 	q.Header.Set("User-Agent", "gatehouse-bridge")
 	cred.Apply(q)
 	res, err = r.http.Do(q)
+	if by := proxy.Of(err); by != nil && by.Final() {
+		err = &problem{code: codeProxy, text: "The server is not reached.", err: by}
+	}
 	return res, wrote.Load(), err
 }
 
@@ -190,6 +195,9 @@ func unreached(err error) error {
 	var own *problem
 	if errors.As(err, &own) { // we did not follow a redirect
 		return own
+	}
+	if by := proxy.Of(err); by != nil {
+		return &problem{code: codeProxy, text: "The server is not reached.", err: by}
 	}
 	return &problem{code: codeUnreachable, text: "The server cannot be reached. Is it running, and the address right? gatehouse check URL says what is seen from here.", err: causeOf(err)}
 }

@@ -126,5 +126,5 @@ func (f Fetcher) Check(text string) error {
 		}
 		return checkText(u)
 	}
-	return (&guard{}).check(u)
+	return (&guard{dialer: &dialer{}}).check(u)
 }

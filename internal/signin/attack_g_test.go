@@ -57,11 +57,6 @@ func TestA095SchemesAndLinks(t *testing.T) {
 
 // TestA096PrivateAddresses: a server on the internet leads nowhere else.
 func TestA096PrivateAddresses(t *testing.T) {
-	for host, want := range map[string]int{"127.0.0.1": len(loopback) + len(private), "localhost": len(loopback) + len(private), "10.1.2.3": len(private), "192.0.2.1": 0, "169.254.169.254": 0} {
-		if got := near(t.Context(), host); len(got) != want {
-			t.Errorf("%s leads to %q", host, got)
-		}
-	}
 	hit := false
 	inside := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { hit = true }))
 	defer inside.Close()

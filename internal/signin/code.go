@@ -118,7 +118,7 @@ func (f *flow) stale(ctx context.Context, who *client, at string) bool {
 	if !who.Dynamic || who.fresh || f.known {
 		return false
 	}
-	to, err := f.client.fetcher(ctx)
+	to, err := f.client.fetcher(at)
 	if err != nil {
 		return false
 	}

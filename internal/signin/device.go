@@ -60,7 +60,7 @@ func (f *flow) begin(ctx context.Context, who *client) (*deviceAnswer, error) {
 	}
 	a, err := c.post(ctx, f.as.DeviceEndpoint, header, "application/x-www-form-urlencoded", form.Encode())
 	if err != nil {
-		return nil, because(CodeUnanswered, err, "The device endpoint of %s did not answer.", issuer)
+		return nil, because(unreachable(err), err, "The device endpoint of %s did not answer.", issuer)
 	}
 	d := &deviceAnswer{}
 	readable := json.Unmarshal(a.Body, d) == nil

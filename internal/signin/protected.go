@@ -9,6 +9,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/oauth"
+	"github.com/gatehouse-mcp/gatehouse/internal/proxy"
 	"github.com/gatehouse-mcp/gatehouse/internal/safehttp"
 )
 
@@ -75,11 +76,11 @@ func (c *Client) protected(ctx context.Context, ch challenge) (*place, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := c.fetcher(ctx)
-	if err != nil {
-		return nil, err
-	}
 	for _, s := range spots {
+		f, err := c.fetcher(s.url)
+		if err != nil {
+			return nil, err
+		}
 		raw, err := f.Get(ctx, s.url)
 		var answered interface{ Answered() bool }
 		switch {
@@ -97,13 +98,17 @@ func (c *Client) protected(ctx context.Context, ch challenge) (*place, error) {
 	return &place{Resource: c.Server, Servers: []string{u.Scheme + "://" + u.Host}, legacy: true}, nil
 }
 
-// unreachable tells a server that does not answer from one that may not be asked.
+// unreachable tells a server that does not answer from one that may not be asked, and
+// from a proxy that does not lead there.
 func unreachable(err error) string {
 	var address *safehttp.AddressError
 	var text *safehttp.URLError
 	var redirect *safehttp.RedirectError
-	if errors.As(err, &address) || errors.As(err, &text) || errors.As(err, &redirect) {
+	switch {
+	case errors.As(err, &address), errors.As(err, &text), errors.As(err, &redirect):
 		return CodeUnsafe
+	case proxy.Of(err) != nil:
+		return CodeProxy
 	}
 	return CodeUnanswered
 }

@@ -11,6 +11,7 @@ import (
 	"context"
 	"crypto/x509"
 	"log/slog"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -19,7 +20,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/discovery"
-	"github.com/gatehouse-mcp/gatehouse/internal/safehttp"
+	"github.com/gatehouse-mcp/gatehouse/internal/proxy"
 )
 
 // Store keeps what was got. Load returns what Save was given last under the same
@@ -80,13 +81,16 @@ type Client struct {
 	Show        func(ctx context.Context, text string)      // tells the user what to do; nil: nobody is there
 	Port        int                                         // of the redirect URI; 0: any that is free
 	Roots       *x509.CertPool                              // who vouches for servers; nil: the system's
+	Proxy       *proxy.Settings                             // which proxy leads where; nil: none
+	Resolver    *net.Resolver                               // nil: the system's
 	Log         *slog.Logger                                // nil: nothing is logged
 	Now         func() time.Time                            // nil: time.Now
 
 	mu    sync.Mutex // one sign-in at a time
 	reach sync.Once
-	fetch safehttp.Fetcher
-	wrong error // of reach
+	own   *http.Client // for the server
+	fetch *http.Client // for what it names
+	wrong error        // of reach
 
 	worked atomic.Pointer[string] // the last token that the server let through
 	anew   time.Time              // when somebody signed in because such a token was refused

@@ -74,7 +74,7 @@ func (c *Client) ask(ctx context.Context, endpoint, issuer string, who *client, 
 	}
 	a, err := c.post(ctx, endpoint, header, "application/x-www-form-urlencoded", form.Encode())
 	if err != nil {
-		return nil, because(CodeUnanswered, err, "The token endpoint of %s did not answer.", plainText(issuer))
+		return nil, because(unreachable(err), err, "The token endpoint of %s did not answer.", plainText(issuer))
 	}
 	var t tokenAnswer
 	readable := json.Unmarshal(a.Body, &t) == nil
