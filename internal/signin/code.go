@@ -156,7 +156,7 @@ func (f *flow) judge(got answer) error {
 // itself did so with one port, which is used again when it is free.
 func (c *Client) listen(ctx context.Context, issuer string) (*callback, error) {
 	if c.Port != 0 {
-		return listenBack(c.Port)
+		return listenBack(ctx, c.Port)
 	}
 	if c.Registered == nil {
 		if who, err := c.registered(ctx, issuer); err != nil {
@@ -164,12 +164,12 @@ func (c *Client) listen(ctx context.Context, issuer string) (*callback, error) {
 		} else if who != nil {
 			if u, err := url.Parse(who.Redirect); err == nil {
 				if port, err := strconv.Atoi(u.Port()); err == nil {
-					if back, err := listenBack(port); err == nil {
+					if back, err := listenBack(ctx, port); err == nil {
 						return back, nil
 					}
 				}
 			}
 		}
 	}
-	return listenBack(0)
+	return listenBack(ctx, 0)
 }
