@@ -31,16 +31,27 @@ const (
 
 // problem is why a request has no answer of the server.
 type problem struct {
-	code string
-	text string
-	err  error
+	code    string
+	text    string
+	err     error
+	request string // id that the server gave it; empty: none
 }
 
 func (p *problem) Error() string {
-	if p.err == nil {
-		return p.code + " " + p.text
+	text := p.code + " " + p.text
+	if p.err != nil {
+		text += " (" + p.err.Error() + ")"
 	}
-	return p.code + " " + p.text + " (" + p.err.Error() + ")"
+	return text + signin.AskOperator(p.request)
+}
+
+// told is what goes along with an error's text, for programs.
+func told(code, request string) map[string]string {
+	out := map[string]string{"code": code}
+	if request != "" {
+		out["request_id"] = request
+	}
+	return out
 }
 
 func (p *problem) Unwrap() error { return p.err }
@@ -52,9 +63,9 @@ func explain(err error) (code int, text string, data any) {
 	var refusal *mcp.Error
 	switch {
 	case errors.As(err, &access):
-		return mcp.CodeInternalError, access.Code + " " + access.Error(), map[string]string{"code": access.Code}
+		return mcp.CodeInternalError, access.Code + " " + access.Error(), told(access.Code, access.Request)
 	case errors.As(err, &own):
-		return mcp.CodeInternalError, own.Error(), map[string]string{"code": own.code}
+		return mcp.CodeInternalError, own.Error(), told(own.code, own.request)
 	case errors.As(err, &refusal):
 		return refusal.Code, refusal.Message, refusal.Data
 	case errors.Is(err, context.Canceled):
@@ -106,7 +117,7 @@ func (r *remote) do(ctx context.Context, method, to string, body []byte, header 
 	cred.Apply(q)
 	res, err = r.http.Do(q)
 	if by := proxy.Of(err); by != nil && by.Final() {
-		err = &problem{codeProxy, "The server is not reached.", by}
+		err = &problem{code: codeProxy, text: "The server is not reached.", err: by}
 	}
 	return res, wrote.Load(), err
 }
@@ -133,7 +144,7 @@ func (r *remote) send(ctx context.Context, method, to string, body []byte, heade
 			return nil, unreached(failed)
 		case failed == nil && refusedForAccess(res):
 			if refused++; refused > renewals {
-				return nil, &signin.Error{Code: signin.CodeRefused, Text: "The server refuses every token that it is asked with."}
+				return nil, &signin.Error{Code: signin.CodeRefused, Text: "The server refuses every token that it is asked with.", Request: signin.RequestID(res.Header)}
 			}
 			discard(res)
 			refusal := signin.Refusal{Status: res.StatusCode, Header: res.Header, With: cred}
@@ -177,7 +188,7 @@ func (r *remote) access(ctx context.Context, get func(context.Context) (*signin.
 }
 
 func fateUnknown(err error) error {
-	return &problem{codeFate, "The connection broke before there was an answer. Whether the server has done it is not known, so it is not asked again.", causeOf(err)}
+	return &problem{code: codeFate, text: "The connection broke before there was an answer. Whether the server has done it is not known, so it is not asked again.", err: causeOf(err)}
 }
 
 func unreached(err error) error {
@@ -186,9 +197,9 @@ func unreached(err error) error {
 		return own
 	}
 	if by := proxy.Of(err); by != nil {
-		return &problem{codeProxy, "The server is not reached.", by}
+		return &problem{code: codeProxy, text: "The server is not reached.", err: by}
 	}
-	return &problem{codeUnreachable, "The server cannot be reached.", causeOf(err)}
+	return &problem{code: codeUnreachable, text: "The server cannot be reached. Is it running, and the address right? gatehouse check URL says what is seen from here.", err: causeOf(err)}
 }
 
 // causeOf leaves out what the client's error repeats of the URL.

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/oauth"
+	"github.com/gatehouse-mcp/gatehouse/internal/unit"
 )
 
 // signInWait is how long somebody may take to sign in: they may have to find a
@@ -49,6 +51,7 @@ func (f *flow) code(ctx context.Context) (*client, *tokenAnswer, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	asked := ctx
 	ctx, stop := context.WithTimeout(ctx, signInWait)
 	defer stop()
 	answers := back.serve(state)
@@ -59,7 +62,7 @@ func (f *flow) code(ctx context.Context) (*client, *tokenAnswer, error) {
 	select {
 	case got = <-answers:
 	case <-ctx.Done():
-		return nil, nil, fail(CodeNobody, "Nobody signed in to %s within %s. If the page there said that the client is not known, forget it: gatehouse bridge logout %s", c.Server, signInWait, c.Server)
+		return nil, nil, c.unattended(asked, signInWait, "If the page there said that the client is not known, forget it: gatehouse bridge logout "+c.Server)
 	}
 	if err := f.judge(got); err != nil {
 		got.tell(err)
@@ -72,6 +75,18 @@ func (f *flow) code(ctx context.Context) (*client, *tokenAnswer, error) {
 	t, err := c.ask(ctx, f.as.TokenEndpoint, f.as.Issuer, who, form)
 	got.tell(err)
 	return who, t, err
+}
+
+// unattended is why a sign-in ended without anybody: whoever asked for it does not
+// want it any more, or has no more time, or nobody came for as long as we wait.
+func (c *Client) unattended(asked context.Context, waited time.Duration, more string) error {
+	switch err := asked.Err(); {
+	case errors.Is(err, context.Canceled):
+		return err
+	case err != nil:
+		return fail(CodeNobody, "Nobody signed in to %s in the time that there was (--timeout). %s", c.Server, more)
+	}
+	return fail(CodeNobody, "Nobody signed in to %s within %s. %s", c.Server, unit.FormatDuration(waited), more)
 }
 
 // address is where the user signs in. What the endpoint has in its query stays.
@@ -141,7 +156,7 @@ func (f *flow) judge(got answer) error {
 	case got.issuer != "" && got.issuer != f.as.Issuer:
 		return fail(CodeAnswer, "The answer to the sign-in is from another authorization server than %s (iss).", f.as.Issuer)
 	case got.fault == oauth.AccessDenied:
-		return fail(CodeNobody, "The sign-in was refused, by the user or by %s: %s", f.as.Issuer, plainText(got.description))
+		return fail(CodeNobody, "The sign-in was refused, by the user or by %s: %s. Nothing was granted", f.as.Issuer, strings.TrimSuffix(plainText(got.description), "."))
 	case got.fault == oauth.InvalidClient || got.fault == oauth.UnauthorizedClient:
 		return because(CodeAnswer, &tokenError{Status: 400, Code: got.fault, Description: got.description}, "%s does not know this client.", f.as.Issuer)
 	case got.fault != "":
