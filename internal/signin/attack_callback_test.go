@@ -169,7 +169,9 @@ func TestA102ThePortBelongsToTheSignIn(t *testing.T) {
 	}
 	defer func() { _ = taken.Close() }()
 	visited := make(chan struct{}, 10)
-	go func() { _ = http.Serve(taken, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { visited <- struct{}{} })) }() //nolint:gosec // it ends with the test
+	go func() {
+		_ = http.Serve(taken, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { visited <- struct{}{} }))
+	}() //nolint:gosec // it ends with the test
 	c := w.client()
 	if _, err := c.Login(t.Context()); err != nil {
 		t.Fatal(err)
@@ -206,7 +208,9 @@ func TestA102TheTwinOfIPv6IsAnother(t *testing.T) {
 			t.Logf("there is no twin: %v", err) // a machine without IPv6, or somebody else has it
 		} else {
 			t.Cleanup(func() { _ = twin.Close() })
-			go func() { _ = http.Serve(twin, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { heard <- r.URL.String() })) }() //nolint:gosec // it ends with the test
+			go func() {
+				_ = http.Serve(twin, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { heard <- r.URL.String() }))
+			}() //nolint:gosec // it ends with the test
 		}
 		return w.browse(ctx, at)
 	}
