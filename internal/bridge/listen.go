@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/proxy"
 )
 
 // opening is how long the conversation waits for the server's own stream: what the
@@ -121,6 +123,9 @@ var errSlept = fmt.Errorf("the machine has slept: %w", errCut)
 // comesBack says whether what failed may succeed in a while: a server is away, or the
 // one that gives access to it.
 func comesBack(err error) bool {
+	if by := proxy.Of(err); by != nil {
+		return !by.Final()
+	}
 	var p *problem
 	return errors.As(err, &p) && p.code == codeUnreachable || unanswered(err)
 }

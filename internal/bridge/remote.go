@@ -53,7 +53,7 @@ func newRemote(b *Bridge, base context.Context) *remote {
 	r := &remote{b: b, base: base, own: b.Transport == nil}
 	through := b.Transport
 	if r.own {
-		through = newTransport()
+		through = newTransport(b.Proxy)
 	}
 	r.wire.Store(newClient(through))
 	r.sleeper.now = b.Now

@@ -37,7 +37,7 @@ func (r *remote) wake() {
 		return
 	}
 	r.b.Log.Info("the machine has slept, or its clock was set: connecting anew")
-	r.wire.Swap(newClient(newTransport())).CloseIdleConnections()
+	r.wire.Swap(newClient(newTransport(r.b.Proxy))).CloseIdleConnections()
 	r.mu.Lock()
 	stir := r.stir
 	r.mu.Unlock()
