@@ -78,6 +78,7 @@ func TestTheBridgeGoesThroughAProxy(t *testing.T) {
 	}
 	for _, args := range [][]string{
 		{"connect", "claude-code", f.url, "--print", "--state", state},
+		{"connect", "claude-desktop", f.url, "--via", "bridge", "--print", "--state", state},
 		{"check", f.url, "--ca", f.all, "--only", "credential-demanded,resource-metadata", "--state", state},
 	} {
 		if out, errs, code := runWith(t, with(url), patience, gatehouseBinary(t), args...); code != 0 || strings.Contains(out+errs, proxyPassword) {
