@@ -86,7 +86,7 @@ func (a *app) bridge() *cobra.Command {
 	f.StringArrayVar(&w.headers, "header-from", nil, "send a header too: `NAME=SOURCE`, such as X-Team=env:TEAM; may be repeated")
 	o.flags(f)
 	o.complete(c)
-	c.AddCommand(a.bridgeLogin(), a.bridgeLogout(), a.bridgeStatus())
+	c.AddCommand(a.bridgeLogin(), a.bridgeLogout(), a.bridgeStatus(), a.bridgeKey())
 	return c
 }
 
