@@ -108,7 +108,7 @@ func accessFault(err error) error {
 		exit = exitUsage
 	case signin.CodeNobody, signin.CodeRefused, signin.CodeToken:
 		exit = exitAuth
-	case signin.CodeUnanswered:
+	case signin.CodeUnanswered, signin.CodeProxy:
 		exit = exitNetwork
 	case signin.CodeOtherAS:
 		exit = exitConflict

@@ -185,6 +185,10 @@ func (a *app) checkOptions(ctx context.Context, q *checking) (*probe.Options, er
 		From: q.from, Resolvers: q.doh, Resolve: q.resolve,
 		Profile: probe.Profile(q.profile), Only: q.only, Skip: q.skip, Now: a.now,
 	}
+	var err error
+	if o.Proxy, err = a.proxies(""); err != nil {
+		return nil, err
+	}
 	if q.key != "" && q.token != "" {
 		return nil, usage("--key-from and --token-from are two ways to say the same: give one")
 	}

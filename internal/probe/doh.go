@@ -42,13 +42,14 @@ func newResolver(at string, o *Options, roots *x509.CertPool) (*resolver, error)
 	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.Fragment != "" {
 		return nil, fmt.Errorf("%.200q is no URL of a resolver, as in https://1.1.1.1/dns-query", (&mask{}).text(at))
 	}
+	way := &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true, DisableKeepAlives: true,
+		TLSHandshakeTimeout: o.Wait, ResponseHeaderTimeout: o.Wait, DisableCompression: true, MaxResponseHeaderBytes: 64 << 10,
+	}
 	return &resolver{url: at, client: &http.Client{
 		Timeout:       o.Wait,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{
-			TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true, DisableKeepAlives: true,
-			TLSHandshakeTimeout: o.Wait, ResponseHeaderTimeout: o.Wait, DisableCompression: true, MaxResponseHeaderBytes: 64 << 10,
-		},
+		Transport:     o.Proxy.Transport(way),
 	}}, nil
 }
 

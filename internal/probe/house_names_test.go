@@ -201,3 +201,21 @@ func TestHostedClientsDoNotGetInside(t *testing.T) {
 		}
 	}
 }
+
+// TestNoProxyLooksNamesUp has a check at given addresses leave out the proxy: it would decide by itself where the name leads.
+func TestNoProxyLooksNamesUp(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	o := given(t, h)
+	plain := between(t, &o, "127.0.0.1:1") // whoever goes by the proxy gets nowhere
+	o.Only = []string{certificate.Code, demanded.Code, publicNameRule.Code, publicCertificate.Code, websocket.Code}
+	r, err := Run(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, res := range r.Results {
+		if res.Outcome != Pass || plain.Load() != 0 {
+			t.Errorf("%s: got %s: %s, want pass", res.Rule.Name, res.Outcome, res.Text)
+		}
+	}
+}

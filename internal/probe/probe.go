@@ -15,6 +15,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/proxy"
 )
 
 // Options say what is looked at, and how far one may go.
@@ -45,6 +47,7 @@ type Options struct {
 	Now         func() time.Time                                             // nil: time.Now
 	Progress    func(done, of int, doing string)                             // called before each rule; nil: nobody watches
 	Transport   func(*http.Transport)                                        // changes how the server is reached, for tests; nil: as it is
+	Proxy       *proxy.Settings                                              // which proxy leads where; nil: none. With From or Resolve none leads to the server
 }
 
 // Bad is why a credential has to be refused.

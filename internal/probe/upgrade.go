@@ -20,6 +20,10 @@ func (r *run) upgrade(path string) *Exchange {
 		x.Err = errBudget
 		return x
 	}
+	if r.via(x.URL) {
+		x.Err = errProxied
+		return x
+	}
 	r.sent++
 	if err := r.overOwn(x); err != nil {
 		x.Err = errors.New(reason(err))
@@ -57,7 +61,11 @@ func (r *run) overOwn(x *Exchange) error {
 	return nil
 }
 
-// dial connects to the server.
+// dial connects to the server. Where a proxy leads there it is not asked what a proxy
+// may answer itself: some end TLS, and show a certificate of their own.
 func (r *run) dial(port string) (net.Conn, error) {
+	if r.via(r.target.String()) {
+		return nil, errProxied
+	}
 	return r.own.DialContext(r.ctx, "tcp", net.JoinHostPort(r.target.Hostname(), port))
 }
