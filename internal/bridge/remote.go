@@ -53,7 +53,7 @@ func newRemote(b *Bridge, base context.Context) *remote {
 	if r.own {
 		through = newTransport()
 	}
-	r.http = &http.Client{Transport: through, CheckRedirect: sameOrigin}
+	r.http = &http.Client{Transport: through}
 	return r
 }
 

@@ -82,7 +82,8 @@ func sameOrigin(r *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// do sends one request once, and says whether any of it may have arrived.
+// do sends one request once, and says whether any of it may have arrived. Where it
+// is redirected within the origin it gets another proof.
 func (r *remote) do(ctx context.Context, method, to string, body []byte, header http.Header, cred *signin.Credential) (res *http.Response, sent bool, err error) {
 	var wrote atomic.Bool
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { wrote.Store(true) }})
@@ -101,8 +102,18 @@ func (r *remote) do(ctx context.Context, method, to string, body []byte, header 
 		q.Header[name] = values
 	}
 	q.Header.Set("User-Agent", "gatehouse-bridge")
-	cred.Apply(q)
-	res, err = r.http.Do(q)
+	if err := cred.Apply(q); err != nil {
+		return nil, false, err
+	}
+	by := *r.http
+	by.CheckRedirect = func(q *http.Request, via []*http.Request) error {
+		if err := sameOrigin(q, via); err != nil {
+			return err
+		}
+		cred.Heard(q.Response)
+		return cred.Apply(q)
+	}
+	res, err = by.Do(q)
 	return res, wrote.Load(), err
 }
 
@@ -115,13 +126,24 @@ func (r *remote) send(ctx context.Context, method, to string, body []byte, heade
 	ends := time.Now().Add(r.b.patience())
 	wait := 200 * time.Millisecond
 	cred, err := r.access(ctx, r.b.Access.Credential)
+	proved := false // again, with what the server wants in it
 	for refused := 0; err == nil; {
 		res, sent, failed := r.do(ctx, method, to, body, header, cred)
+		var again *signin.Credential
+		if failed == nil {
+			again = cred.Heard(res)
+		}
 		switch {
+		case again != nil && !proved: // it was refused before anything was done
+			discard(res)
+			cred, proved = again, true
+			continue
 		case failed != nil && ctx.Err() != nil:
 			return nil, ctx.Err()
 		case errors.As(failed, new(*problem)):
 			return nil, unreached(failed)
+		case errors.As(failed, new(*signin.Error)): // there is no proof to send it with
+			return nil, failed
 		case failed != nil && sent && !harmless:
 			return nil, fateUnknown(failed)
 		case failed != nil && time.Now().After(ends):
@@ -133,6 +155,7 @@ func (r *remote) send(ctx context.Context, method, to string, body []byte, heade
 			discard(res)
 			refusal := signin.Refusal{Status: res.StatusCode, Header: res.Header, With: cred}
 			cred, err = r.access(ctx, func(ctx context.Context) (*signin.Credential, error) { return r.b.Access.Renew(ctx, refusal) })
+			proved = false
 			continue
 		case failed == nil && res.StatusCode/100 == 2:
 			cred.Worked()

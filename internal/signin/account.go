@@ -45,7 +45,11 @@ func (c *Client) Login(ctx context.Context) (*Credential, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.signIn(ctx, &flow{client: c, place: p, as: as, scopes: c.scopes(nil, ch, p, as)})
+	b, err := c.bind(p, ch, as)
+	if err != nil {
+		return nil, err
+	}
+	return c.signIn(ctx, &flow{client: c, place: p, as: as, bound: b, scopes: c.scopes(nil, ch, p, as)})
 }
 
 // Logout forgets the sign-in at the server, and the client that registered itself
@@ -93,7 +97,7 @@ func (c *Client) revoke(ctx context.Context, s *session) error {
 	if err := c.identify(&s.Client, s.Issuer, form, header); err != nil {
 		return err
 	}
-	a, err := c.post(ctx, s.Revoke, header, "application/x-www-form-urlencoded", form.Encode())
+	a, err := c.post(ctx, s.Revoke, header, formType, form.Encode())
 	if err == nil && a.Status != http.StatusOK {
 		err = &tokenError{Status: a.Status}
 	}
@@ -111,6 +115,7 @@ type Account struct {
 	SignedIn time.Time `json:"signed_in"`
 	Expires  time.Time `json:"expires,omitzero"` // of the token; zero: nobody said
 	Renewing bool      `json:"renewing"`         // whether it is renewed when it expires
+	Bound    bool      `json:"bound"`            // to a key that is kept here: by itself it is worth nothing. RFC 9449
 }
 
 // Lister is a [Store] that tells its names.
@@ -140,7 +145,7 @@ func Accounts(ctx context.Context, store Lister) ([]Account, error) {
 		}
 		a := Account{
 			Server: s.Server, Issuer: s.Issuer, Resource: s.Resource, ClientID: s.Client.ID, Grant: s.Grant, Scopes: append([]string{}, s.Asked...),
-			SignedIn: s.Signed, Expires: s.Expires, Renewing: s.Refresh != "",
+			SignedIn: s.Signed, Expires: s.Expires, Renewing: s.Refresh != "", Bound: s.Key != nil,
 		}
 		if s.Granted != nil {
 			a.Scopes = s.Granted

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/discovery"
+	"github.com/gatehouse-mcp/gatehouse/internal/oauth"
 	"github.com/gatehouse-mcp/gatehouse/internal/safehttp"
 )
 
@@ -88,6 +89,7 @@ type Client struct {
 	fetch safehttp.Fetcher
 	wrong error // of reach
 
+	peers  peers
 	worked atomic.Pointer[string] // the last token that the server let through
 	anew   time.Time              // when somebody signed in because such a token was refused
 }
@@ -162,6 +164,10 @@ func (c *Client) Renew(ctx context.Context, r Refusal) (*Credential, error) {
 // again gets another credential in the place of that of s, which was refused.
 func (c *Client) again(ctx context.Context, s *session, r Refusal) (*Credential, error) {
 	ch := readChallenge(r.Header)
+	if r.With != nil && r.With.key != nil && (ch.fault == oauth.UseDPoPNonce || ch.fault == oauth.InvalidDPoPProof) {
+		return nil, fail(CodeProof, "%s does not accept the proof that the token is ours (%s), twice. Is the clock of this machine right? Is that the address by which the server knows itself?",
+			c.Server, ch.fault)
+	}
 	if r.Status == http.StatusForbidden && ch.Error != insufficientScope {
 		return nil, fail(CodeRefused, "The server knows who is calling, and refuses it (403): another sign-in would not help.")
 	}
@@ -177,6 +183,14 @@ func (c *Client) again(ctx context.Context, s *session, r Refusal) (*Credential,
 		c.log().Warn("the server names another authorization server: signing in there", "was", s.Issuer, "is", as.Issuer)
 		s = nil
 	}
+	b, err := c.bind(p, ch, as)
+	if err != nil {
+		return nil, err
+	}
+	if s != nil && s.Key == nil && b.required { // since the sign-in: no renewal helps
+		c.log().Info("the server takes only tokens that are bound to a key now: signing in anew", "server", c.Server)
+		return c.signIn(ctx, &flow{client: c, place: p, as: as, bound: b, scopes: c.scopes(s, ch, p, as)})
+	}
 	if s != nil && r.Status == http.StatusUnauthorized {
 		if renewed, err := c.refresh(ctx, s); err != nil || renewed != nil {
 			return renewed.orNil(err)
@@ -185,7 +199,7 @@ func (c *Client) again(ctx context.Context, s *session, r Refusal) (*Credential,
 	if err := c.pointless(s, r.Status, ch); err != nil {
 		return nil, err
 	}
-	return c.signIn(ctx, &flow{client: c, place: p, as: as, scopes: c.scopes(s, ch, p, as), known: s != nil && r.Status == http.StatusForbidden})
+	return c.signIn(ctx, &flow{client: c, place: p, as: as, bound: b, scopes: c.scopes(s, ch, p, as), known: s != nil && r.Status == http.StatusForbidden})
 }
 
 // pointless says why a sign-in would not lead further than the last one did.

@@ -74,16 +74,17 @@ type world struct {
 	store *memory
 
 	mu       sync.Mutex
-	asked    []string                       // METHOD path, in order
-	forms    []url.Values                   // of token requests
-	regs     []map[string]any               // registrations
-	prm, asm map[string]any                 // metadata; nil: 404
-	iss      string                         // in answers; empty: none
-	extra    url.Values                     // in answers, in the place of what would be there
-	token    func(url.Values) (int, string) // nil: issues
-	visits   int                            // of the authorization endpoint
-	lost     string                         // a client that it does not know any more
-	page     string                         // what the browser saw at last
+	asked    []string                                      // METHOD path, in order
+	forms    []url.Values                                  // of token requests
+	regs     []map[string]any                              // registrations
+	prm, asm map[string]any                                // metadata; nil: 404
+	iss      string                                        // in answers; empty: none
+	extra    url.Values                                    // in answers, in the place of what would be there
+	token    func(url.Values) (int, string)                // nil: issues
+	visits   int                                           // of the authorization endpoint
+	lost     string                                        // a client that it does not know any more
+	page     string                                        // what the browser saw at last
+	before   func(http.ResponseWriter, *http.Request) bool // answers instead, or says something beside; nil: nothing
 }
 
 func newWorld(t *testing.T) *world {
@@ -111,6 +112,9 @@ func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
 		}
 		rw.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(rw).Encode(doc)
+	}
+	if w.before != nil && w.before(rw, r) {
+		return
 	}
 	switch r.URL.Path {
 	case "/mcp":
