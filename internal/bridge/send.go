@@ -126,7 +126,6 @@ func (r *remote) send(ctx context.Context, method, to string, body []byte, heade
 	ends := time.Now().Add(r.b.patience())
 	wait := 200 * time.Millisecond
 	cred, err := r.access(ctx, r.b.Access.Credential)
-	proved := false // again, with what the server wants in it
 	for refused := 0; err == nil; {
 		res, sent, failed := r.do(ctx, method, to, body, header, cred)
 		var again *signin.Credential
@@ -134,9 +133,9 @@ func (r *remote) send(ctx context.Context, method, to string, body []byte, heade
 			again = cred.Heard(res)
 		}
 		switch {
-		case again != nil && !proved: // it was refused before anything was done
+		case again != nil: // it was refused for its proof, before anything was done
 			discard(res)
-			cred, proved = again, true
+			cred = again
 			continue
 		case failed != nil && ctx.Err() != nil:
 			return nil, ctx.Err()
@@ -155,7 +154,6 @@ func (r *remote) send(ctx context.Context, method, to string, body []byte, heade
 			discard(res)
 			refusal := signin.Refusal{Status: res.StatusCode, Header: res.Header, With: cred}
 			cred, err = r.access(ctx, func(ctx context.Context) (*signin.Credential, error) { return r.b.Access.Renew(ctx, refusal) })
-			proved = false
 			continue
 		case failed == nil && res.StatusCode/100 == 2:
 			cred.Worked()

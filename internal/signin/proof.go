@@ -114,8 +114,8 @@ func (p *peers) at(who string) wanted {
 
 // heard takes from an answer what the next proof needs, which every answer may say
 // anew (RFC 9449 §8.2). fault is the error that is in it. It says whether another
-// proof may help, and what should be in that one.
-func (p *peers) heard(who string, h http.Header, fault string, now time.Time) (w wanted, again bool) {
+// proof may help, and what should be in that one: once for each fault.
+func (p *peers) heard(who string, h http.Header, fault string, tried *[]string, now time.Time) (w wanted, again bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	w = p.wants[who]
@@ -137,7 +137,11 @@ func (p *peers) heard(who string, h http.Header, fault string, now time.Time) (w
 		p.wants = map[string]wanted{}
 	}
 	p.wants[who] = w
-	return w, again
+	if !again || slices.Contains(*tried, fault) {
+		return w, false
+	}
+	*tried = append(slices.Clip(*tried), fault)
+	return w, true
 }
 
 // nonceText says whether a text can be a nonce, of a length that leaves a proof
@@ -162,8 +166,9 @@ func (c *Client) prove(key *jws.Prover, w wanted, method string, to *url.URL, to
 }
 
 // Heard takes from the answer to a request with the credential what the next one
-// needs, and returns with what to repeat the request, once: when it was refused for
-// its proof alone, and so before anything was done. nil: not at all. RFC 9449 §9
+// needs, and returns with what to repeat the request, once for each fault of a proof:
+// when it was refused for that alone, and so before anything was done. nil: not at
+// all. RFC 9449 §9
 func (c *Credential) Heard(res *http.Response) *Credential {
 	if c == nil || c.key == nil || originOf(res.Request.URL) != c.origin {
 		return nil
@@ -172,11 +177,11 @@ func (c *Credential) Heard(res *http.Response) *Credential {
 	if res.StatusCode == http.StatusUnauthorized || res.StatusCode == http.StatusBadRequest {
 		fault = readChallenge(res.Header).fault
 	}
-	w, again := c.of.peers.heard(asResource+c.origin, res.Header, fault, c.of.now())
+	once := *c
+	w, again := c.of.peers.heard(asResource+c.origin, res.Header, fault, &once.tried, c.of.now())
 	if !again {
 		return nil
 	}
-	once := *c
 	once.wants = &w
 	return &once
 }

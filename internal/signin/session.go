@@ -60,6 +60,7 @@ type Credential struct {
 	header  string      // empty: Authorization, after the scheme
 	key     *jws.Prover // that it is bound to; nil: to none
 	wants   *wanted     // what the next proof has in it; nil: what the server has said last
+	tried   []string    // faults of proofs for which the request was repeated
 	of      *Client
 }
 

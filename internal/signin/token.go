@@ -86,15 +86,15 @@ func (c *Client) ask(ctx context.Context, endpoint, issuer string, who *client, 
 }
 
 // askProved sends a token request with a proof, where the token is to be bound. One
-// that is refused for its proof alone is sent once more: a code or a refresh token
-// was not looked at. RFC 9449 §5, §8
+// that is refused for its proof alone is sent once more for each fault: a code or a
+// refresh token was not looked at. RFC 9449 §5, §8
 func (c *Client) askProved(ctx context.Context, endpoint, issuer string, who *client, form url.Values, b *binding) (*safehttp.Answer, *tokenAnswer, error) {
 	at, err := url.Parse(endpoint)
 	if err != nil {
 		return nil, nil, err
 	}
 	w := c.peers.at(asIssuer + originOf(at))
-	for repeated := false; ; {
+	for tried := []string(nil); ; {
 		header := http.Header{}
 		if b != nil && b.key != nil {
 			proof, err := c.prove(b.key, w, http.MethodPost, at, "")
@@ -119,16 +119,14 @@ func (c *Client) askProved(ctx context.Context, endpoint, issuer string, who *cl
 			fault = t.Error
 		}
 		var again bool
-		w, again = c.peers.heard(asIssuer+originOf(at), a.Header, fault, c.now())
+		w, again = c.peers.heard(asIssuer+originOf(at), a.Header, fault, &tried, c.now())
 		switch {
 		case b != nil && b.key == nil && (fault == oauth.UseDPoPNonce || fault == oauth.InvalidDPoPProof):
 			if err := b.demanded(); err != nil {
 				return nil, nil, err
 			}
-		case b == nil || b.key == nil || repeated || !again:
+		case b == nil || b.key == nil || !again:
 			return a, t, nil
-		default:
-			repeated = true
 		}
 	}
 }
