@@ -105,6 +105,9 @@ func (s *Server) give(q *tokenRequest) (*tokenAnswer, error) {
 	if q.key, err = s.proof(q.Request); err != nil {
 		return nil, err
 	}
+	if q.key == "" && s.Settings.RequireProof {
+		return nil, &oauth.Error{Code: oauth.InvalidDPoPProof, Ref: "GH-1114", Description: "tokens are bound to a key here: a DPoP proof is required"}
+	}
 	if q.cert = thumbprintOf(credential.Presented(q.Request)); c.Bound && q.cert == "" { // RFC 8705 §3
 		return nil, &oauth.Error{Code: oauth.InvalidRequest, Ref: "GH-1409", Description: "the tokens of this client are bound to its certificate, and this connection has none"}
 	}
