@@ -131,6 +131,9 @@ func (a *app) bridgeStatus() *cobra.Command {
 				case !one.Expires.IsZero():
 					token = "ends " + a.until(&one.Expires)
 				}
+				if one.Bound {
+					token += ", bound to a key"
+				}
 				rows = append(rows, []string{
 					printableText(one.Server), printableText(one.Issuer), string(one.Grant), printableText(orElse(strings.Join(one.Scopes, " "), "–")), a.ago(one.SignedIn), token,
 				})

@@ -31,7 +31,7 @@ import (
 // proof that has a nonce of the server's, and the authorization server that gives
 // them out. The server's half is the library's.
 type vault struct {
-	url  string // of the server
+	url  string           // of the server
 	now  func() time.Time // by which it judges
 	date func() time.Time // that it says
 	keys []jose.JSONWebKey
