@@ -62,8 +62,8 @@ func privateKey(alg string) (crypto.Signer, error) {
 
 func prover(key jose.JSONWebKey) (*Prover, error) {
 	own, ok := key.Key.(crypto.Signer)
-	if !ok || Fits(key.Algorithm, own.Public()) != nil {
-		return nil, errors.New("the key is no private key for its algorithm")
+	if !ok {
+		return nil, errors.New("the key is no private key")
 	}
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.SignatureAlgorithm(key.Algorithm), Key: own},
 		(&jose.SignerOptions{EmbedJWK: true}).WithType("dpop+jwt")) // RFC 9449 §4.2

@@ -1,6 +1,7 @@
 package jws
 
 import (
+	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -50,9 +51,20 @@ func TestWhatIsProvedIsRead(t *testing.T) {
 
 // TestA105ProverKeepsItsKey: whatever is printed has no private key in it.
 func TestA105ProverKeepsItsKey(t *testing.T) {
-	p, err := NewProver("ES256")
+	for _, alg := range []string{"ES256", "EdDSA"} {
+		t.Run(alg, func(t *testing.T) { keeps(t, alg) })
+	}
+}
+
+func keeps(t *testing.T, alg string) {
+	t.Helper()
+	p, err := NewProver(alg)
 	if err != nil {
 		t.Fatal(err)
+	}
+	bytes := "none"
+	if secret, ok := p.key.Key.(ed25519.PrivateKey); ok {
+		bytes = strings.Trim(fmt.Sprint([]byte(secret[:8])), "[]")
 	}
 	var kept struct{ D string }
 	raw, err := json.Marshal(p)
@@ -68,7 +80,7 @@ func TestA105ProverKeepsItsKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, said := range []string{fmt.Sprint(p), fmt.Sprintf("%+v", p), fmt.Sprintf("%#v", p), fmt.Sprintf("%+v", struct{ P *Prover }{p}), string(header)} {
-		if strings.Contains(said, kept.D) || strings.Contains(said, `"d"`) || strings.Contains(said, "PrivateKey") {
+		if strings.Contains(said, kept.D) || strings.Contains(said, bytes) || strings.Contains(said, `"d"`) || strings.Contains(said, "PrivateKey") {
 			t.Errorf("got %s", said)
 		}
 	}

@@ -36,4 +36,10 @@ func TestReplicasShareTheProofsTheySaw(t *testing.T) {
 			t.Errorf("replica %d: got %v", i, err)
 		}
 	}
+	for _, asks := range []bool{true, false} {
+		door := doorProofs(&gatehouse.DPoP{NonceKey: make([]byte, 32), RequireNonce: asks}, &grant.Once{Store: db.Once()})
+		if got := door.Nonce(); (got != "") != asks {
+			t.Errorf("where nonces are wanted (%v) it gives %q", asks, got)
+		}
+	}
 }
