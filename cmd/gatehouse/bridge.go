@@ -120,7 +120,11 @@ func (a *app) carry(ctx context.Context, server string, o *reach, w *wire) error
 	if err != nil {
 		return err
 	}
-	b := &bridge.Bridge{Server: server, Access: access, In: a.in, Out: a.out, Header: header, Log: log, Patience: a.timeout}
+	proxies, err := a.proxies()
+	if err != nil {
+		return err
+	}
+	b := &bridge.Bridge{Server: server, Access: access, In: a.in, Out: a.out, Header: header, Proxy: proxies, Log: log, Patience: a.timeout}
 	if w.listen != "" {
 		return a.serveBridge(ctx, b, w, store)
 	}
@@ -188,7 +192,12 @@ func (a *app) access(ctx context.Context, server string, o *reach, store *keycha
 
 // signIn is the sign-in that the flags describe.
 func (a *app) signIn(ctx context.Context, server string, o *reach, store *keychain.Store, log *slog.Logger) (*signin.Client, error) {
+	proxies, err := a.proxies()
+	if err != nil {
+		return nil, err
+	}
 	c := &signin.Client{
+		Proxy:  proxies,
 		Server: server, Store: store, Grant: signin.Grant(o.grant), MetadataURL: o.metadataURL, Name: o.name, Scopes: o.scopes, Port: o.port,
 		Issuer: o.clientIssuer, Log: log, Now: a.now, Show: func(_ context.Context, text string) { a.say("%s\n", text) },
 	}

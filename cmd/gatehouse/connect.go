@@ -169,11 +169,10 @@ func (q *connecting) check() error {
 
 // checkSource refuses what is no source, without repeating it: it may be a key.
 func checkSource(flag, from string) error {
-	kind, name, ok := strings.Cut(from, ":")
-	if !ok || name == "" || !slices.Contains([]string{"env", "file", "cmd", "keychain"}, kind) {
-		return usage("%s wants a source, not the key itself, which would be in the client's file and in the list of processes: env:NAME, file:PATH, cmd:PROGRAM or keychain:NAME", flag)
+	if !isSource(from) {
+		return usage("%s wants a source, not the key itself, which would be in the client's file and in the list of processes: %s", flag, secretSources)
 	}
-	if kind == "env" && !variableName(name) {
+	if name, ok := strings.CutPrefix(from, "env:"); ok && !variableName(name) {
 		return usage("%s %.60q names no variable", flag, from)
 	}
 	return nil

@@ -11,8 +11,10 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/clients"
 	"github.com/gatehouse-mcp/gatehouse/internal/clients/entrance"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
+	"github.com/gatehouse-mcp/gatehouse/internal/proxy"
 	"github.com/gatehouse-mcp/gatehouse/internal/safehttp"
 	"github.com/gatehouse-mcp/gatehouse/internal/server"
+	"github.com/gatehouse-mcp/gatehouse/internal/signin"
 )
 
 // target is the server that clients are connected to.
@@ -102,14 +104,20 @@ func (a *app) target(ctx context.Context, q *connecting, at string) (*target, er
 	if err != nil {
 		return nil, usage("the URL is not a URL")
 	}
+	proxies, err := a.proxies()
+	if err != nil {
+		return nil, err
+	}
 	// Whoever named it wants it reached, wherever it is; what it points to is another matter.
-	client, err := safehttp.Policy{Allow: []string{u.Hostname()}}.Client()
+	client, err := safehttp.Policy{Allow: []string{u.Hostname()}, Proxy: proxies}.Client()
 	if err != nil {
 		return nil, usage("the URL: %v", err)
 	}
 	t.enter, err = entrance.Ask(ctx, safehttp.Fetcher{Client: client}, t.url)
 	var e *entrance.Error
 	switch {
+	case errors.As(err, &e) && proxy.Of(e.Cause) != nil:
+		return nil, &fault{exitNetwork, signin.CodeProxy, sentence("The server at " + t.url + " is not reached: " + proxy.Of(e.Cause).Error())}
 	case errors.As(err, &e) && e.Silent:
 		hint := "Start it, or correct the URL."
 		return nil, &fault{exitNetwork, "GH-2201", "Nobody answers at " + t.url + ": " + e.Reason + ". " + hint}

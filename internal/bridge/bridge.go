@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
+	"github.com/gatehouse-mcp/gatehouse/internal/proxy"
 	"github.com/gatehouse-mcp/gatehouse/internal/signin"
 )
 
@@ -38,6 +39,7 @@ type Bridge struct {
 	In        io.Reader         // required: from the client, a message on each line
 	Out       io.Writer         // required: to the client, likewise; nobody else writes there
 	Header    http.Header       // sent along with every request; nil: nothing
+	Proxy     *proxy.Settings   // which proxy leads where; nil: none. A Transport that is given has its own
 	Transport http.RoundTripper // nil: a transport of its own. It must follow no redirect and decompress nothing
 	Max       int               // bytes of a message; 0: DefaultMax
 	Patience  time.Duration     // how long a server that cannot be reached is tried; 0: 30 s

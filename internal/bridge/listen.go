@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/proxy"
 )
 
 // opening is how long the conversation waits for the server's own stream: what the
@@ -83,6 +85,9 @@ func (r *remote) follow(ctx context.Context, generation int, answered func()) er
 }
 
 func unreachable(err error) bool {
+	if by := proxy.Of(err); by != nil {
+		return !by.Final()
+	}
 	var p *problem
 	return errors.As(err, &p) && p.code == codeUnreachable
 }

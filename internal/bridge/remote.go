@@ -51,7 +51,7 @@ func newRemote(b *Bridge, base context.Context) *remote {
 	r := &remote{b: b, base: base, own: b.Transport == nil}
 	through := b.Transport
 	if r.own {
-		through = newTransport()
+		through = newTransport(b.Proxy)
 	}
 	r.http = &http.Client{Transport: through}
 	return r

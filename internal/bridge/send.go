@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
+	"github.com/gatehouse-mcp/gatehouse/internal/proxy"
 	"github.com/gatehouse-mcp/gatehouse/internal/signin"
 )
 
@@ -25,20 +26,32 @@ const (
 	codeMessage     = "GH-2234" // a message is too long, or none
 	codeRedirect    = "GH-2236" // the server sends us elsewhere
 	codeStatus      = "GH-2237" // the server answers with an error of HTTP
+	codeProxy       = signin.CodeProxy
 )
 
 // problem is why a request has no answer of the server.
 type problem struct {
-	code string
-	text string
-	err  error
+	code    string
+	text    string
+	err     error
+	request string // id that the server gave it; empty: none
 }
 
 func (p *problem) Error() string {
-	if p.err == nil {
-		return p.code + " " + p.text
+	text := p.code + " " + p.text
+	if p.err != nil {
+		text += " (" + p.err.Error() + ")"
 	}
-	return p.code + " " + p.text + " (" + p.err.Error() + ")"
+	return text + signin.AskOperator(p.request)
+}
+
+// told is what goes along with an error's text, for programs.
+func told(code, request string) map[string]string {
+	out := map[string]string{"code": code}
+	if request != "" {
+		out["request_id"] = request
+	}
+	return out
 }
 
 func (p *problem) Unwrap() error { return p.err }
@@ -50,9 +63,9 @@ func explain(err error) (code int, text string, data any) {
 	var refusal *mcp.Error
 	switch {
 	case errors.As(err, &access):
-		return mcp.CodeInternalError, access.Code + " " + access.Error(), map[string]string{"code": access.Code}
+		return mcp.CodeInternalError, access.Code + " " + access.Error(), told(access.Code, access.Request)
 	case errors.As(err, &own):
-		return mcp.CodeInternalError, own.Error(), map[string]string{"code": own.code}
+		return mcp.CodeInternalError, own.Error(), told(own.code, own.request)
 	case errors.As(err, &refusal):
 		return refusal.Code, refusal.Message, refusal.Data
 	case errors.Is(err, context.Canceled):
@@ -63,13 +76,13 @@ func explain(err error) (code int, text string, data any) {
 
 // newTransport is what requests to the server are sent by. There is no limit for
 // an answer: a tool may work for long. A connection that is dead is noticed.
-func newTransport() *http.Transport {
+func newTransport(by *proxy.Settings) http.RoundTripper {
 	d := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}
-	return &http.Transport{
-		Proxy: http.ProxyFromEnvironment, DialContext: d.DialContext, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
+	return by.Transport(&http.Transport{
+		DialContext: d.DialContext, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout: 10 * time.Second, MaxResponseHeaderBytes: 64 << 10, IdleConnTimeout: 30 * time.Second, MaxIdleConnsPerHost: 16,
 		DisableCompression: true, ForceAttemptHTTP2: true, HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
-	}
+	})
 }
 
 // sameOrigin follows a redirect within the server's own origin that keeps the
@@ -114,6 +127,9 @@ func (r *remote) do(ctx context.Context, method, to string, body []byte, header 
 		return cred.Apply(q)
 	}
 	res, err = by.Do(q)
+	if through := proxy.Of(err); through != nil && through.Final() {
+		err = &problem{code: codeProxy, text: "The server is not reached.", err: through}
+	}
 	return res, wrote.Load(), err
 }
 
@@ -149,7 +165,7 @@ func (r *remote) send(ctx context.Context, method, to string, body []byte, heade
 			return nil, unreached(failed)
 		case failed == nil && refusedForAccess(res):
 			if refused++; refused > renewals {
-				return nil, &signin.Error{Code: signin.CodeRefused, Text: "The server refuses every token that it is asked with."}
+				return nil, &signin.Error{Code: signin.CodeRefused, Text: "The server refuses every token that it is asked with.", Request: signin.RequestID(res.Header)}
 			}
 			discard(res)
 			refusal := signin.Refusal{Status: res.StatusCode, Header: res.Header, With: cred}
@@ -193,7 +209,7 @@ func (r *remote) access(ctx context.Context, get func(context.Context) (*signin.
 }
 
 func fateUnknown(err error) error {
-	return &problem{codeFate, "The connection broke before there was an answer. Whether the server has done it is not known, so it is not asked again.", causeOf(err)}
+	return &problem{code: codeFate, text: "The connection broke before there was an answer. Whether the server has done it is not known, so it is not asked again.", err: causeOf(err)}
 }
 
 func unreached(err error) error {
@@ -201,7 +217,10 @@ func unreached(err error) error {
 	if errors.As(err, &own) { // we did not follow a redirect
 		return own
 	}
-	return &problem{codeUnreachable, "The server cannot be reached.", causeOf(err)}
+	if by := proxy.Of(err); by != nil {
+		return &problem{code: codeProxy, text: "The server is not reached.", err: by}
+	}
+	return &problem{code: codeUnreachable, text: "The server cannot be reached. Is it running, and the address right? gatehouse check URL says what is seen from here.", err: causeOf(err)}
 }
 
 // causeOf leaves out what the client's error repeats of the URL.

@@ -58,6 +58,9 @@ func (s *System) expand(place string) (path string, sure, ok bool) {
 		}
 		return s.join(base, below), false, true
 	}
+	if below == "" { // the variable has the file itself
+		return base, base != "", base != ""
+	}
 	return s.join(base, below), base != "", base != ""
 }
 

@@ -153,7 +153,7 @@ func (c *Client) providerEndpoint(ctx context.Context) (string, error) {
 	if c.Provider.TokenEndpoint != "" {
 		return c.Provider.TokenEndpoint, nil
 	}
-	f, err := c.fetcher(ctx)
+	f, err := c.fetcher(c.Provider.Issuer)
 	if err != nil {
 		return "", err
 	}

@@ -170,7 +170,7 @@ func (c *Client) prove(key *jws.Prover, w wanted, method string, to *url.URL, to
 // when it was refused for that alone, and so before anything was done. nil: not at
 // all. RFC 9449 §9
 func (c *Credential) Heard(res *http.Response) *Credential {
-	if c == nil || c.key == nil || originOf(res.Request.URL) != c.origin {
+	if c == nil || c.key == nil || rootOf(res.Request.URL) != c.origin {
 		return nil
 	}
 	fault := ""
@@ -186,4 +186,5 @@ func (c *Credential) Heard(res *http.Response) *Credential {
 	return &once
 }
 
-func originOf(u *url.URL) string { return u.Scheme + "://" + u.Host }
+// rootOf is the origin of a URL as it is written.
+func rootOf(u *url.URL) string { return u.Scheme + "://" + u.Host }

@@ -77,7 +77,7 @@ func (s *session) credential() (*Credential, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Credential{Scheme: schemeBearer, Expires: s.Expires, text: s.Access, origin: originOf(u), key: s.Key, of: s.of}
+	c := &Credential{Scheme: schemeBearer, Expires: s.Expires, text: s.Access, origin: rootOf(u), key: s.Key, of: s.of}
 	if s.Key != nil {
 		c.Scheme = schemeDPoP
 	}
@@ -98,7 +98,7 @@ func (s *session) orNil(err error) (*Credential, error) {
 func (c *Credential) Apply(r *http.Request) error {
 	r.Header.Del("Authorization")
 	r.Header.Del(schemeDPoP)
-	if c == nil || originOf(r.URL) != c.origin {
+	if c == nil || rootOf(r.URL) != c.origin {
 		return nil
 	}
 	if c.header != "" {

@@ -76,7 +76,7 @@ func (c *Client) ask(ctx context.Context, endpoint, issuer string, who *client, 
 	}
 	switch {
 	case a.Status != http.StatusOK:
-		return nil, because(CodeToken, &tokenError{a.Status, t.Error, t.Description}, "%s gives no token.", plainText(issuer))
+		return nil, because(CodeToken, &tokenError{a.Status, t.Error, t.Description}, "%s gives no token.", plainText(issuer)).Of(a.Header)
 	case !sendable(t.Access):
 		return nil, fail(CodeToken, "%s answers a token request with what is no token.", plainText(issuer))
 	case t.Refresh != "" && len(t.Refresh) > 64<<10:
@@ -93,7 +93,7 @@ func (c *Client) askProved(ctx context.Context, endpoint, issuer string, who *cl
 	if err != nil {
 		return nil, nil, err
 	}
-	w := c.peers.at(asIssuer + originOf(at))
+	w := c.peers.at(asIssuer + rootOf(at))
 	for tried := []string(nil); ; {
 		header := http.Header{}
 		if b != nil && b.key != nil {
@@ -108,7 +108,7 @@ func (c *Client) askProved(ctx context.Context, endpoint, issuer string, who *cl
 		}
 		a, err := c.post(ctx, endpoint, header, formType, form.Encode())
 		if err != nil {
-			return nil, nil, because(CodeUnanswered, err, "The token endpoint of %s did not answer.", plainText(issuer))
+			return nil, nil, because(unreachable(err), err, "The token endpoint of %s did not answer.", plainText(issuer))
 		}
 		t := &tokenAnswer{}
 		if json.Unmarshal(a.Body, t) != nil {
@@ -119,7 +119,7 @@ func (c *Client) askProved(ctx context.Context, endpoint, issuer string, who *cl
 			fault = t.Error
 		}
 		var again bool
-		w, again = c.peers.heard(asIssuer+originOf(at), a.Header, fault, &tried, c.now())
+		w, again = c.peers.heard(asIssuer+rootOf(at), a.Header, fault, &tried, c.now())
 		switch {
 		case b != nil && b.key == nil && (fault == oauth.UseDPoPNonce || fault == oauth.InvalidDPoPProof):
 			if err := b.demanded(); err != nil {
