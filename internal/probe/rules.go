@@ -8,7 +8,7 @@ func Rules() []*Rule {
 		encrypted, certificate, versions, hsts, slash,
 		demanded, toolsOpen, routes, paths, websocket, debug, upstream,
 		challengeRule, describedRule, named, contents,
-		issuerRule, pkce, registration, iss, endpoints, tokenEndpoint,
+		issuerRule, pkce, registration, iss, endpoints, tokenEndpoint, bound,
 		consent, pkceEnforced, redirects, targets, issSent, schemes,
 		cors, mismatch, origin, host, sessions, strength,
 		garbage, uniform, algorithms, audience, tokenKinds, refreshToken, expired, revoked, query,
