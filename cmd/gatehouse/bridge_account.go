@@ -135,10 +135,15 @@ func (a *app) bridgeStatus() *cobra.Command {
 					printableText(one.Server), printableText(one.Issuer), string(one.Grant), printableText(orElse(strings.Join(one.Scopes, " "), "–")), a.ago(one.SignedIn), token,
 				})
 			}
+			if len(accounts) == 0 {
+				a.done("nobody has signed in. A sign-in would be kept in %s", store.Where())
+				a.say("  Next  gatehouse bridge login URL\n")
+				return nil
+			}
 			if err := a.table(rows); err != nil {
 				return err
 			}
-			a.say("kept in %s\n", store.Where())
+			a.say("  Kept in %s\n", store.Where())
 			return nil
 		},
 	}
