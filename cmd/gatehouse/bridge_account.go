@@ -19,7 +19,7 @@ func (a *app) bridgeLogin() *cobra.Command {
 			"and nothing asked.",
 		Example: "  gatehouse bridge login https://mcp.example.com/mcp\n" +
 			"  gatehouse bridge login https://mcp.example.com/mcp --grant device     on a machine without a browser\n",
-		Args: exactly("the server's URL"), DisableFlagsInUseLine: true,
+		Args: exactly("the server's URL"), DisableFlagsInUseLine: true, ValidArgsFunction: a.completeURLs,
 		RunE: func(c *cobra.Command, args []string) error {
 			store, err := a.openKeychain(&o)
 			if err != nil {
