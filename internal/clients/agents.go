@@ -88,7 +88,7 @@ var agents = []*Client{
 		After: []string{"Start copilot anew; /mcp show {name} shows the server."},
 		Names: []string{"github-copilot", "copilot"},
 		Sources: []Source{
-			{"run", "GitHub Copilot CLI 1.0.102", "the file, the entry, ${NAME} in headers, the command, its clientInfo.name, and that it calls a tool with what we write"},
+			{"run", "GitHub Copilot CLI 1.0.102", "the file, the entry, ${NAME} in headers, the command, its clientInfo.name, and that it calls a tool with a key and through the bridge"},
 		},
 	},
 	{

@@ -165,3 +165,13 @@ func TestAVariableCanBeTheFile(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+func TestPlacesThatOnlyWeReach(t *testing.T) {
+	near := []string{"localhost", "127.0.0.1", "::1", "10.0.0.1", "192.168.1.2", "fd00::1", "169.254.1.1", "box", "box.local", "mcp.internal", "a.localhost."}
+	far := []string{"mcp.acme.com", "203.0.113.7", "2001:db8::1", "localhost.example.com", "internal.example.com"}
+	for _, host := range slices.Concat(near, far) {
+		if got, want := OnlyHere(host), slices.Contains(near, host); got != want {
+			t.Errorf("%s: got %v", host, got)
+		}
+	}
+}
