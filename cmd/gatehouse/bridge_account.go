@@ -19,7 +19,7 @@ func (a *app) bridgeLogin() *cobra.Command {
 			"and nothing asked.",
 		Example: "  gatehouse bridge login https://mcp.example.com/mcp\n" +
 			"  gatehouse bridge login https://mcp.example.com/mcp --grant device     on a machine without a browser\n",
-		Args: exactly("the server's URL"), DisableFlagsInUseLine: true,
+		Args: exactly("the server's URL"), DisableFlagsInUseLine: true, ValidArgsFunction: a.completeURLs,
 		RunE: func(c *cobra.Command, args []string) error {
 			store, err := a.openKeychain(&o)
 			if err != nil {
@@ -135,10 +135,15 @@ func (a *app) bridgeStatus() *cobra.Command {
 					printableText(one.Server), printableText(one.Issuer), string(one.Grant), printableText(orElse(strings.Join(one.Scopes, " "), "–")), a.ago(one.SignedIn), token,
 				})
 			}
+			if len(accounts) == 0 {
+				a.done("nobody has signed in. A sign-in would be kept in %s", store.Where())
+				a.say("  Next  gatehouse bridge login URL\n")
+				return nil
+			}
 			if err := a.table(rows); err != nil {
 				return err
 			}
-			a.say("kept in %s\n", store.Where())
+			a.say("  Kept in %s\n", store.Where())
 			return nil
 		},
 	}
