@@ -167,7 +167,7 @@ func (a *app) checkOptions(ctx context.Context, q *checking) (*probe.Options, er
 		Profile: probe.Profile(q.profile), Only: q.only, Skip: q.skip, Now: a.now,
 	}
 	var err error
-	if o.Proxy, err = a.proxies(); err != nil {
+	if o.Proxy, err = a.proxies(""); err != nil {
 		return nil, err
 	}
 	if q.key != "" && q.token != "" {

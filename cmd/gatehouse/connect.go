@@ -32,7 +32,8 @@ func (a *app) connect() *cobra.Command {
 		Long: "Ask the server how it is entered, show what would be written into the client's configuration, ask, and write it: by the\n" +
 			"client's own command where it has one, else into its file, a copy of which is kept. Comments and order stay. No secret is\n" +
 			"ever written: a client signs in, or finds the key in a variable, or starts the bridge, which has it from the keychain.\n" +
-			"Without a URL the server is the one that runs here. Undo it with gatehouse disconnect.",
+			"Without a URL the server is the one that runs here; without a client you are asked which\n" +
+			"of those found here. Undo it with gatehouse disconnect.",
 		Example: "  gatehouse connect cursor\n" +
 			"  gatehouse connect claude-code https://mcp.example.com/mcp\n" +
 			"  gatehouse connect cursor --via bridge        the key is in the keychain, not in a variable\n" +
@@ -116,17 +117,30 @@ func (a *app) runConnect(ctx context.Context, q *connecting, args []string, wait
 	if err != nil {
 		return err
 	}
-	if q.list || len(ids) == 0 && !q.all {
+	ask := len(ids) == 0 && !q.all
+	if q.list || ask && !a.asksWhich(q) {
 		return a.listClients(ctx, q, url)
 	}
-	all, err := a.chosen(q, ids)
-	if err != nil {
-		return err
+	var all []*clients.Client
+	if !ask {
+		if all, err = a.chosen(q, ids); err != nil {
+			return err
+		}
 	}
 	to, err := a.target(ctx, q, url)
 	if err != nil {
 		return err
 	}
+	if ask {
+		if all, err = a.askWhich(ctx, q, to); err != nil {
+			return err
+		}
+	}
+	return a.connectAll(ctx, q, to, all, waitSaid)
+}
+
+// connectAll connects one client after another: those that cannot do not keep the others.
+func (a *app) connectAll(ctx context.Context, q *connecting, to *target, all []*clients.Client, waitSaid bool) error {
 	var done []*plan
 	failed := 0
 	for _, c := range all {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"net/url"
 	"strings"
 
@@ -31,7 +30,7 @@ func (a *app) where(ctx context.Context, q *connecting, at string) (*target, err
 		if err := config.CheckUpstreamURL(at); err != nil {
 			return nil, usage("the URL %v", err)
 		}
-		t := &target{name: orElse(q.name, clients.EntryName(serverName(hostName(at)))), url: at}
+		t := &target{name: orElse(q.name, clients.NameOf(at)), url: at}
 		if all, err := a.serversHere(ctx); err == nil {
 			for _, s := range all {
 				if s.URL == at {
@@ -104,7 +103,7 @@ func (a *app) target(ctx context.Context, q *connecting, at string) (*target, er
 	if err != nil {
 		return nil, usage("the URL is not a URL")
 	}
-	proxies, err := a.proxies()
+	proxies, err := a.proxies("")
 	if err != nil {
 		return nil, err
 	}
@@ -127,22 +126,4 @@ func (a *app) target(ctx context.Context, q *connecting, at string) (*target, er
 		return nil, err
 	}
 	return t, nil
-}
-
-// onlyHere says whether only this machine or network reaches a host, as far as its
-// name tells.
-func onlyHere(host string) bool {
-	if config.Loopback(host) {
-		return true
-	}
-	if ip, err := netip.ParseAddr(host); err == nil {
-		return ip.Unmap().IsPrivate() || ip.Unmap().IsLinkLocalUnicast()
-	}
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
-	for _, end := range []string{".localhost", ".local", ".internal", ".lan", ".home.arpa", ".test"} {
-		if strings.HasSuffix(host, end) {
-			return true
-		}
-	}
-	return !strings.Contains(host, ".")
 }

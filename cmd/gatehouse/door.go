@@ -135,19 +135,28 @@ func (a *app) stateDir() (server.State, error) {
 		}
 	}
 	if s.Dir == "" {
-		data := a.getenv("XDG_DATA_HOME")
-		if !filepath.IsAbs(data) { // relative ones are to be ignored
-			home := a.getenv("HOME")
-			if home == "" {
-				return s, usage("HOME is not set, so there is no place for the state. Name one: --state DIR")
-			}
-			data = filepath.Join(home, ".local", "share")
+		own, err := a.userDir()
+		if err != nil {
+			return s, err
 		}
-		s.Dir = filepath.Join(data, "gatehouse")
+		s.Dir = own
 	}
 	dir, err := filepath.Abs(s.Dir)
 	s.Dir = dir
 	return s, err
+}
+
+// userDir is the place that the system has for a user's data.
+func (a *app) userDir() (string, error) {
+	data := a.getenv("XDG_DATA_HOME")
+	if !filepath.IsAbs(data) { // relative ones are to be ignored
+		home := a.getenv("HOME")
+		if home == "" {
+			return "", usage("HOME is not set, so there is no place for the state. Name one: --state DIR")
+		}
+		data = filepath.Join(home, ".local", "share")
+	}
+	return filepath.Join(data, "gatehouse"), nil
 }
 
 // outside is what a configuration may refer to.

@@ -4,6 +4,7 @@ package proxy
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -106,10 +107,10 @@ type Error struct {
 
 func (e *Error) Error() string {
 	switch {
-	case e.Status == http.StatusProxyAuthRequired:
-		return "the proxy " + e.Proxy + " wants a name and a password that it knows (407): http://NAME:PASSWORD@" + e.Proxy
+	case e.Status == http.StatusProxyAuthRequired || e.Status == http.StatusUnauthorized: // which tinyproxy says to a wrong one
+		return fmt.Sprintf("the proxy %s wants a name and a password that it knows (%d): http://NAME:PASSWORD@%[1]s", e.Proxy, e.Status)
 	case e.Status != 0:
-		return "the proxy " + e.Proxy + " does not lead there (" + http.StatusText(e.Status) + ")"
+		return fmt.Sprintf("the proxy %s does not lead there (%d)", e.Proxy, e.Status)
 	}
 	return "through the proxy " + e.Proxy + ": " + e.Err.Error()
 }

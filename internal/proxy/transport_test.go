@@ -24,6 +24,9 @@ func tunnel(t *testing.T, to string) *httptest.Server {
 		case r.Method != http.MethodConnect:
 			http.Error(w, "only CONNECT", http.StatusMethodNotAllowed)
 			return
+		case given == "Basic "+base64.StdEncoding.EncodeToString([]byte("ada:")):
+			http.Error(w, "as tinyproxy does", http.StatusUnauthorized)
+			return
 		case given != "Basic "+base64.StdEncoding.EncodeToString([]byte("ada:"+password)):
 			http.Error(w, "who? "+given, http.StatusProxyAuthRequired)
 			return
@@ -65,6 +68,7 @@ func TestWhatAProxyDoesIsToldApart(t *testing.T) {
 		{"a server that refuses", "http://ada:" + password + "@" + via, "https://example.com/", 0, "", false},
 		{"no password", "http://" + via, "https://example.com/", 407, "name and a password", true},
 		{"a wrong password", "http://ada:wr0ng-" + password + "@" + via, "https://example.com/", 407, "name and a password", true},
+		{"an empty password", "http://ada:@" + via, "https://example.com/", 401, "name and a password", true},
 		{"a place it does not lead to", "http://ada:" + password + "@" + via, "https://forbidden.example.com/", 403, "does not lead there", true},
 		{"a server that it does not reach", "http://ada:" + password + "@" + via, "https://down.example.com/", 502, "does not lead there", false},
 		{"a proxy that hangs up", "http://ada:" + password + "@" + via, "https://cut.example.com/", 0, "EOF", false},

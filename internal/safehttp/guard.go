@@ -87,11 +87,11 @@ func (d *dialer) resolve(ctx context.Context, host string, permits func(string, 
 	return nil
 }
 
-// lookTime bounds the look at a name that a proxy will connect to: where only the
-// proxy knows names, nobody may answer.
+// lookTime bounds the look at a name that others will connect to: where only a proxy
+// knows names, nobody may answer.
 const lookTime = 3 * time.Second
 
-// look judges the host that a proxy is to connect to. A name that is not known here
+// look judges the host that a proxy or a browser is to connect to. A name that is not known here
 // may lead anywhere behind the proxy; who has it has to prove so by a certificate, so
 // that only names of private networks lead to somebody who is there.
 func (d *dialer) look(ctx context.Context, host string) error {
@@ -111,7 +111,7 @@ func (d *dialer) look(ctx context.Context, host string) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case inward(host):
-		return &AddressError{Host: host, Addr: "an address that only the proxy knows"}
+		return &AddressError{Host: host, Addr: "an address that is not known here"}
 	}
 	return nil
 }

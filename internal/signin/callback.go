@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"context"
 	"crypto/subtle"
 	"net"
 	"net/http"
@@ -19,8 +20,8 @@ const callbackPath = "/callback"
 
 // listenBack listens on a port of the loopback address; 0: any. The address is
 // written as a number: "localhost" may lead elsewhere.
-func listenBack(port int) (*callback, error) {
-	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+func listenBack(ctx context.Context, port int) (*callback, error) {
+	l, err := (&net.ListenConfig{Control: alone}).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil {
 		return nil, because(CodeSettings, err, "Port %d of this machine, which the browser has to come back to, cannot be used.", port)
 	}

@@ -37,7 +37,7 @@ func (f *flow) code(ctx context.Context) (*client, *tokenAnswer, error) {
 	}
 	verifier := rand.Text() + rand.Text() // RFC 7636 §4.1: 43 characters at least
 	state := rand.Text()
-	at, err := f.address(who, back.redirect(), state, verifier)
+	at, err := f.address(ctx, who, back.redirect(), state, verifier)
 	if err == nil && f.stale(ctx, who, at) {
 		c.log().Info("the client that was registered is not known any more: registering again", "issuer", f.as.Issuer)
 		if err = c.forget(ctx, f.as.Issuer); err != nil {
@@ -46,7 +46,7 @@ func (f *flow) code(ctx context.Context) (*client, *tokenAnswer, error) {
 		if who, err = c.become(ctx, f.as, back.redirect()); err != nil {
 			return nil, nil, err
 		}
-		at, err = f.address(who, back.redirect(), state, verifier)
+		at, err = f.address(ctx, who, back.redirect(), state, verifier)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -90,10 +90,17 @@ func (c *Client) unattended(asked context.Context, waited time.Duration, more st
 }
 
 // address is where the user signs in. What the endpoint has in its query stays.
-func (f *flow) address(who *client, redirect, state, verifier string) (string, error) {
+func (f *flow) address(ctx context.Context, who *client, redirect, state, verifier string) (string, error) {
 	u, err := url.Parse(f.as.AuthorizationEndpoint)
 	if err != nil {
 		return "", err
+	}
+	to, err := f.client.fetcher(u.String())
+	if err != nil {
+		return "", err
+	}
+	if err := to.Look(ctx, u.String()); err != nil {
+		return "", because(CodeUnsafe, err, "The authorization server %s sends people to where nobody is followed.", f.as.Issuer)
 	}
 	sum := sha256.Sum256([]byte(verifier))
 	q := u.Query()
@@ -171,7 +178,7 @@ func (f *flow) judge(got answer) error {
 // itself did so with one port, which is used again when it is free.
 func (c *Client) listen(ctx context.Context, issuer string) (*callback, error) {
 	if c.Port != 0 {
-		return listenBack(c.Port)
+		return listenBack(ctx, c.Port)
 	}
 	if c.Registered == nil {
 		if who, err := c.registered(ctx, issuer); err != nil {
@@ -179,12 +186,12 @@ func (c *Client) listen(ctx context.Context, issuer string) (*callback, error) {
 		} else if who != nil {
 			if u, err := url.Parse(who.Redirect); err == nil {
 				if port, err := strconv.Atoi(u.Port()); err == nil {
-					if back, err := listenBack(port); err == nil {
+					if back, err := listenBack(ctx, port); err == nil {
 						return back, nil
 					}
 				}
 			}
 		}
 	}
-	return listenBack(0)
+	return listenBack(ctx, 0)
 }

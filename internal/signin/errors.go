@@ -1,10 +1,13 @@
 package signin
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"unicode"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/proxy"
 )
 
 // Codes of what goes wrong. docs/reference/errors.md
@@ -73,6 +76,24 @@ func AskOperator(id string) string {
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }
+
+// Passes says whether the same may succeed in a while: a server did not answer, or
+// is just being restarted.
+func (e *Error) Passes() bool {
+	if by := proxy.Of(e.Cause); by != nil {
+		return !by.Final()
+	}
+	var refused *tokenError
+	if errors.As(e.Cause, &refused) {
+		return refused.Status == http.StatusBadGateway || refused.Status == http.StatusServiceUnavailable || refused.Status == http.StatusGatewayTimeout
+	}
+	return e.Code == CodeUnanswered
+}
+
+func passes(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Passes()
+}
 
 func fail(code, format string, args ...any) *Error {
 	return &Error{Code: code, Text: fmt.Sprintf(format, args...)}

@@ -3,6 +3,7 @@ package signin
 import (
 	"context"
 	"errors"
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -25,6 +26,9 @@ type place struct {
 
 	legacy bool // it says nothing: the server's own origin is the authorization server. MCP 2025-03-26, authorization
 }
+
+// maxScopes is how many a server may have: all of them may be asked for.
+const maxScopes = 1000
 
 // spot is where a resource's metadata may be, and the resource it is then about.
 type spot struct{ url, about string }
@@ -82,10 +86,9 @@ func (c *Client) protected(ctx context.Context, ch challenge) (*place, error) {
 			return nil, err
 		}
 		raw, err := f.Get(ctx, s.url)
-		var answered interface{ Answered() bool }
 		switch {
-		case errors.As(err, &answered) && answered.Answered() || errors.Is(err, safehttp.ErrHTML):
-			continue // there is a server, which has nothing here
+		case nothingHere(err):
+			continue
 		case err != nil:
 			return nil, because(unreachable(err), err, "The metadata of %s cannot be fetched.", c.Server)
 		}
@@ -96,6 +99,18 @@ func (c *Client) protected(ctx context.Context, ch challenge) (*place, error) {
 		return nil, err
 	}
 	return &place{Resource: c.Server, Servers: []string{u.Scheme + "://" + u.Host}, legacy: true}, nil
+}
+
+// nothingHere says whether a server has no metadata at a place: it says so, or has a page
+// for people there, or the way to one. One that fails, or has more than can be read, may
+// have some, and is not taken for a server of before there was any.
+func nothingHere(err error) bool {
+	var status *safehttp.StatusError
+	if errors.As(err, &status) {
+		return status.Status/100 == 4 && status.Status != http.StatusTooManyRequests
+	}
+	var redirect *safehttp.RedirectError
+	return errors.As(err, &redirect) || errors.Is(err, safehttp.ErrHTML)
 }
 
 // unreachable tells a server that does not answer from one that may not be asked, and
@@ -123,6 +138,9 @@ func (c *Client) readPlace(raw []byte, s spot) (*place, error) {
 	}
 	if len(p.Servers) == 0 {
 		return nil, fail(CodeNoWay, "%s names no authorization server in its metadata.", c.Server)
+	}
+	if len(p.Scopes) > maxScopes {
+		return nil, fail(CodeResource, "The metadata at %s has %d scopes. Nobody can consent to that.", s.url, len(p.Scopes))
 	}
 	for _, scope := range p.Scopes {
 		if !oauth.ValidScope(scope) {

@@ -128,6 +128,9 @@ func (c *Client) Credential(ctx context.Context) (*Credential, error) {
 		return s.credential() // somebody else renewed it
 	}
 	renewed, err := c.refresh(ctx, s)
+	if passes(err) && c.now().Before(s.Expires) {
+		return s.credential() // which is good for some seconds yet
+	}
 	if err != nil {
 		return nil, err
 	}
