@@ -73,7 +73,7 @@ func (a *app) bridge() *cobra.Command {
 			"  gatehouse bridge https://mcp.example.com/mcp --key-from env:EXAMPLE_KEY\n" +
 			"  gatehouse bridge login https://mcp.example.com/mcp      sign in beforehand\n" +
 			"  gatehouse bridge status\n",
-		Args: exactly("the server's URL"),
+		Args: exactly("the server's URL"), ValidArgsFunction: a.completeURLs,
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.carry(c.Context(), args[0], &o, &w)
 		},
@@ -86,6 +86,9 @@ func (a *app) bridge() *cobra.Command {
 	f.StringArrayVar(&w.headers, "header-from", nil, "send a header too: `NAME=SOURCE`, such as X-Team=env:TEAM; may be repeated")
 	o.flags(f)
 	o.complete(c)
+	for _, name := range []string{"key-from", "listen-key-from"} {
+		_ = c.RegisterFlagCompletionFunc(name, a.completeSources)
+	}
 	c.AddCommand(a.bridgeLogin(), a.bridgeLogout(), a.bridgeStatus(), a.bridgeKey())
 	return c
 }

@@ -76,6 +76,10 @@ func (a *app) check() *cobra.Command {
 		},
 	}
 	q.flags(c)
+	for _, name := range []string{"key-from", "token-from", "other-from"} {
+		_ = c.RegisterFlagCompletionFunc(name, a.completeSources)
+	}
+	c.ValidArgsFunction = a.completeURLs
 	return c
 }
 
@@ -109,17 +113,16 @@ func (q *checking) flags(c *cobra.Command) {
 		_ = c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	}
 	for _, name := range []string{"only", "skip"} {
-		_ = c.RegisterFlagCompletionFunc(name, completeRules)
+		_ = c.RegisterFlagCompletionFunc(name, severalOf(ruleWords()))
 	}
 	_ = c.MarkFlagFilename("ca", "pem", "crt")
 }
 
-func completeRules(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	var all []string
+func ruleWords() (all []string) {
 	for _, r := range probe.Rules() {
 		all = append(all, r.Name+"\t"+r.Title)
 	}
-	return all, cobra.ShellCompDirectiveNoFileComp
+	return all
 }
 
 // runCheck looks at what was named, writes what was asked for, and judges.

@@ -47,7 +47,7 @@ func (h *house) token(text string) string {
 		Sub, Aud, Iss string
 		Exp           int64
 	}
-	t, err := jose.ParseSigned(text, []jose.SignatureAlgorithm{jose.ES256, jose.HS256})
+	t, err := jose.ParseSignedCompact(text, []jose.SignatureAlgorithm{jose.ES256, jose.HS256})
 	if head, rest, ok := strings.Cut(text, "."); ok && err != nil && h.faults["alg none"] {
 		payload, _, _ := strings.Cut(rest, ".")
 		raw, _ := decode(head)

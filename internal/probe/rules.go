@@ -9,7 +9,7 @@ func Rules() []*Rule {
 		publicNameRule, publicAddresses, publicCertificate,
 		demanded, toolsOpen, routes, paths, websocket, debug, upstream,
 		challengeRule, describedRule, named, contents,
-		issuerRule, pkce, registration, iss, endpoints, tokenEndpoint,
+		issuerRule, pkce, registration, iss, endpoints, tokenEndpoint, bound,
 		consent, pkceEnforced, redirects, targets, issSent, schemes, publicIssuer, publicReach,
 		cors, mismatch, origin, host, sessions, strength,
 		garbage, uniform, algorithms, audience, tokenKinds, refreshToken, expired, revoked, query,

@@ -38,6 +38,7 @@ func proofs() []proof {
 		{iss, "no iss advertised", Warn},
 		{endpoints, "no token endpoint", Fail},
 		{tokenEndpoint, "token errors in 200", Fail},
+		{bound, "proofs by nobody", Fail}, {bound, "no bound tokens", Fail}, {bound, "no key in common", Warn},
 		{consent, "code for anybody", Fail},
 		{pkceEnforced, "PKCE optional", Fail},
 		{redirects, "any redirect", Fail},
