@@ -13,8 +13,6 @@ import (
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-
-	"github.com/gatehouse-mcp/gatehouse/internal/proxy"
 )
 
 // app is one run of the command line: where it reads and writes, and what the
@@ -168,15 +166,6 @@ func (a *app) lookup(name string) (string, bool) {
 func (a *app) getenv(name string) string {
 	v, _ := a.lookup(name)
 	return v
-}
-
-// proxies are what the environment says of the proxies that lead to servers elsewhere.
-func (a *app) proxies() (*proxy.Settings, error) {
-	s, err := proxy.FromEnvironment(a.getenv)
-	if err != nil {
-		return nil, &fault{exitUsage, "GH-2246", sentence(err.Error())}
-	}
-	return s, nil
 }
 
 // terminal says whether a person sits at a stream.

@@ -59,6 +59,8 @@ func (a *app) connect() *cobra.Command {
 	f.BoolVar(&q.file, "file", false, "edit the file even if the client has a command for it")
 	f.DurationVar(&q.wait, "wait", 2*time.Minute, "how long to wait for the client's first request; without a terminal only if it is given")
 	f.BoolVar(&q.noWait, "no-wait", false, "do not wait for it")
+	_ = c.RegisterFlagCompletionFunc("server", a.completeServed)
+	_ = c.RegisterFlagCompletionFunc("key-from", a.completeSources)
 	_ = c.RegisterFlagCompletionFunc("via", cobra.FixedCompletions([]string{viaBridge}, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }

@@ -50,6 +50,9 @@ func (a *app) plan(q *connecting, c *clients.Client, to *target) (*plan, error) 
 	if err := p.choose(q, to); err != nil {
 		return nil, err
 	}
+	if err := p.byProxy(a); err != nil {
+		return nil, err
+	}
 	s := a.system()
 	if c.Writes() {
 		p.project = q.project || c.File(s, false) == ""

@@ -97,8 +97,8 @@ func wayInWords(p *plan) string {
 		}
 		return "API key, in the variable " + p.server.Var
 	case clients.ByBridge:
-		if slices.Contains(p.server.Line, "--key-from") {
-			return "gatehouse bridge, which has the key from " + p.server.Line[len(p.server.Line)-1]
+		if i := slices.Index(p.server.Line, "--key-from"); i >= 0 {
+			return "gatehouse bridge, which has the key from " + p.server.Line[i+1]
 		}
 		return "gatehouse bridge, which signs in (OAuth)"
 	}

@@ -131,6 +131,11 @@ func (a *app) keptAccounts(ctx context.Context, state string) (string, []signin.
 	o := a.keychainOptions(state, &reach{keychain: "auto"})
 	o.Existing = true
 	s, err := keychain.Open(o)
+	if errors.Is(err, fs.ErrNotExist) {
+		if left, _ := filepath.Glob(filepath.Join(state, "keychain", "*", "*.sealed")); len(left) > 0 {
+			return "", nil, fmt.Errorf("what it was sealed under is not here, and %s has %s", filepath.Join(state, "keychain"), count(len(left), "entry", "entries"))
+		}
+	}
 	if errors.Is(err, fs.ErrNotExist) && a.state == "" {
 		if own, wrong := a.userDir(); wrong == nil && own != state {
 			return a.keptAccounts(ctx, own)

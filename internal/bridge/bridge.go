@@ -44,6 +44,7 @@ type Bridge struct {
 	Max       int               // bytes of a message; 0: DefaultMax
 	Patience  time.Duration     // how long a server that cannot be reached is tried; 0: 30 s
 	Log       *slog.Logger      // required
+	Now       func() time.Time  // of the wall; nil: time.Now
 
 	remote *remote
 	out    sync.Mutex
@@ -53,6 +54,8 @@ type Bridge struct {
 	asked   map[string]chan<- mcp.Envelope
 	open    sync.WaitGroup
 	posts   posts
+
+	questions questions
 }
 
 // call is a request of the client that waits for its answer.
@@ -88,8 +91,13 @@ func (b *Bridge) Run(ctx context.Context) error {
 	}
 	b.remote.leave()
 	stop()
-	<-done // everybody heeds the context
-	b.remote.wait()
+	ended := make(chan struct{})
+	go func() { <-done; b.remote.wait(); close(ended) }() // everybody heeds the context
+	select {
+	case <-ended:
+	case <-time.After(farewell): // but for a write to a client that does not read, and does not go
+		b.Log.Warn("the bridge ends with something left undone")
+	}
 	return err
 }
 
@@ -232,6 +240,11 @@ func (b *Bridge) response(m *message) {
 		waits <- m.Envelope
 		return
 	}
+	m, err := b.questions.answered(m)
+	if err != nil {
+		b.Log.Warn("an answer of the client cannot be passed on", "error", err)
+		return
+	}
 	b.posts.add(m, b.remote.notify)
 }
 
@@ -278,6 +291,15 @@ func (b *Bridge) deliver(raw, id []byte) (answered bool) {
 	if e.Kind == mcp.Request && b.remote.modern() {
 		b.Log.Warn("the server asks, which this revision does not allow", "method", e.Method)
 		return false
+	}
+	if e.Kind == mcp.Request {
+		if raw, err = b.questions.ask(raw, e, b.remote.which()); err != nil {
+			b.Log.Warn("the server asks what cannot be passed on", "error", err)
+			return false
+		}
+	}
+	if e.Method == "notifications/tools/list_changed" {
+		b.remote.tool.doubt()
 	}
 	b.line(raw)
 	return false

@@ -77,7 +77,8 @@ func explain(err error) (code int, text string, data any) {
 // newTransport is what requests to the server are sent by. There is no limit for
 // an answer: a tool may work for long. A connection that is dead is noticed.
 func newTransport(by *proxy.Settings) http.RoundTripper {
-	d := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}
+	alive := net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 15 * time.Second, Count: 3}
+	d := &net.Dialer{Timeout: 10 * time.Second, KeepAliveConfig: alive, Control: giveUpUnheard}
 	return by.Transport(&http.Transport{
 		DialContext: d.DialContext, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout: 10 * time.Second, MaxResponseHeaderBytes: 64 << 10, IdleConnTimeout: 30 * time.Second, MaxIdleConnsPerHost: 16,
@@ -95,7 +96,8 @@ func sameOrigin(r *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// do sends one request once, and says whether any of it may have arrived.
+// do sends one request once, and says whether any of it may have arrived. Where it
+// is redirected within the origin it gets another proof.
 func (r *remote) do(ctx context.Context, method, to string, body []byte, header http.Header, cred *signin.Credential) (res *http.Response, sent bool, err error) {
 	var wrote atomic.Bool
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { wrote.Store(true) }})
@@ -114,10 +116,21 @@ func (r *remote) do(ctx context.Context, method, to string, body []byte, header 
 		q.Header[name] = values
 	}
 	q.Header.Set("User-Agent", "gatehouse-bridge")
-	cred.Apply(q)
-	res, err = r.http.Do(q)
-	if by := proxy.Of(err); by != nil && by.Final() {
-		err = &problem{code: codeProxy, text: "The server is not reached.", err: by}
+	if err := cred.Apply(q); err != nil {
+		return nil, false, err
+	}
+	r.wake()
+	by := *r.wire.Load()
+	by.CheckRedirect = func(q *http.Request, via []*http.Request) error {
+		if err := sameOrigin(q, via); err != nil {
+			return err
+		}
+		cred.Heard(q.Response)
+		return cred.Apply(q)
+	}
+	res, err = by.Do(q)
+	if through := proxy.Of(err); through != nil && through.Final() {
+		err = &problem{code: codeProxy, text: "The server is not reached.", err: through}
 	}
 	return res, wrote.Load(), err
 }
@@ -126,34 +139,47 @@ func (r *remote) do(ctx context.Context, method, to string, body []byte, header 
 const renewals = 3
 
 // send sends a request until it is let through. A request that did not arrive is
-// sent again, and so is one that may arrive twice; any other is sent once.
+// sent again, and so is one that may arrive twice; any other is sent once. A refusal
+// for want of access says that nothing was done, when it says what is wanted.
 func (r *remote) send(ctx context.Context, method, to string, body []byte, header http.Header, harmless bool) (*http.Response, error) {
-	ends := time.Now().Add(r.b.patience())
+	patience := newLimit(r.b.patience())
 	wait := 200 * time.Millisecond
-	cred, err := r.access(ctx, r.b.Access.Credential)
+	cred, err := r.credential(ctx, patience)
 	for refused := 0; err == nil; {
 		res, sent, failed := r.do(ctx, method, to, body, header, cred)
+		var again *signin.Credential
+		if failed == nil {
+			again = cred.Heard(res)
+		}
 		switch {
+		case again != nil: // it was refused for its proof, before anything was done
+			discard(res)
+			cred = again
+			continue
 		case failed != nil && ctx.Err() != nil:
 			return nil, ctx.Err()
 		case errors.As(failed, new(*problem)):
 			return nil, unreached(failed)
+		case errors.As(failed, new(*signin.Error)): // there is no proof to send it with
+			return nil, failed
 		case failed != nil && sent && !harmless:
 			return nil, fateUnknown(failed)
-		case failed != nil && time.Now().After(ends):
+		case failed != nil && patience.over():
 			return nil, unreached(failed)
 		case failed == nil && refusedForAccess(res):
 			if refused++; refused > renewals {
+				_ = res.Body.Close()
 				return nil, &signin.Error{Code: signin.CodeRefused, Text: "The server refuses every token that it is asked with.", Request: signin.RequestID(res.Header)}
 			}
-			discard(res)
-			refusal := signin.Refusal{Status: res.StatusCode, Header: res.Header, With: cred}
-			cred, err = r.access(ctx, func(ctx context.Context) (*signin.Credential, error) { return r.b.Access.Renew(ctx, refusal) })
+			surely := turnedAway(res) || harmless
+			if cred, err = r.renew(ctx, patience, signin.Refusal{Status: res.StatusCode, Header: res.Header, With: cred}); err == nil && !surely {
+				return nil, mayBeRefused(res)
+			}
 			continue
 		case failed == nil && res.StatusCode/100 == 2:
 			cred.Worked()
 			return res, nil
-		case failed == nil && (!harmless || !passing(res.StatusCode) || time.Now().After(ends)):
+		case failed == nil && (!harmless || !passing(res.StatusCode) || patience.over()):
 			return res, nil
 		case failed == nil:
 			discard(res)
@@ -164,27 +190,6 @@ func (r *remote) send(ctx context.Context, method, to string, body []byte, heade
 		wait = min(2*wait, 5*time.Second)
 	}
 	return nil, err
-}
-
-// access gets a credential for a request. What is under way goes on when the request
-// is cancelled: a client that waits a minute must not close the page on which its
-// user signs in, nor lose a refresh token that was just spent.
-func (r *remote) access(ctx context.Context, get func(context.Context) (*signin.Credential, error)) (*signin.Credential, error) {
-	type got struct {
-		cred *signin.Credential
-		err  error
-	}
-	done := make(chan got, 1)
-	r.running.Go(func() {
-		cred, err := get(r.base)
-		done <- got{cred, err}
-	})
-	select {
-	case g := <-done:
-		return g.cred, g.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }
 
 func fateUnknown(err error) error {

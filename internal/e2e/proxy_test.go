@@ -78,12 +78,19 @@ func TestTheBridgeGoesThroughAProxy(t *testing.T) {
 	}
 	for _, args := range [][]string{
 		{"connect", "claude-code", f.url, "--print", "--state", state},
+		{"connect", "claude-desktop", f.url, "--via", "bridge", "--print", "--state", state},
 		{"check", f.url, "--ca", f.all, "--only", "credential-demanded,resource-metadata", "--state", state},
 	} {
 		if out, errs, code := runWith(t, with(url), patience, gatehouseBinary(t), args...); code != 0 || strings.Contains(out+errs, proxyPassword) {
 			t.Errorf("%s: exit %d\n%s%s", args[0], code, out, errs)
 		}
 	}
+	proxiesThatDoNot(t, f.url, url, state, with)
+}
+
+// proxiesThatDoNot lead to no server, and say so.
+func proxiesThatDoNot(t *testing.T, server, url, state string, with func(proxy string) []string) {
+	t.Helper()
 	down := "http://ada:" + proxyPassword + "@" + freeAddress(t)
 	for name, bad := range map[string]struct {
 		proxy, want string
@@ -95,8 +102,8 @@ func TestTheBridgeGoesThroughAProxy(t *testing.T) {
 		"no address":       {"http://ada:" + proxyPassword + "/@proxy:1", "GH-2246 https_proxy", 2},
 	} {
 		for _, args := range [][]string{
-			{"bridge", "login", f.url, "--keychain", "file", "--state", state},
-			{"connect", "claude-code", f.url, "--print", "--state", state},
+			{"bridge", "login", server, "--keychain", "file", "--state", state},
+			{"connect", "claude-code", server, "--print", "--state", state},
 		} {
 			out, errs, code := runWith(t, with(bad.proxy), patience, gatehouseBinary(t), args...)
 			if code != bad.code || !regexp.MustCompile(bad.want).MatchString(errs) || strings.Contains(out+errs, proxyPassword) {

@@ -44,7 +44,7 @@ var leaks = &Rule{
 			t.unknown(r.strangers().initialize, "%s", r.strangers().why)
 			return
 		}
-		t.pass(nil, "nothing of the kind in %d answers", seen)
+		t.pass(nil, "no secret, no trace of the inside and no version to look up in %d answers", seen)
 	},
 }
 
@@ -78,6 +78,11 @@ func (r *run) leaksOf(t *tally, x *Exchange) {
 	for _, l := range leaky {
 		if m := l.is.FindString(text); m != "" {
 			t.fail(x, "%s → %d has %s", x.Method+" "+pathOf(x), x.Status, l.what)
+		}
+	}
+	for _, sent := range []string{madeUp, r.o.Credential} {
+		if sent != "" && strings.Contains(text, sent) {
+			t.fail(x, "%s → %d says back the credential that was sent, and so it is in logs of answers", x.Method+" "+pathOf(x), x.Status)
 		}
 	}
 	for _, m := range address.FindAllString(text, -1) {

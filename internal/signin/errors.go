@@ -1,10 +1,13 @@
 package signin
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"unicode"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/proxy"
 )
 
 // Codes of what goes wrong. docs/reference/errors.md
@@ -23,6 +26,7 @@ const (
 	CodeSettings   = "GH-2231" // the settings do not fit the grant
 	CodeUnanswered = "GH-2232" // a server did not answer
 	CodeOtherAS    = "GH-2235" // the authorization server is not the one that the client was registered with
+	CodeProof      = "GH-2240" // a token that is bound to a key is wanted, and cannot be had or used
 	CodeProxy      = "GH-2245" // the proxy leads to no server
 )
 
@@ -73,6 +77,24 @@ func AskOperator(id string) string {
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }
+
+// Passes says whether the same may succeed in a while: a server did not answer, or
+// is just being restarted.
+func (e *Error) Passes() bool {
+	if by := proxy.Of(e.Cause); by != nil {
+		return !by.Final()
+	}
+	var refused *tokenError
+	if errors.As(e.Cause, &refused) {
+		return refused.Status == http.StatusBadGateway || refused.Status == http.StatusServiceUnavailable || refused.Status == http.StatusGatewayTimeout
+	}
+	return e.Code == CodeUnanswered
+}
+
+func passes(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Passes()
+}
 
 func fail(code, format string, args ...any) *Error {
 	return &Error{Code: code, Text: fmt.Sprintf(format, args...)}

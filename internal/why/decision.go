@@ -137,14 +137,15 @@ func decisionOf(e *audit.Event) *Decision {
 	return d
 }
 
-// elsewhere is what the page about errors says of the log: here it stands in the reason.
-var elsewhere = regexp.MustCompile(`(^|; )the log (says|names|tells|has)[^;.]*[;.]? ?`)
+// elsewhere is what the page about errors says of the log and of the answer: here both
+// stand above.
+var elsewhere = regexp.MustCompile(`(?:^|; )the (?:log|description) (?:says|names|tells|has)[^;.]*`)
 
 // whatToDo is what the page says is to be done about an error.
 func whatToDo(row reference.Error) string {
 	all := reference.Text(row.Do)
-	if here := strings.TrimLeft(elsewhere.ReplaceAllString(all, "; "), "; "); here != "" {
-		return strings.TrimRight(here, "; ")
+	if here := strings.TrimLeft(elsewhere.ReplaceAllString(all, ""), "; ."); here != "" {
+		return here
 	}
 	return all
 }
