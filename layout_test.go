@@ -90,6 +90,7 @@ func bans() []ban {
 		{"github.com/coreos/go-oidc/", []string{"internal/federation"}, false, "only federation is a client of OpenID providers"},
 		{"golang.org/x/oauth2", []string{"internal/federation"}, false, "only federation is a client of OAuth servers"},
 		{"github.com/zalando/go-keyring", []string{"internal/keychain"}, false, "only the keychain knows the system's keyring"},
+		{"github.com/godbus/", may("internal/keychain"), false, "only the keychain knows the system's keyring"},
 		{"github.com/cli/browser", []string{"cmd/gatehouse"}, false, "only the command line opens a browser, at addresses that signin has judged"},
 		{"github.com/spf13/", []string{"cmd/gatehouse"}, false, "only the command line knows the command line"},
 		{"github.com/modelcontextprotocol/", may("internal/demo", "internal/signin", "mcpsdk", "examples/..."), false, "the SDK re-encodes messages; the data path forwards bytes"},

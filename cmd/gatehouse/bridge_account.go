@@ -139,6 +139,9 @@ func (a *app) bridgeStatus() *cobra.Command {
 				return err
 			}
 			a.say("kept in %s\n", store.Where())
+			for _, p := range store.Elsewhere() {
+				a.say("something is kept in %s too: %s\n", p.Where, p.How)
+			}
 			return nil
 		},
 	}

@@ -63,7 +63,7 @@ func (a *app) openChain(ctx context.Context, s *sink, name string) (*sink, error
 	own := *a
 	own.file, own.state = "", ""
 	var err error
-	if s.chain, err = own.openKeychain(&reach{keychain: "auto"}); err != nil {
+	if s.chain, err = own.openKeychain(&reach{keychain: "auto", instead: "--out file:PATH, or " + passphraseVariable}); err != nil {
 		return nil, err
 	}
 	s.record = keyRecord(name)

@@ -52,11 +52,13 @@ type Store struct {
 	dir   string // of the locks
 	files string // of what is sealed under this key
 	key   *seal.Key
-	where string
+	part  string
 }
 
 // Open opens a keychain. Each kind of key has its own part: what was sealed under
 // the keyring's key is neither lost nor written over while there is no keyring.
+// The part of this machine's key stands in where there is no keyring, and never
+// for one that was used: ErrNoRing, wrapped, or ErrShut say so.
 func Open(o Options) (*Store, error) {
 	if o.Dir == "" {
 		return nil, errors.New("a keychain needs a directory")
@@ -65,23 +67,15 @@ func Open(o Options) (*Store, error) {
 		return openExisting(o)
 	}
 	if o.Passphrase != "" {
-		return openWith(o.Dir, "passphrase", "a file, sealed under your passphrase", func(dir string) (string, error) {
-			return stretched(dir, o.Passphrase)
-		})
-	}
-	ring := o.Ring
-	if ring == nil {
-		ring = system{}
+		return openWith(o.Dir, passphrasePart, func(dir string) (string, error) { return stretched(dir, o.Passphrase) })
 	}
 	if !o.NoRing {
-		s, err := openWith(o.Dir, "keyring", "a file, sealed under a key in the system's keyring", func(dir string) (string, error) {
-			return fromRing(ring, dir)
-		})
-		if !errors.Is(err, ErrNoRing) {
-			return s, err
+		s, err := openWith(o.Dir, keyringPart, func(dir string) (string, error) { return fromRing(o.ring(), dir) })
+		if !errors.Is(err, ErrNoRing) || used(o.Dir, keyringPart) {
+			return s, err // in another part nobody would find what this one has
 		}
 	}
-	return openWith(o.Dir, "machine", "a file, sealed under a key of this machine", func(dir string) (string, error) {
+	return openWith(o.Dir, machinePart, func(dir string) (string, error) {
 		path := filepath.Join(dir, seal.File)
 		text, err := seal.ReadFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -93,37 +87,31 @@ func Open(o Options) (*Store, error) {
 
 // openExisting opens the part of a keychain that Open would, and makes nothing.
 func openExisting(o Options) (*Store, error) {
-	kind := "machine"
+	part := machinePart
 	switch {
 	case o.Passphrase != "":
-		kind = "passphrase"
-	case !o.NoRing && there(o.Dir, "keyring"):
-		kind = "keyring"
+		part = passphrasePart
+	case !o.NoRing && used(o.Dir, keyringPart):
+		return openWith(o.Dir, keyringPart, func(dir string) (string, error) { return o.ring().Get(dir) })
 	}
-	o.Existing, o.NoRing = false, kind != "keyring"
-	if kind != "keyring" { // a directory may be left without what it is sealed under
-		file := map[string]string{"machine": seal.File, "passphrase": "salt"}[kind]
-		if _, err := os.Lstat(filepath.Join(o.Dir, kind, file)); err != nil {
-			return nil, fmt.Errorf("open the keychain: %w", err)
-		}
-		return Open(o)
+	// A directory may be left without what it is sealed under.
+	file := map[string]string{machinePart: seal.File, passphrasePart: "salt"}[part]
+	if _, err := os.Lstat(filepath.Join(o.Dir, part, file)); err != nil {
+		return nil, fmt.Errorf("open the keychain: %w", err)
 	}
-	ring := o.Ring
-	if ring == nil {
-		ring = system{}
-	}
-	return openWith(o.Dir, kind, "a file, sealed under a key in the system's keyring", func(dir string) (string, error) {
-		return ring.Get(dir)
-	})
+	o.Existing, o.NoRing = false, true
+	return Open(o)
 }
 
-func there(dir, kind string) bool {
-	info, err := os.Stat(filepath.Join(dir, kind))
-	return err == nil && info.IsDir()
+func (o Options) ring() Ring {
+	if o.Ring != nil {
+		return o.Ring
+	}
+	return system{}
 }
 
-func openWith(dir, kind, where string, material func(dir string) (string, error)) (*Store, error) {
-	s := &Store{dir: dir, files: filepath.Join(dir, kind), where: where}
+func openWith(dir, part string, material func(dir string) (string, error)) (*Store, error) {
+	s := &Store{dir: dir, files: filepath.Join(dir, part), part: part}
 	if err := os.MkdirAll(s.files, 0o700); err != nil {
 		return nil, fmt.Errorf("make the keychain: %w", err)
 	}
@@ -164,11 +152,12 @@ func fromRing(ring Ring, dir string) (string, error) {
 	if err := ring.Set(dir, rand.Text()+rand.Text()); err != nil {
 		return "", err
 	}
-	return ring.Get(dir)
+	text, err = ring.Get(dir)
+	if errors.Is(err, errNotThere) { // of a prompt that was dismissed some say nothing
+		err = fmt.Errorf("%w: it did not keep the key", ErrShut)
+	}
+	return text, err
 }
-
-// Where says for people where things are kept.
-func (s *Store) Where() string { return s.where }
 
 // kept is what is sealed. The name of its file is made of the name, and does not tell it.
 type kept struct {
