@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"time"
 
@@ -135,19 +136,33 @@ func (a *app) stateDir() (server.State, error) {
 		}
 	}
 	if s.Dir == "" {
-		data := a.getenv("XDG_DATA_HOME")
-		if !filepath.IsAbs(data) { // relative ones are to be ignored
-			home := a.getenv("HOME")
-			if home == "" {
-				return s, usage("HOME is not set, so there is no place for the state. Name one: --state DIR")
-			}
-			data = filepath.Join(home, ".local", "share")
+		data, err := a.dataHome()
+		if err != nil {
+			return s, err
 		}
 		s.Dir = filepath.Join(data, "gatehouse")
 	}
 	dir, err := filepath.Abs(s.Dir)
 	s.Dir = dir
 	return s, err
+}
+
+// dataHome is where programs of this user keep what is of this machine.
+func (a *app) dataHome() (string, error) {
+	if data := a.getenv("XDG_DATA_HOME"); filepath.IsAbs(data) { // relative ones are to be ignored
+		return data, nil
+	}
+	if runtime.GOOS == "windows" {
+		if local := a.getenv("LOCALAPPDATA"); filepath.IsAbs(local) { // unlike APPDATA it stays here
+			return local, nil
+		}
+		return "", usage("LOCALAPPDATA is not set, so there is no place for the state. Name one: --state DIR")
+	}
+	home := a.getenv("HOME")
+	if home == "" {
+		return "", usage("HOME is not set, so there is no place for the state. Name one: --state DIR")
+	}
+	return filepath.Join(home, ".local", "share"), nil
 }
 
 // outside is what a configuration may refer to.

@@ -24,6 +24,7 @@ import (
 
 	"golang.org/x/crypto/argon2"
 
+	"github.com/gatehouse-mcp/gatehouse/internal/ownfile"
 	"github.com/gatehouse-mcp/gatehouse/internal/seal"
 )
 
@@ -112,7 +113,7 @@ func (o Options) ring() Ring {
 
 func openWith(dir, part string, material func(dir string) (string, error)) (*Store, error) {
 	s := &Store{dir: dir, files: filepath.Join(dir, part), part: part}
-	if err := os.MkdirAll(s.files, 0o700); err != nil {
+	if err := ownfile.MkdirAll(s.files); err != nil {
 		return nil, fmt.Errorf("make the keychain: %w", err)
 	}
 	// Two that start at once must not make two keys.
@@ -223,13 +224,13 @@ func (s *Store) Save(_ context.Context, name string, value []byte) error {
 }
 
 func replace(path string, text []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*") // O_EXCL, mode 0600
+	f, err := ownfile.CreateTemp(filepath.Dir(path), ".new-*") // mode 0600
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(text)
 	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
+		err = ownfile.Replace(f.Name(), path)
 	}
 	if err != nil {
 		return errors.Join(err, os.Remove(f.Name()))
@@ -239,7 +240,7 @@ func replace(path string, text []byte) error {
 
 // Delete forgets what is kept under a name, if anything is.
 func (s *Store) Delete(_ context.Context, name string) error {
-	err := os.Remove(filepath.Join(s.files, fileOf(name)+suffix))
+	err := ownfile.Remove(filepath.Join(s.files, fileOf(name)+suffix))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("write the keychain: %w", err)
 	}
@@ -278,17 +279,17 @@ const lockEvery = 50 * time.Millisecond
 // name. It ends with unlock, or with the process.
 func (s *Store) Lock(ctx context.Context, name string) (unlock func(), err error) {
 	path := filepath.Join(s.dir, fileOf("lock "+name)+".lock")
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := ownfile.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("lock the keychain: %w", err)
 	}
 	tick := time.NewTicker(lockEvery)
 	defer tick.Stop()
 	for {
-		if err = tryLock(f); err == nil {
+		if err = ownfile.TryLock(f); err == nil {
 			return func() { _ = f.Close() }, nil // which ends it
 		}
-		if !errors.Is(err, errLocked) {
+		if !errors.Is(err, ownfile.ErrLocked) {
 			return nil, errors.Join(fmt.Errorf("lock the keychain: %w", err), f.Close())
 		}
 		select {
