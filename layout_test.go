@@ -33,7 +33,7 @@ type floor struct {
 // floors is the house: doors use nouns, nouns use words. A new package gets its row here first.
 func floors() []floor {
 	return []floor{
-		{"units", []string{"docs/reference", "internal/idp", "internal/keytext", "internal/ownfile", "internal/recent", "internal/unit"}, nil}, // what words are made of
+		{"units", []string{"docs/reference", "internal/idp", "internal/keytext", "internal/ownfile", "internal/proxy", "internal/recent", "internal/unit"}, nil}, // what words are made of
 		{"words", []string{
 			"internal/adminapi", "internal/config", "internal/credential", "internal/discovery", "internal/jwks", "internal/jws",
 			"internal/mcp", "internal/oauth",

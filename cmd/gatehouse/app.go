@@ -24,6 +24,7 @@ type app struct {
 	out, err io.Writer
 	environ  []string
 	now      func() time.Time
+	typed    <-chan string // the lines of in, once somebody is asked; see lines
 
 	state   string        // --state
 	file    string        // --config

@@ -28,7 +28,7 @@ type reach struct {
 	scopes                   []string
 	port                     int
 	noBrowser                bool
-	keychain                 string
+	keychain, proxy          string
 	instead                  string // what to do without the keyring; empty: as the flag has it
 	provider, providerClient string
 	providerToken            string
@@ -53,6 +53,7 @@ func (o *reach) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.providerToken, "idp-token-endpoint", "", "with --grant enterprise: its token endpoint's `URL` (default: as its metadata says)")
 	f.StringVar(&o.idToken, "id-token-from", "", "with --grant enterprise: the user's ID token, from a `SOURCE`")
 	f.StringVar(&o.assertion, "assertion-from", "", "with --grant workload: the platform's assertion, from a `SOURCE`")
+	f.StringVar(&o.proxy, "proxy", "", "`URL` of the proxy that leads to the server, without a password (default: as HTTPS_PROXY, ALL_PROXY and NO_PROXY say)")
 	o.keychainFlag(f)
 }
 
@@ -73,7 +74,7 @@ func (a *app) bridge() *cobra.Command {
 			"  gatehouse bridge https://mcp.example.com/mcp --key-from env:EXAMPLE_KEY\n" +
 			"  gatehouse bridge login https://mcp.example.com/mcp      sign in beforehand\n" +
 			"  gatehouse bridge status\n",
-		Args: exactly("the server's URL"),
+		Args: exactly("the server's URL"), ValidArgsFunction: a.completeURLs,
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.carry(c.Context(), args[0], &o, &w)
 		},
@@ -86,7 +87,10 @@ func (a *app) bridge() *cobra.Command {
 	f.StringArrayVar(&w.headers, "header-from", nil, "send a header too: `NAME=SOURCE`, such as X-Team=env:TEAM; may be repeated")
 	o.flags(f)
 	o.complete(c)
-	c.AddCommand(a.bridgeLogin(), a.bridgeLogout(), a.bridgeStatus())
+	for _, name := range []string{"key-from", "listen-key-from"} {
+		_ = c.RegisterFlagCompletionFunc(name, a.completeSources)
+	}
+	c.AddCommand(a.bridgeLogin(), a.bridgeLogout(), a.bridgeStatus(), a.bridgeKey())
 	return c
 }
 
@@ -121,7 +125,11 @@ func (a *app) carry(ctx context.Context, server string, o *reach, w *wire) error
 	if err != nil {
 		return err
 	}
-	b := &bridge.Bridge{Server: server, Access: access, In: a.in, Out: a.out, Header: header, Log: log, Patience: a.timeout}
+	proxies, err := a.proxies(o.proxy)
+	if err != nil {
+		return err
+	}
+	b := &bridge.Bridge{Server: server, Access: access, In: a.in, Out: a.out, Header: header, Proxy: proxies, Log: log, Patience: a.timeout}
 	if w.listen != "" {
 		return a.serveBridge(ctx, b, w, store)
 	}
@@ -189,7 +197,12 @@ func (a *app) access(ctx context.Context, server string, o *reach, store *keycha
 
 // signIn is the sign-in that the flags describe.
 func (a *app) signIn(ctx context.Context, server string, o *reach, store *keychain.Store, log *slog.Logger) (*signin.Client, error) {
+	proxies, err := a.proxies(o.proxy)
+	if err != nil {
+		return nil, err
+	}
 	c := &signin.Client{
+		Proxy:  proxies,
 		Server: server, Store: store, Grant: signin.Grant(o.grant), MetadataURL: o.metadataURL, Name: o.name, Scopes: o.scopes, Port: o.port,
 		Issuer: o.clientIssuer, Log: log, Now: a.now, Show: func(_ context.Context, text string) { a.say("%s\n", text) },
 	}

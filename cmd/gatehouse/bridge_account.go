@@ -19,7 +19,7 @@ func (a *app) bridgeLogin() *cobra.Command {
 			"and nothing asked.",
 		Example: "  gatehouse bridge login https://mcp.example.com/mcp\n" +
 			"  gatehouse bridge login https://mcp.example.com/mcp --grant device     on a machine without a browser\n",
-		Args: exactly("the server's URL"), DisableFlagsInUseLine: true,
+		Args: exactly("the server's URL"), DisableFlagsInUseLine: true, ValidArgsFunction: a.completeURLs,
 		RunE: func(c *cobra.Command, args []string) error {
 			store, err := a.openKeychain(&o)
 			if err != nil {
@@ -135,12 +135,17 @@ func (a *app) bridgeStatus() *cobra.Command {
 					printableText(one.Server), printableText(one.Issuer), string(one.Grant), printableText(orElse(strings.Join(one.Scopes, " "), "–")), a.ago(one.SignedIn), token,
 				})
 			}
+			if len(accounts) == 0 {
+				a.done("nobody has signed in. A sign-in would be kept in %s", store.Where())
+				a.say("  Next  gatehouse bridge login URL\n")
+				return nil
+			}
 			if err := a.table(rows); err != nil {
 				return err
 			}
-			a.say("kept in %s\n", store.Where())
+			a.say("  Kept in %s\n", store.Where())
 			for _, p := range store.Elsewhere() {
-				a.say("something is kept in %s too: %s\n", p.Where, p.How)
+				a.say("  Something is kept in %s too: %s\n", p.Where, p.How)
 			}
 			return nil
 		},

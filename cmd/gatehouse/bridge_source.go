@@ -13,48 +13,9 @@ import (
 
 	"github.com/cli/browser"
 
-	"github.com/gatehouse-mcp/gatehouse/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/internal/keychain"
-	"github.com/gatehouse-mcp/gatehouse/internal/process"
 	"github.com/gatehouse-mcp/gatehouse/internal/signin"
 )
-
-// secretFrom returns how to read a secret from env:NAME, file:PATH, cmd:PROGRAM or
-// keychain:NAME. It is read when it is needed: it may change. A secret itself is
-// refused: others could see it in the list of processes.
-func (a *app) secretFrom(flag, from string, store *keychain.Store) func(context.Context) (string, error) {
-	return func(ctx context.Context) (string, error) {
-		kind, name, ok := strings.Cut(from, ":")
-		switch {
-		case ok && name != "" && (kind == "env" || kind == "file"):
-			text, err := a.source([]string{from})
-			if err == nil && text == "" {
-				err = usage("%s %s is empty", flag, from)
-			}
-			return text, err
-		case ok && name != "" && kind == "cmd":
-			command, err := config.Words(name)
-			if err != nil {
-				return "", usage("%s: %v", flag, err)
-			}
-			out, err := process.Ask(command, a.environ)
-			if err != nil {
-				return "", &fault{exitFailure, "GH-2231", sentence(flag + ": the program " + command[0] + " gives no secret: " + err.Error())}
-			}
-			return strings.TrimSpace(string(out)), nil
-		case ok && name != "" && kind == "keychain":
-			v, err := store.Load(ctx, keyRecord(name))
-			if err == nil && v == nil {
-				err = &fault{exitNotFound, "GH-2231", flag + ": the keychain has nothing under the name " + strconv.Quote(name) + "." + elsewhere(store)}
-			}
-			return string(v), err
-		}
-		return "", usage("%s wants a source, not the secret itself, which others could see in the list of processes: env:NAME, file:PATH, cmd:PROGRAM or keychain:NAME", flag)
-	}
-}
-
-// keyRecord is the name of a key in the keychain.
-func keyRecord(name string) string { return "key/" + name }
 
 // passphraseVariable holds what the keychain is sealed under where there is no keyring.
 const passphraseVariable = "GATEHOUSE_KEYCHAIN_PASSPHRASE"
@@ -167,7 +128,7 @@ func accessFault(err error) error {
 		exit = exitUsage
 	case signin.CodeNobody, signin.CodeRefused, signin.CodeToken:
 		exit = exitAuth
-	case signin.CodeUnanswered:
+	case signin.CodeUnanswered, signin.CodeProxy:
 		exit = exitNetwork
 	case signin.CodeOtherAS:
 		exit = exitConflict

@@ -44,8 +44,8 @@ func (a *app) check() *cobra.Command {
 			"and which of the real clients can log in. What was not seen is unknown (?), never a pass; many rules need a\n" +
 			"credential (--key-from, --token-from). Nothing is written there unless --register, --rotate or --burst says so.\n" +
 			"Without a URL the servers of the running installation are looked at; with -c and no URL the file is, without a\n" +
-			"network. With both, the servers behind the gateway are those of the file. A secret comes from env:NAME, file:PATH or\n" +
-			"- (standard input), never from the command line. It ends with 1 when something fails, and with 5 when nobody answers.",
+			"network. With both, the servers behind the gateway are those of the file. A secret comes from env:NAME, file:PATH,\n" +
+			"cmd:PROGRAM, keychain:NAME or - (standard input), never from the command line. It ends with 1 when something fails, and with 5 when nobody answers.",
 		Example: "  gatehouse check https://mcp.acme.com/mcp\n" +
 			"  gatehouse check https://mcp.acme.com/mcp --key-from env:ACME_MCP_KEY --upstream http://10.0.3.7:3000/mcp\n" +
 			"  gatehouse check https://mcp.acme.com/mcp --profile spec-2026-07-28 --sarif check.sarif --html check.html\n" +
@@ -66,6 +66,10 @@ func (a *app) check() *cobra.Command {
 		},
 	}
 	q.flags(c)
+	for _, name := range []string{"key-from", "token-from", "other-from"} {
+		_ = c.RegisterFlagCompletionFunc(name, a.completeSources)
+	}
+	c.ValidArgsFunction = a.completeURLs
 	return c
 }
 
@@ -94,17 +98,16 @@ func (q *checking) flags(c *cobra.Command) {
 		_ = c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	}
 	for _, name := range []string{"only", "skip"} {
-		_ = c.RegisterFlagCompletionFunc(name, completeRules)
+		_ = c.RegisterFlagCompletionFunc(name, severalOf(ruleWords()))
 	}
 	_ = c.MarkFlagFilename("ca", "pem", "crt")
 }
 
-func completeRules(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	var all []string
+func ruleWords() (all []string) {
 	for _, r := range probe.Rules() {
 		all = append(all, r.Name+"\t"+r.Title)
 	}
-	return all, cobra.ShellCompDirectiveNoFileComp
+	return all
 }
 
 // runCheck looks at what was named, writes what was asked for, and judges.
@@ -124,7 +127,7 @@ func (a *app) runCheck(ctx context.Context, q *checking, args []string) error {
 		}
 		return a.tell(q, []*probe.Report{f})
 	}
-	o, err := a.checkOptions(q)
+	o, err := a.checkOptions(ctx, q)
 	if err != nil {
 		return err
 	}
@@ -161,10 +164,14 @@ func (a *app) runCheck(ctx context.Context, q *checking, args []string) error {
 }
 
 // checkOptions reads the flags, and the secrets from where they are.
-func (a *app) checkOptions(q *checking) (*probe.Options, error) {
+func (a *app) checkOptions(ctx context.Context, q *checking) (*probe.Options, error) {
 	o := &probe.Options{
 		Bad: map[probe.Bad]string{}, Upstreams: q.upstreams, Burst: q.burst, Register: q.register, InURL: q.inURL, Private: q.private,
 		Profile: probe.Profile(q.profile), Only: q.only, Skip: q.skip, Now: a.now,
+	}
+	var err error
+	if o.Proxy, err = a.proxies(""); err != nil {
+		return nil, err
 	}
 	if q.key != "" && q.token != "" {
 		return nil, usage("--key-from and --token-from are two ways to say the same: give one")
@@ -172,11 +179,11 @@ func (a *app) checkOptions(q *checking) (*probe.Options, error) {
 	for _, s := range []struct {
 		flag, source string
 		to           *string
-	}{{"key-from", q.key, &o.Credential}, {"token-from", q.token, &o.Credential}, {"other-from", q.other, &o.Other}} {
+	}{{"--key-from", q.key, &o.Credential}, {"--token-from", q.token, &o.Credential}, {"--other-from", q.other, &o.Other}} {
 		if s.source == "" {
 			continue
 		}
-		secret, err := a.checkSecret(s.flag, s.source)
+		secret, err := a.checkSecret(ctx, s.flag, s.source)
 		if err != nil {
 			return nil, err
 		}
@@ -187,7 +194,7 @@ func (a *app) checkOptions(q *checking) (*probe.Options, error) {
 		if !slices.Contains(probe.BadKinds(), probe.Bad(kind)) {
 			return nil, usage("--bad-token %.40q is not KIND=SOURCE with one of expired, revoked, other-resource, id-token and refresh-token", kind)
 		}
-		secret, err := a.checkSecret("bad-token "+kind, source)
+		secret, err := a.checkSecret(ctx, "--bad-token "+kind, source)
 		if err != nil {
 			return nil, err
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 
@@ -14,37 +13,18 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/server"
 )
 
-const maxSecret = 64 << 10 // bytes of a credential
-
-// checkSecret reads a credential from where it is kept.
-func (a *app) checkSecret(flag, source string) (string, error) {
-	kind, rest, _ := strings.Cut(source, ":")
-	var text string
-	switch {
-	case source == "-":
-		b, err := io.ReadAll(io.LimitReader(a.in, maxSecret))
-		if err != nil {
-			return "", usage("--%s: %v", flag, err)
-		}
-		text = string(b)
-	case kind == "env" && rest != "":
-		v, ok := a.lookup(rest)
-		if !ok {
-			return "", usage("--%s: the variable %.60s is not set", flag, rest)
-		}
-		text = v
-	case kind == "file" && rest != "":
-		b, err := os.ReadFile(rest)
-		if err != nil {
-			return "", usage("--%s: %v", flag, err)
-		}
-		text = string(b)
-	default: // what stands there may be the secret itself: it is not repeated
-		return "", usage("--%s is none of env:NAME, file:PATH and - (standard input). A secret does not belong on a command line", flag)
+// checkSecret reads a credential from where it is kept, or from standard input.
+func (a *app) checkSecret(ctx context.Context, flag, from string) (string, error) {
+	read := a.secretFrom(flag, from, nil)
+	if from == "-" {
+		read = func(context.Context) (string, error) { return a.source([]string{"-"}) }
 	}
-	text = strings.TrimSpace(text)
+	text, err := read(ctx)
+	if err != nil {
+		return "", err
+	}
 	if text == "" || strings.ContainsAny(text, " \r\n\t") {
-		return "", usage("--%s: what is there is not one credential", flag)
+		return "", usage("%s: what is there is not one credential", flag)
 	}
 	return text, nil
 }

@@ -32,7 +32,8 @@ func (a *app) connect() *cobra.Command {
 		Long: "Ask the server how it is entered, show what would be written into the client's configuration, ask, and write it: by the\n" +
 			"client's own command where it has one, else into its file, a copy of which is kept. Comments and order stay. No secret is\n" +
 			"ever written: a client signs in, or finds the key in a variable, or starts the bridge, which has it from the keychain.\n" +
-			"Without a URL the server is the one that runs here. Undo it with gatehouse disconnect.",
+			"Without a URL the server is the one that runs here; without a client you are asked which\n" +
+			"of those found here. Undo it with gatehouse disconnect.",
 		Example: "  gatehouse connect cursor\n" +
 			"  gatehouse connect claude-code https://mcp.example.com/mcp\n" +
 			"  gatehouse connect cursor --via bridge        the key is in the keychain, not in a variable\n" +
@@ -58,6 +59,8 @@ func (a *app) connect() *cobra.Command {
 	f.BoolVar(&q.file, "file", false, "edit the file even if the client has a command for it")
 	f.DurationVar(&q.wait, "wait", 2*time.Minute, "how long to wait for the client's first request; without a terminal only if it is given")
 	f.BoolVar(&q.noWait, "no-wait", false, "do not wait for it")
+	_ = c.RegisterFlagCompletionFunc("server", a.completeServed)
+	_ = c.RegisterFlagCompletionFunc("key-from", a.completeSources)
 	_ = c.RegisterFlagCompletionFunc("via", cobra.FixedCompletions([]string{viaBridge}, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
@@ -116,17 +119,30 @@ func (a *app) runConnect(ctx context.Context, q *connecting, args []string, wait
 	if err != nil {
 		return err
 	}
-	if q.list || len(ids) == 0 && !q.all {
+	ask := len(ids) == 0 && !q.all
+	if q.list || ask && !a.asksWhich(q) {
 		return a.listClients(ctx, q, url)
 	}
-	all, err := a.chosen(q, ids)
-	if err != nil {
-		return err
+	var all []*clients.Client
+	if !ask {
+		if all, err = a.chosen(q, ids); err != nil {
+			return err
+		}
 	}
 	to, err := a.target(ctx, q, url)
 	if err != nil {
 		return err
 	}
+	if ask {
+		if all, err = a.askWhich(ctx, q, to); err != nil {
+			return err
+		}
+	}
+	return a.connectAll(ctx, q, to, all, waitSaid)
+}
+
+// connectAll connects one client after another: those that cannot do not keep the others.
+func (a *app) connectAll(ctx context.Context, q *connecting, to *target, all []*clients.Client, waitSaid bool) error {
 	var done []*plan
 	failed := 0
 	for _, c := range all {
@@ -169,11 +185,10 @@ func (q *connecting) check() error {
 
 // checkSource refuses what is no source, without repeating it: it may be a key.
 func checkSource(flag, from string) error {
-	kind, name, ok := strings.Cut(from, ":")
-	if !ok || name == "" || !slices.Contains([]string{"env", "file", "cmd", "keychain"}, kind) {
-		return usage("%s wants a source, not the key itself, which would be in the client's file and in the list of processes: env:NAME, file:PATH, cmd:PROGRAM or keychain:NAME", flag)
+	if !isSource(from) {
+		return usage("%s wants a source, not the key itself, which would be in the client's file and in the list of processes: %s", flag, secretSources)
 	}
-	if kind == "env" && !variableName(name) {
+	if name, ok := strings.CutPrefix(from, "env:"); ok && !variableName(name) {
 		return usage("%s %.60q names no variable", flag, from)
 	}
 	return nil

@@ -1,11 +1,11 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/clients"
 	"github.com/gatehouse-mcp/gatehouse/internal/clients/disk"
@@ -88,22 +88,17 @@ func (a *app) agreed(ctx context.Context, p *plan, hunks []hunk) (bool, error) {
 // agree asks a person for a yes, which is also what Enter says.
 func (a *app) agree(ctx context.Context, question string) (bool, error) {
 	a.say("%s [Y/n] ", question)
-	typed := make(chan string, 1)
-	go func() {
-		line, err := bufio.NewReader(a.in).ReadString('\n')
-		if err != nil {
-			line = "n"
-		}
-		typed <- line
-	}()
+	a.lines()
 	select {
 	case <-ctx.Done():
 		a.say("\n")
 		return false, ctx.Err()
-	case line := <-typed:
-		switch strings.ToLower(strings.TrimSpace(line)) {
-		case "", "y", "yes":
+	case line, open := <-a.typed:
+		switch answer := strings.ToLower(strings.TrimSpace(line)); {
+		case open && slices.Contains([]string{"", "y", "yes"}, answer):
 			return true, nil
+		case !open:
+			a.say("\n")
 		}
 		a.say("Nothing was written.\n")
 		return false, nil
@@ -167,6 +162,7 @@ func fileFault(path string, err error) error {
 	var syntax *edit.SyntaxError
 	var form *edit.FormError
 	var unsafe *disk.UnsafeError
+	var system syscall.Errno
 	switch {
 	case errors.As(err, &syntax):
 		return &fault{exitUsage, "GH-2203", path + ":" + sentence(syntax.Error()) + " It was left as it is. Correct it first, or see what to write with --print."}
@@ -174,6 +170,8 @@ func fileFault(path string, err error) error {
 		return &fault{exitFailure, "GH-2204", path + ": " + sentence(form.Reason) + " It was left as it is. See what to write with --print."}
 	case errors.As(err, &unsafe):
 		return &fault{exitFailure, "GH-2208", sentence(unsafe.Error()) + " It was left alone."}
+	case errors.As(err, &system):
+		return &fault{exitFailure, "GH-2209", path + " cannot be changed: " + sentence(err.Error()) + " See what to write with --print."}
 	}
 	return err
 }

@@ -20,6 +20,7 @@ type plan struct {
 	server   clients.Server
 	file     disk.File // no path: there is none that we write
 	project  bool
+	ours     bool     // the server is one of this machine's installation
 	command  []string // the client's own, to be run instead of editing
 	warnings []string
 	next     []string
@@ -45,8 +46,11 @@ type connection struct {
 
 // plan decides how a client gets in.
 func (a *app) plan(q *connecting, c *clients.Client, to *target) (*plan, error) {
-	p := &plan{client: c, project: q.project, server: clients.Server{Name: to.name, URL: to.url}}
+	p := &plan{client: c, project: q.project, ours: to.server != "", server: clients.Server{Name: to.name, URL: to.url}}
 	if err := p.choose(q, to); err != nil {
+		return nil, err
+	}
+	if err := p.byProxy(a); err != nil {
 		return nil, err
 	}
 	s := a.system()
@@ -96,7 +100,7 @@ func (p *plan) choose(q *connecting, to *target) error {
 	if err != nil {
 		return usage("the URL is not a URL")
 	}
-	if c.Cloud && onlyHere(u.Hostname()) {
+	if c.Cloud && clients.OnlyHere(u.Hostname()) {
 		return &fault{exitFailure, "GH-2206", fmt.Sprintf("%s connects from its maker's servers, and %s is reached from here only. Give the server a public address: gatehouse init --preset remote", c.Name, u.Host)}
 	}
 	kind, variable, _ := strings.Cut(keyFrom, ":")

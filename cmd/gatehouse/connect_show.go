@@ -97,8 +97,8 @@ func wayInWords(p *plan) string {
 		}
 		return "API key, in the variable " + p.server.Var
 	case clients.ByBridge:
-		if slices.Contains(p.server.Line, "--key-from") {
-			return "gatehouse bridge, which has the key from " + p.server.Line[len(p.server.Line)-1]
+		if i := slices.Index(p.server.Line, "--key-from"); i >= 0 {
+			return "gatehouse bridge, which has the key from " + p.server.Line[i+1]
 		}
 		return "gatehouse bridge, which signs in (OAuth)"
 	}
@@ -213,17 +213,26 @@ func (a *app) showDone(p *plan) error {
 	return nil
 }
 
-// keyStep says how the key gets to where it is looked for. It is not asked for here.
+// keyStep says how the key gets to where it is looked for. It is not asked for
+// here, and a key for somebody else's server cannot be made here.
 func (a *app) keyStep(p *plan) []string {
-	if p.server.Way == clients.ByKey && p.server.Var != "" && !p.client.Prompt && a.getenv(p.server.Var) == "" {
-		return []string{"export " + p.server.Var + "=<the key>   where " + p.client.Name + " is started; make one: gatehouse key create" + a.place() + " --name " + p.client.ID}
-	}
-	if p.server.Way == clients.ByKey && p.client.Prompt {
-		return []string{"Make a key to give it: gatehouse key create" + a.place() + " --name " + p.client.ID}
-	}
-	if from := p.server.Line; p.server.Way == clients.ByBridge && slices.Contains(from, "--key-from") {
-		if name, ok := strings.CutPrefix(from[len(from)-1], "keychain:"); ok {
-			return []string{"Put a key there: gatehouse key create" + a.place() + " --name " + p.client.ID + " --out keychain:" + name}
+	create := "gatehouse key create" + a.place() + " --name " + p.client.ID
+	switch from := p.server.Line; {
+	case p.server.Way == clients.ByKey && p.client.Prompt && p.ours:
+		return []string{"Make a key to give it: " + create}
+	case p.server.Way == clients.ByKey && p.server.Var != "" && !p.client.Prompt && a.getenv(p.server.Var) == "":
+		step := "export " + p.server.Var + "=<the key>   where " + p.client.Name + " is started"
+		if p.ours {
+			step += "; make one: " + create
+		}
+		return []string{step}
+	case p.server.Way == clients.ByBridge && slices.Contains(from, "--key-from"):
+		name, ok := strings.CutPrefix(from[len(from)-1], "keychain:")
+		switch {
+		case ok && p.ours:
+			return []string{"Put a key there: " + create + " --out keychain:" + name}
+		case ok:
+			return []string{"Put the key that you were given there: gatehouse bridge key " + name}
 		}
 	}
 	return nil

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"net/url"
 	"strings"
 
@@ -11,8 +10,10 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/clients"
 	"github.com/gatehouse-mcp/gatehouse/internal/clients/entrance"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
+	"github.com/gatehouse-mcp/gatehouse/internal/proxy"
 	"github.com/gatehouse-mcp/gatehouse/internal/safehttp"
 	"github.com/gatehouse-mcp/gatehouse/internal/server"
+	"github.com/gatehouse-mcp/gatehouse/internal/signin"
 )
 
 // target is the server that clients are connected to.
@@ -29,7 +30,7 @@ func (a *app) where(ctx context.Context, q *connecting, at string) (*target, err
 		if err := config.CheckUpstreamURL(at); err != nil {
 			return nil, usage("the URL %v", err)
 		}
-		t := &target{name: orElse(q.name, clients.EntryName(serverName(hostName(at)))), url: at}
+		t := &target{name: orElse(q.name, clients.NameOf(at)), url: at}
 		if all, err := a.serversHere(ctx); err == nil {
 			for _, s := range all {
 				if s.URL == at {
@@ -102,14 +103,20 @@ func (a *app) target(ctx context.Context, q *connecting, at string) (*target, er
 	if err != nil {
 		return nil, usage("the URL is not a URL")
 	}
+	proxies, err := a.proxies("")
+	if err != nil {
+		return nil, err
+	}
 	// Whoever named it wants it reached, wherever it is; what it points to is another matter.
-	client, err := safehttp.Policy{Allow: []string{u.Hostname()}}.Client()
+	client, err := safehttp.Policy{Allow: []string{u.Hostname()}, Proxy: proxies}.Client()
 	if err != nil {
 		return nil, usage("the URL: %v", err)
 	}
 	t.enter, err = entrance.Ask(ctx, safehttp.Fetcher{Client: client}, t.url)
 	var e *entrance.Error
 	switch {
+	case errors.As(err, &e) && proxy.Of(e.Cause) != nil:
+		return nil, &fault{exitNetwork, signin.CodeProxy, sentence("The server at " + t.url + " is not reached: " + proxy.Of(e.Cause).Error())}
 	case errors.As(err, &e) && e.Silent:
 		hint := "Start it, or correct the URL."
 		return nil, &fault{exitNetwork, "GH-2201", "Nobody answers at " + t.url + ": " + e.Reason + ". " + hint}
@@ -119,22 +126,4 @@ func (a *app) target(ctx context.Context, q *connecting, at string) (*target, er
 		return nil, err
 	}
 	return t, nil
-}
-
-// onlyHere says whether only this machine or network reaches a host, as far as its
-// name tells.
-func onlyHere(host string) bool {
-	if config.Loopback(host) {
-		return true
-	}
-	if ip, err := netip.ParseAddr(host); err == nil {
-		return ip.Unmap().IsPrivate() || ip.Unmap().IsLinkLocalUnicast()
-	}
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
-	for _, end := range []string{".localhost", ".local", ".internal", ".lan", ".home.arpa", ".test"} {
-		if strings.HasSuffix(host, end) {
-			return true
-		}
-	}
-	return !strings.Contains(host, ".")
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -210,12 +209,69 @@ func TestACommandThatDoesSomethingElse(t *testing.T) {
 	}
 }
 
-func TestPlacesThatOnlyWeReach(t *testing.T) {
-	near := []string{"localhost", "127.0.0.1", "::1", "10.0.0.1", "192.168.1.2", "fd00::1", "169.254.1.1", "box", "box.local", "mcp.internal", "a.localhost."}
-	far := []string{"mcp.acme.com", "203.0.113.7", "2001:db8::1", "localhost.example.com", "internal.example.com"}
-	for _, host := range slices.Concat(near, far) {
-		if got, want := onlyHere(host), slices.Contains(near, host); got != want {
-			t.Errorf("%s: got %v", host, got)
+// TestWhichClientsArePicked reads what a person answers who named no client.
+func TestWhichClientsArePicked(t *testing.T) {
+	shown := []*clients.Client{clients.Find("codex"), clients.Find("cursor"), clients.Find("vscode")}
+	for answer, want := range map[string]string{
+		"1,3": "codex vscode", "2": "cursor", " 3 1 3": "vscode codex", "all": "codex cursor vscode", "none": "",
+		"cursor, 2, zed": "cursor zed", "code": "vscode", "0": "?", "4": "?", "1,none": "?", "-1": "?", "editor": "?", ",": "?",
+	} {
+		all, err := pickClients(answer, shown)
+		got := "?"
+		if err == nil {
+			var ids []string
+			for _, c := range all {
+				ids = append(ids, c.ID)
+			}
+			got = strings.Join(ids, " ")
+		}
+		if got != want {
+			t.Errorf("%q: got %q, want %q", answer, got, want)
+		}
+	}
+}
+
+// TestAPersonChoosesAmongTheClientsFoundHere and answers each question of the same
+// command, typed ahead.
+func TestAPersonChoosesAmongTheClientsFoundHere(t *testing.T) {
+	a, out := atHome(t, "9\n\nn\ny\n")
+	for _, name := range []string{".cursor/mcp.json", ".codex/config.toml"} {
+		at := filepath.Join(a.getenv("HOME"), name)
+		if err := os.MkdirAll(filepath.Dir(at), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	to := entered("https://mcp.acme.com/mcp", clients.ByOAuth, "dcr")
+	all, err := a.askWhich(t.Context(), &connecting{}, to)
+	if err != nil || len(all) != 2 || !strings.Contains(out.String(), "there is no 9") || !strings.Contains(out.String(), "[1,2]") {
+		t.Fatalf("got %d, %v\n%s", len(all), err, out)
+	}
+	for i, want := range []bool{false, true} {
+		if ok, err := a.agree(t.Context(), "Write it?"); ok != want || err != nil {
+			t.Errorf("question %d: got %v, %v", i, ok, err)
+		}
+	}
+	if ok, err := a.agree(t.Context(), "Write it?"); ok || err != nil {
+		t.Errorf("at the end of what was typed: got %v, %v", ok, err)
+	}
+}
+
+// TestAKeyForSomebodyElsesServerIsNotMadeHere: the next step fits whose server it is.
+func TestAKeyForSomebodyElsesServerIsNotMadeHere(t *testing.T) {
+	a, _ := atHome(t, "")
+	for _, tt := range []struct{ id, server, want string }{
+		{"claude-desktop", "", "gatehouse bridge key acme"}, {"claude-desktop", "files", "gatehouse key create --name claude-desktop --out keychain:acme"},
+		{"cursor", "", "export ACME_MCP_KEY=<the key>   where Cursor is started"}, {"cursor", "files", "make one: gatehouse key create"}, {"vscode", "", ""},
+	} {
+		to := entered("https://mcp.acme.com/mcp", clients.ByKey)
+		to.server = tt.server
+		p, err := a.plan(&connecting{}, clients.Find(tt.id), to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := strings.Join(a.keyStep(p), "")
+		if !strings.Contains(got, tt.want) || tt.server == "" && strings.Contains(got, "key create") {
+			t.Errorf("%s %q: got %q, want %q", tt.id, tt.server, got, tt.want)
 		}
 	}
 }

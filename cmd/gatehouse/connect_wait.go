@@ -14,11 +14,12 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
 )
 
-// awaitClients waits for the first request of each client that was written to.
+// awaitClients waits for the first request of each client that was written to;
+// if it was said how long, also of those to which nothing had to be.
 func (a *app) awaitClients(ctx context.Context, q *connecting, to *target, done []*plan, said bool) error {
 	var waited []*plan
 	for _, p := range done {
-		if p.result.State == "written" {
+		if p.result.State == "written" || said && p.result.State == "unchanged" {
 			waited = append(waited, p)
 		}
 	}

@@ -34,13 +34,14 @@ func (a *app) doctor() *cobra.Command {
 		Use:   "doctor [-c FILE]",
 		Short: "Look at this machine from inside and say what is wrong, and what to do",
 		Long: "Look at an installation from the machine that it is on: its configuration (./gatehouse.yaml, unless another is named),\n" +
-			"state, ports, clock, DNS, certificates, store, the servers behind, identity providers, audit trail, and the MCP\n" +
-			"clients that are installed here. Nothing is changed. ✓ is well, ! works and is likely not meant, ✗ does not work or is\n" +
+			"state, ports, clock, DNS, certificates, store, the servers behind and what holds them, identity providers, audit trail,\n" +
+			"and the MCP clients that are installed here. Nothing is changed. ✓ is well, ! works and is likely not meant, ✗ does not work or is\n" +
 			"not safe, and ? was not seen. Run it as the account that gatehouse runs as. It ends with 1 when there is a ✗, with\n" +
 			"--strict when there is a ! too, and with 2 when the command line is wrong or the configuration is no YAML.\n" +
 			"--bundle writes an archive for whoever helps you, without secrets and without names of people. What is in it, and\n" +
 			"what was taken out, is shown first. How the machine looks from outside: gatehouse check.",
-		Example: "  gatehouse doctor -c gatehouse.yaml\n" +
+		Example: "  gatehouse doctor                        of what gatehouse up started, or of ./gatehouse.yaml\n" +
+			"  gatehouse doctor -c gatehouse.yaml\n" +
 			"  gatehouse doctor --only clients --only sign-ins\n" +
 			"  gatehouse doctor -c gatehouse.yaml --bundle support.tar.gz --dry-run    what would be in it\n" +
 			"  gatehouse doctor --list",
@@ -60,7 +61,7 @@ func (a *app) doctor() *cobra.Command {
 	f.StringVar(&q.bundle, "bundle", "", "write an archive for support to `FILE`, after it was shown")
 	f.StringVar(&q.log, "log", "", "put the end of the server's log into the archive: a `FILE`")
 	f.IntVar(&q.events, "events", 500, "how many events of the audit trail go into the archive: `N`")
-	_ = c.RegisterFlagCompletionFunc("only", cobra.FixedCompletions(doctor.Groups(), cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("only", severalOf(doctor.Groups()))
 	_ = c.MarkFlagFilename("bundle", "gz")
 	return c
 }

@@ -64,13 +64,13 @@ func (a *app) bundle(ctx context.Context, q *examining, m *doctor.Machine, r *do
 }
 
 func (a *app) showBundle(out *bundled) {
-	rows := [][]string{{"FILE", "BYTES"}}
+	rows := [][]string{{"FILE", "SIZE"}}
 	for _, m := range out.Members {
 		rows = append(rows, []string{m.Name, count(m.Size, "byte", "bytes")})
 	}
 	_ = a.table(rows)
 	a.print("\n")
-	rows = [][]string{{"REMOVED FROM", "PLACE", "WHAT", "TIMES"}}
+	rows = [][]string{{"REMOVED FROM", "PLACE", "WHAT", "HOW OFTEN"}}
 	for _, r := range out.Removed {
 		rows = append(rows, []string{r.File, orElse(printableText(r.Place), "–"), r.What, count(r.Count, "time", "times")})
 	}

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/user"
@@ -32,10 +34,14 @@ func (a *app) machine(ctx context.Context) (*doctor.Machine, error) {
 		Environ: a.environ, System: a.system(), Now: a.now, Resolver: net.DefaultResolver,
 		Gather: gather, Program: a.program, Free: freeBytes, Files: openFiles, Listen: edge.Try,
 		Resolve: func(program, dir string) (string, error) { return process.Resolve(program, a.getenv("PATH"), dir) },
+		CAA:     caaRecords, Dial: (&net.Dialer{}).DialContext, Synced: clockIsSet, Switch: os.ReadFile, Writable: writable, Bounds: boundsOf,
 		Account: func(name string) error { _, err := user.Lookup(name); return err },
 	}
 	m.Inspect = func(ctx context.Context) (*doctor.Database, error) { return inspectStore(ctx, m.Database) }
 	m.Verify = func(ctx context.Context) (*doctor.Verified, error) { return verifyTrail(ctx, m.Trail) }
+	m.Issued = func(ctx context.Context, name string) (*x509.Certificate, error) {
+		return edge.Issued(ctx, state.ACMEPath(), m.Config.Server.TLS.ACME, name)
+	}
 	m.Accounts = func(ctx context.Context) (string, []signin.Account, error) { return a.keptAccounts(ctx, state.Dir) }
 	if a.file != "" {
 		if err := a.judgeFile(m); err != nil {
@@ -119,11 +125,22 @@ func verifyTrail(ctx context.Context, path string) (*doctor.Verified, error) {
 	return v, nil
 }
 
-// keptAccounts opens the keychain of the bridge if there is one, and makes none.
+// keptAccounts opens the keychain of the bridge if there is one, and makes none. With
+// a file it may be elsewhere than the installation: clients start the bridge without.
 func (a *app) keptAccounts(ctx context.Context, state string) (string, []signin.Account, error) {
 	o := a.keychainOptions(state, &reach{keychain: "auto"})
 	o.Existing = true
 	s, err := keychain.Open(o)
+	if errors.Is(err, fs.ErrNotExist) {
+		if left, _ := filepath.Glob(filepath.Join(state, "keychain", "*", "*.sealed")); len(left) > 0 {
+			return "", nil, fmt.Errorf("what it was sealed under is not here, and %s has %s", filepath.Join(state, "keychain"), count(len(left), "entry", "entries"))
+		}
+	}
+	if errors.Is(err, fs.ErrNotExist) && a.state == "" {
+		if own, wrong := a.userDir(); wrong == nil && own != state {
+			return a.keptAccounts(ctx, own)
+		}
+	}
 	if err != nil {
 		return "", nil, err
 	}

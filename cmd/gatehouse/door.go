@@ -136,33 +136,34 @@ func (a *app) stateDir() (server.State, error) {
 		}
 	}
 	if s.Dir == "" {
-		data, err := a.dataHome()
+		own, err := a.userDir()
 		if err != nil {
 			return s, err
 		}
-		s.Dir = filepath.Join(data, "gatehouse")
+		s.Dir = own
 	}
 	dir, err := filepath.Abs(s.Dir)
 	s.Dir = dir
 	return s, err
 }
 
-// dataHome is where programs of this user keep what is of this machine.
-func (a *app) dataHome() (string, error) {
-	if data := a.getenv("XDG_DATA_HOME"); filepath.IsAbs(data) { // relative ones are to be ignored
-		return data, nil
-	}
-	if runtime.GOOS == "windows" {
-		if local := a.getenv("LOCALAPPDATA"); filepath.IsAbs(local) { // unlike APPDATA it stays here
-			return local, nil
+// userDir is the place that the system has for a user's data of this machine.
+func (a *app) userDir() (string, error) {
+	data := a.getenv("XDG_DATA_HOME")
+	switch {
+	case filepath.IsAbs(data): // relative ones are to be ignored
+	case runtime.GOOS == "windows":
+		if data = a.getenv("LOCALAPPDATA"); !filepath.IsAbs(data) { // unlike APPDATA it stays here
+			return "", usage("LOCALAPPDATA is not set, so there is no place for the state. Name one: --state DIR")
 		}
-		return "", usage("LOCALAPPDATA is not set, so there is no place for the state. Name one: --state DIR")
+	default:
+		home := a.getenv("HOME")
+		if home == "" {
+			return "", usage("HOME is not set, so there is no place for the state. Name one: --state DIR")
+		}
+		data = filepath.Join(home, ".local", "share")
 	}
-	home := a.getenv("HOME")
-	if home == "" {
-		return "", usage("HOME is not set, so there is no place for the state. Name one: --state DIR")
-	}
-	return filepath.Join(home, ".local", "share"), nil
+	return filepath.Join(data, "gatehouse"), nil
 }
 
 // outside is what a configuration may refer to.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"syscall"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
@@ -61,8 +62,23 @@ func (a *app) report(ctx context.Context, err error) int {
 	if f.text != "" {
 		a.complain(f.code, f.text)
 		a.errorObject(f.code, f.text)
+		if !a.json && ofMachine(f.code, err) {
+			a.say("  Look  gatehouse doctor%s      what is wrong on this machine\n", a.place())
+		}
 	}
 	return f.exit
+}
+
+// ofMachine says whether an error is about the machine that we are on, so that
+// looking at it as a whole may tell more.
+func ofMachine(code string, err error) bool {
+	switch code {
+	case "GH-1903", "GH-2002", "GH-2020", "GH-2031", "GH-2034", "GH-2230", "GH-2301", "GH-2304", "GH-2410", "GH-2415":
+		return true
+	case "GH-1901": // nobody gave it a code of its own
+		return errors.As(err, new(syscall.Errno))
+	}
+	return false
 }
 
 // judge finds the code and the exit of an error.

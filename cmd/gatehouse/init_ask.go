@@ -19,6 +19,14 @@ type questions struct {
 	in  <-chan string // closed at the end of input
 }
 
+// lines makes typed ready. There is one reader of what a person types, for all
+// questions of a command: another would miss what the first has read ahead.
+func (a *app) lines() {
+	if a.typed == nil {
+		a.typed = lines(a.in)
+	}
+}
+
 // lines reads lines for as long as anybody takes them.
 func lines(from io.Reader) <-chan string {
 	out := make(chan string)

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
+	"github.com/gatehouse-mcp/gatehouse/internal/config"
 )
 
 func (a *app) keyCreate() *cobra.Command {
@@ -71,6 +72,16 @@ func (a *app) mint(ctx context.Context, out string, mayMake bool, do func(contex
 	return errors.Join(err, a.showMinted(ctx, k, s))
 }
 
+// noKeys says when a key is of no use yet: the file has keys switched off.
+func (a *app) noKeys() {
+	if a.file == "" {
+		return
+	}
+	if has, err := config.Has(a.file, config.SettingKeys, a.outside()); err == nil && !has {
+		a.warn("%s accepts no keys: it has no auth.api_keys. Add it (auth: {api_keys: {}}), or nobody gets in with this one.", a.file)
+	}
+}
+
 // showMinted writes the secret, alone and first, then what belongs to it.
 func (a *app) showMinted(ctx context.Context, k *adminapi.Key, s *sink) error {
 	if k.Key != "" && s != nil {
@@ -116,6 +127,7 @@ func (a *app) showMinted(ctx context.Context, k *adminapi.Key, s *sink) error {
 			a.say("  Store gatehouse key create … --out file:PATH | env-file:.env   (0600) | keychain:NAME\n")
 		}
 	}
+	a.noKeys()
 	if k.Certificate != "" {
 		a.say("  It is accepted only over TLS with the client certificate %s (server.tls.client_ca).\n", k.Certificate)
 	}

@@ -189,7 +189,11 @@ func (a *app) announceServe(ctx context.Context, c *config.Config, r *server.Run
 		a.print("\n  People      nobody has an account here yet:\n              gatehouse user create -c %[1]s NAME, then gatehouse user invite -c %[1]s NAME\n", a.file)
 	}
 	if r != nil {
-		a.print("\n  Keys        gatehouse key create -c %s --name NAME\n  Refused?    gatehouse why -c %[1]s REQUEST_ID, or --client CLIENT\n  Stop        Ctrl+C or SIGTERM\n", a.file)
+		a.print("\n")
+		if c.Auth.APIKeys != nil {
+			a.print("  Keys        gatehouse key create -c %s --name NAME\n", a.file)
+		}
+		a.print("  Refused?    gatehouse why -c %s REQUEST_ID, or --client CLIENT\n  Look        gatehouse doctor -c %[1]s\n  Stop        Ctrl+C or SIGTERM\n", a.file)
 	}
 	return nil
 }

@@ -60,10 +60,8 @@ func (a *app) openSink(ctx context.Context, out string) (*sink, error) {
 // openChain makes the keychain ready: that in which the bridge looks, which is the
 // user's, whatever installation the key is of.
 func (a *app) openChain(ctx context.Context, s *sink, name string) (*sink, error) {
-	own := *a
-	own.file, own.state = "", ""
 	var err error
-	if s.chain, err = own.openKeychain(&reach{keychain: "auto", instead: "--out file:PATH, or " + passphraseVariable}); err != nil {
+	if s.chain, err = a.usersKeychain("--out file:PATH"); err != nil {
 		return nil, err
 	}
 	s.record = keyRecord(name)
@@ -143,7 +141,7 @@ func (a *app) source(args []string) (string, error) {
 		}
 		text = string(b)
 	default:
-		return "", usage("%q is not a source: give -, env:NAME or file:PATH", from)
+		return "", usage("what was given is not a source: give -, env:NAME or file:PATH") // it may be a secret, so it is not repeated
 	}
 	return strings.TrimSpace(strings.TrimPrefix(text, "\ufeff")), nil
 }

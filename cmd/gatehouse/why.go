@@ -86,6 +86,9 @@ func (a *app) why() *cobra.Command {
 	_ = c.RegisterFlagCompletionFunc("client", func(c *cobra.Command, _ []string, s string) ([]string, cobra.ShellCompDirective) {
 		return a.completeClients(c, nil, s)
 	})
+	_ = c.RegisterFlagCompletionFunc("user", func(c *cobra.Command, _ []string, s string) ([]string, cobra.ShellCompDirective) {
+		return a.completeUsers(c, nil, s)
+	})
 	_ = c.RegisterFlagCompletionFunc("server", a.completeServers)
 	_ = c.MarkFlagFilename("trail", "jsonl")
 	return c

@@ -100,6 +100,8 @@ func (a *app) decideAgain(ctx context.Context, f *whyFlags, d *why.Decision) err
 	switch {
 	case d.Event.Reason == byKey:
 		d.Fix = []string{"gatehouse key update" + a.place() + " " + d.Key + " --tools PATTERNS, if the key shall have this tool"}
+	case d.Code == "GH-1011":
+		d.Fix = []string{a.fixKey(f.inForce, d)}
 	case op != nil && f.inForce != nil:
 		a.decideNow(f.inForce, d, op, before)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -44,6 +45,9 @@ func (a *app) row(name, format string, args ...any) {
 	}
 }
 
+// forDevelopers is what a challenge says for developers: a line above says it, and more.
+var forDevelopers = regexp.MustCompile(`, error_description="(?:[^"\\]|\\.)*"`)
+
 func (a *app) showDecision(f *whyFlags, d *why.Decision, u *whyUser) {
 	sign := map[string]string{why.Allowed: "✓", why.Unknown: "!"}[d.Verdict]
 	what := strings.TrimSpace(plainly(d.Method + " " + d.Name))
@@ -69,7 +73,7 @@ func (a *app) showDecision(f *whyFlags, d *why.Decision, u *whyUser) {
 	if d.Saw.Status != 0 {
 		saw := "without a challenge"
 		if d.Saw.Challenge != "" {
-			saw = "with the challenge " + plainly(d.Saw.Challenge)
+			saw = "with the challenge " + plainly(forDevelopers.ReplaceAllString(d.Saw.Challenge, ""))
 		}
 		if d.Verdict == why.Allowed {
 			saw = ""

@@ -4,6 +4,7 @@ package reference
 
 import (
 	_ "embed"
+	"path"
 	"strings"
 	"sync"
 )
@@ -38,7 +39,8 @@ var errorsByCode = sync.OnceValue(func() map[string]Error {
 // ErrorOf returns the row of a code; the zero Error: there is none.
 func ErrorOf(code string) Error { return errorsByCode()[code] }
 
-// Text returns Markdown as a terminal shows it: without marks, and with the text of a link alone.
+// Text returns Markdown as a terminal shows it: without marks, and of a link its
+// text, and where the page is in the documentation.
 func Text(markdown string) string {
 	var b strings.Builder
 	for {
@@ -49,8 +51,17 @@ func Text(markdown string) string {
 			b.WriteString(markdown)
 			break
 		}
-		b.WriteString(before + text)
+		b.WriteString(before + text + page(strings.TrimSuffix(after, ")"+tail)))
 		markdown = tail
 	}
 	return strings.NewReplacer("`", "").Replace(b.String())
+}
+
+// page is where a link of this directory leads, in brackets; empty: to no page.
+func page(link string) string {
+	file, _, _ := strings.Cut(link, "#")
+	if !strings.HasSuffix(file, ".md") || strings.Contains(file, ":") {
+		return ""
+	}
+	return " (" + path.Join("docs/reference", file) + ")"
 }

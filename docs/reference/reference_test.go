@@ -33,7 +33,7 @@ func TestEveryRowOfTheErrorsIsRead(t *testing.T) {
 		t.Errorf("got %+v for a code that there is not", e)
 	}
 	for markdown, want := range map[string]string{
-		"see [tokens](tokens.md#a) and [b](c), `x`": "see tokens and b, x", "a [b": "a [b", "a [b](c": "a [b](c", "servers[].tenants": "servers[].tenants", "": "",
+		"see [tokens](tokens.md#a) and [b](c), `x`": "see tokens (docs/reference/tokens.md) and b, x", "[here](../how-to/why.md)": "here (docs/how-to/why.md)", "[out](https://x.example/a.md)": "out", "a [b": "a [b", "a [b](c": "a [b](c", "servers[].tenants": "servers[].tenants", "": "",
 	} {
 		if got := reference.Text(markdown); got != want {
 			t.Errorf("got %q, want %q", got, want)

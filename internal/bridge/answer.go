@@ -16,6 +16,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
+	"github.com/gatehouse-mcp/gatehouse/internal/signin"
 )
 
 // errCut says that a stream ended before the answer was there.
@@ -249,7 +250,10 @@ func statusProblem(res *http.Response, body []byte) error {
 	if said != "" {
 		text += " It says: " + said
 	}
-	return &problem{code: codeStatus, text: text}
+	if res.StatusCode == http.StatusNotFound || res.StatusCode == http.StatusMethodNotAllowed {
+		text += " Is the address that of an MCP server? The path of most is /mcp."
+	}
+	return &problem{code: codeStatus, text: text, request: signin.RequestID(res.Header)}
 }
 
 // plain is what a server said, made fit for a log and a terminal.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
+	"github.com/gatehouse-mcp/gatehouse/internal/proxy"
 	"github.com/gatehouse-mcp/gatehouse/internal/signin"
 )
 
@@ -38,10 +39,12 @@ type Bridge struct {
 	In        io.Reader         // required: from the client, a message on each line
 	Out       io.Writer         // required: to the client, likewise; nobody else writes there
 	Header    http.Header       // sent along with every request; nil: nothing
+	Proxy     *proxy.Settings   // which proxy leads where; nil: none. A Transport that is given has its own
 	Transport http.RoundTripper // nil: a transport of its own. It must follow no redirect and decompress nothing
 	Max       int               // bytes of a message; 0: DefaultMax
 	Patience  time.Duration     // how long a server that cannot be reached is tried; 0: 30 s
 	Log       *slog.Logger      // required
+	Now       func() time.Time  // of the wall; nil: time.Now
 
 	remote *remote
 	out    sync.Mutex
@@ -51,6 +54,8 @@ type Bridge struct {
 	asked   map[string]chan<- mcp.Envelope
 	open    sync.WaitGroup
 	posts   posts
+
+	questions questions
 }
 
 // call is a request of the client that waits for its answer.
@@ -86,8 +91,13 @@ func (b *Bridge) Run(ctx context.Context) error {
 	}
 	b.remote.leave()
 	stop()
-	<-done // everybody heeds the context
-	b.remote.wait()
+	ended := make(chan struct{})
+	go func() { <-done; b.remote.wait(); close(ended) }() // everybody heeds the context
+	select {
+	case <-ended:
+	case <-time.After(farewell): // but for a write to a client that does not read, and does not go
+		b.Log.Warn("the bridge ends with something left undone")
+	}
 	return err
 }
 
@@ -230,6 +240,11 @@ func (b *Bridge) response(m *message) {
 		waits <- m.Envelope
 		return
 	}
+	m, err := b.questions.answered(m)
+	if err != nil {
+		b.Log.Warn("an answer of the client cannot be passed on", "error", err)
+		return
+	}
 	b.posts.add(m, b.remote.notify)
 }
 
@@ -276,6 +291,15 @@ func (b *Bridge) deliver(raw, id []byte) (answered bool) {
 	if e.Kind == mcp.Request && b.remote.modern() {
 		b.Log.Warn("the server asks, which this revision does not allow", "method", e.Method)
 		return false
+	}
+	if e.Kind == mcp.Request {
+		if raw, err = b.questions.ask(raw, e, b.remote.which()); err != nil {
+			b.Log.Warn("the server asks what cannot be passed on", "error", err)
+			return false
+		}
+	}
+	if e.Method == "notifications/tools/list_changed" {
+		b.remote.tool.doubt()
 	}
 	b.line(raw)
 	return false

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -89,15 +90,30 @@ func (t *translator) listen() {
 	t.stop = stop
 	t.r.running.Go(func() {
 		defer stop()
-		err := t.r.askFor(ctx, m, withoutGreeting(func(raw []byte) bool {
-			if e, err := mcp.Peek(raw); err == nil && e.Kind == mcp.Response {
-				return true // the stream's own end
-			}
-			t.r.b.deliver(raw, nil)
-			return false
-		}))
-		if err != nil && ctx.Err() == nil {
+		if err := t.follow(ctx, m); err != nil && ctx.Err() == nil {
 			t.r.b.Log.Info("the stream of changes has ended", "because", err)
 		}
 	})
+}
+
+// follow reads the stream, again and again while the server comes back.
+func (t *translator) follow(ctx context.Context, m *message) error {
+	pass := func(raw []byte) bool {
+		if e, err := mcp.Peek(raw); err == nil && e.Kind == mcp.Response {
+			return true // the stream's own end
+		}
+		t.r.b.deliver(raw, nil)
+		return false
+	}
+	sink := withoutGreeting(pass)
+	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
+		err := t.r.askFor(ctx, m, sink)
+		if err == nil || ctx.Err() != nil || !comesBack(err) {
+			return err
+		}
+		sink = catchingUp(m, pass)
+		if err := pause(ctx, wait); err != nil {
+			return err
+		}
+	}
 }

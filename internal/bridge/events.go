@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,9 +20,28 @@ type eventServer struct {
 	endpoint string
 
 	mu     sync.Mutex
-	waits  map[string]chan<- error // by id
-	ended  error                   // nil: the stream is open
+	waits  map[string]*expected // by id
+	ended  error                // nil: the stream is open
 	cancel context.CancelFunc
+}
+
+// expected is an answer that comes on the stream.
+type expected struct {
+	sink func(raw []byte) bool
+	done chan error
+}
+
+// errUnsent says that the stream was gone before the request was sent.
+var errUnsent = errors.New("the stream has ended")
+
+// otherServer says that what answers does not speak HTTP+SSE.
+type otherServer struct {
+	status int
+	kind   string
+}
+
+func (o *otherServer) Error() string {
+	return fmt.Sprintf("GET answers %d %q", o.status, plain(o.kind))
 }
 
 // errStreamEnded says that the stream is gone on which the answer would have come.
@@ -40,9 +60,9 @@ func (r *remote) connect(ctx context.Context) (*eventServer, error) {
 	if res.StatusCode != http.StatusOK || kind != "text/event-stream" {
 		discard(res)
 		cancel()
-		return nil, fmt.Errorf("GET answers %d %q", res.StatusCode, plain(kind))
+		return nil, &otherServer{res.StatusCode, kind}
 	}
-	s := &eventServer{r: r, waits: map[string]chan<- error{}, cancel: cancel}
+	s := &eventServer{r: r, waits: map[string]*expected{}, cancel: cancel}
 	stream := mcp.NewEventReader(res.Body, r.b.max())
 	for s.endpoint == "" {
 		e, err := stream.Next()
@@ -58,6 +78,7 @@ func (r *remote) connect(ctx context.Context) (*eventServer, error) {
 	stop()
 	r.mu.Lock()
 	r.mode, r.sse = events, s
+	r.generation++
 	r.mu.Unlock()
 	r.running.Go(func() {
 		defer cancel()
@@ -97,85 +118,131 @@ func (s *eventServer) follow(stream *mcp.EventReader) {
 			s.r.b.Log.Warn("the server sent what is no message", "error", err)
 			continue
 		}
-		s.r.b.deliver(e.Data, nil)
 		if m.Kind == mcp.Response {
-			s.answered(string(m.ID), nil)
+			s.answered(string(m.ID), e.Data)
+			continue
 		}
+		s.r.arrived(s.r.base, e.Data)
 	}
 }
 
-func (s *eventServer) answered(id string, err error) {
+// answered hands an answer to who waits for it.
+func (s *eventServer) answered(id string, raw []byte) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if w := s.waits[id]; w != nil {
-		w <- err
-		delete(s.waits, id)
+	w := s.waits[id]
+	delete(s.waits, id)
+	s.mu.Unlock()
+	if w == nil {
+		s.r.b.deliver(raw, nil) // which says that nobody asked
+		return
 	}
+	w.sink(bytes.Clone(raw)) // it is looked at later
+	w.done <- nil
 }
 
 func (s *eventServer) end(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.ended != nil {
+		return
+	}
 	s.ended = err
 	for id, w := range s.waits {
-		w <- err
+		w.done <- err
 		delete(s.waits, id)
 	}
 }
 
-// request sends a request, and waits until its answer was delivered.
-func (s *eventServer) request(ctx context.Context, m *message) error {
+// request has a request answered, by a new stream when the old one ended. What ended
+// with it and may be sent twice has to be sent again.
+func (s *eventServer) request(ctx context.Context, m *message, sink func(raw []byte) bool, again bool) error {
+	harmless := s.r.harmless(m)
 	live, err := s.live(ctx, m)
 	if err != nil {
 		return err
 	}
-	if live != s {
-		return live.request(ctx, m)
+	err = live.ask(ctx, m, sink)
+	switch {
+	case (errors.Is(err, errUnsent) || errors.Is(err, errStreamEnded) && harmless) && !again:
+		return errAgain
+	case errors.Is(err, errUnsent):
+		return unreached(err)
+	case errors.Is(err, errStreamEnded):
+		return fateUnknown(err)
 	}
-	done, err := s.await(m.ID)
+	return err
+}
+
+// utter sends what is not answered: by a new stream when the old one ended.
+func (s *eventServer) utter(ctx context.Context, m *message) error {
+	for again := false; ; again = true {
+		if m.of != 0 && m.of != s.r.which() {
+			return nil
+		}
+		err := s.post(ctx, m)
+		if !errors.Is(err, errUnsent) || again {
+			return err
+		}
+		live, err := s.live(ctx, m)
+		if errors.Is(err, errAgain) {
+			return s.r.notify(ctx, m)
+		}
+		if err != nil {
+			return err
+		}
+		s = live
+	}
+}
+
+// ask sends a request, and waits until sink has its answer.
+func (s *eventServer) ask(ctx context.Context, m *message, sink func(raw []byte) bool) error {
+	done, err := s.await(m.ID, sink)
 	if err != nil {
-		return unreached(err) // nothing was sent
+		return err
 	}
 	if err := s.post(ctx, m); err != nil {
-		s.mu.Lock()
-		delete(s.waits, string(m.ID))
-		s.mu.Unlock()
+		s.forget(m.ID)
 		return err
 	}
 	select {
 	case err := <-done:
-		if err != nil {
-			return fateUnknown(err)
-		}
-		return nil
+		return err
 	case <-ctx.Done():
-		s.mu.Lock()
-		delete(s.waits, string(m.ID))
-		s.mu.Unlock()
+		s.forget(m.ID)
 		return ctx.Err()
 	}
 }
 
-// await has the answer to a request told of. A stream that ended since it was looked
-// at brings none, and tells nobody any more: then nothing is to be sent.
-func (s *eventServer) await(id []byte) (<-chan error, error) {
-	done := make(chan error, 1)
+func (s *eventServer) forget(id []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.waits, string(id))
+}
+
+// await has the answer to a request handed to sink. A stream that ended since it was
+// looked at brings none, and tells nobody any more: then nothing is to be sent.
+func (s *eventServer) await(id []byte, sink func(raw []byte) bool) (<-chan error, error) {
+	w := &expected{sink, make(chan error, 1)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended != nil {
-		return nil, s.ended
+		return nil, errUnsent
 	}
-	s.waits[string(id)] = done
-	return done, nil
+	s.waits[string(id)] = w
+	return w.done, nil
 }
 
-// live returns the server with an open stream: a new one when the old one ended.
+// live returns the server with an open stream: a new one when the old one ended. A
+// server that speaks another transport by now is talked to in that.
 func (s *eventServer) live(ctx context.Context, m *message) (*eventServer, error) {
 	s.r.reviving.Lock()
 	defer s.r.reviving.Unlock()
 	s.r.mu.Lock()
-	now, first := s.r.sse, s.r.first
+	now, first, is := s.r.sse, s.r.first, s.r.mode
 	s.r.mu.Unlock()
+	if is != events { // since we looked
+		return nil, errAgain
+	}
 	now.mu.Lock()
 	ended := now.ended
 	now.mu.Unlock()
@@ -183,42 +250,51 @@ func (s *eventServer) live(ctx context.Context, m *message) (*eventServer, error
 		return now, nil
 	}
 	fresh, err := s.r.connect(ctx)
-	if err != nil || m == first {
+	var other *otherServer
+	switch {
+	case errors.As(err, &other) && other.status/100 != 5 && m != first:
+		if err := s.r.reopen(ctx); err != nil {
+			return nil, err
+		}
+		return nil, errAgain
+	case err != nil || m == first:
 		return fresh, err
 	}
-	return fresh, fresh.again(ctx, first)
+	return fresh, fresh.begin(ctx, first)
 }
 
-// again begins a new session as the client began the old one.
-func (s *eventServer) again(ctx context.Context, first *message) error {
-	done, err := s.await(first.ID)
-	if err != nil {
+// begin begins a new session as the client began the old one.
+func (s *eventServer) begin(ctx context.Context, first *message) error {
+	s.r.tool.doubt()
+	// The client does not wait for it: it was told when it began.
+	if err := s.ask(ctx, first, func([]byte) bool { return true }); err != nil {
 		return err
 	}
-	if err := s.post(ctx, first); err != nil {
+	if err := s.post(ctx, ours(initialized)); err != nil {
 		return err
 	}
-	select {
-	case err := <-done: // the client does not wait for it: deliver passes over it
-		if err != nil {
-			return err
-		}
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	return s.post(ctx, &message{raw: []byte(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)})
+	s.r.restore(ctx)
+	return nil
 }
 
-// post sends one message.
+// post sends one message. A server that does not know the stream any more has not
+// looked at it: what comes of a message comes on the stream, not in this answer.
 func (s *eventServer) post(ctx context.Context, m *message) error {
-	res, err := s.r.send(ctx, http.MethodPost, s.endpoint, m.raw, http.Header{"Content-Type": {"application/json"}}, false)
+	res, err := s.r.send(ctx, http.MethodPost, s.endpoint, m.raw, http.Header{"Content-Type": {"application/json"}}, s.r.harmless(m))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = res.Body.Close() }()
-	if res.StatusCode/100 != 2 {
-		body, _ := errorIn(res)
-		return statusProblem(res, body)
+	if res.StatusCode/100 == 2 {
+		return nil
 	}
-	return nil
+	body, _ := errorIn(res)
+	unknown := res.StatusCode == http.StatusBadRequest && bytes.Contains(bytes.ToLower(body), []byte("session"))
+	if unknown || res.StatusCode == http.StatusNotFound || res.StatusCode == http.StatusGone {
+		s.forget(m.ID)
+		s.end(errStreamEnded)
+		s.cancel()
+		return errUnsent
+	}
+	return statusProblem(res, body)
 }

@@ -17,8 +17,8 @@ func TestAStreamThatEndsBeforeTheRequestIsToldOf(t *testing.T) {
 	at := served(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { posted = true }))
 	b := &Bridge{Server: at, Access: open{}, Out: io.Discard, Log: slog.New(slog.DiscardHandler)}
 	b.remote = newRemote(b, t.Context())
-	s := &eventServer{r: b.remote, endpoint: at, waits: map[string]chan<- error{}}
-	b.remote.sse = s // with no initialize to begin anew with
+	s := &eventServer{r: b.remote, endpoint: at, waits: map[string]*expected{}}
+	b.remote.mode, b.remote.sse = events, s // with no initialize to begin anew with
 	s.end(errStreamEnded)
 	m, err := readMessage([]byte(strings.ReplaceAll(callLine, "%d", "1")))
 	if err != nil {
@@ -26,8 +26,12 @@ func TestAStreamThatEndsBeforeTheRequestIsToldOf(t *testing.T) {
 	}
 	ctx, stop := context.WithTimeout(t.Context(), 2*time.Second)
 	defer stop()
-	for name, ask := range map[string]func(context.Context, *message) error{"a request": s.request, "initialize": s.again} {
-		if err := ask(ctx, m); !errors.Is(err, errStreamEnded) || posted {
+	nobody := func([]byte) bool { return true }
+	for name, ask := range map[string]func() error{
+		"a request":  func() error { return s.request(ctx, m, nobody, true) },
+		"initialize": func() error { return s.begin(ctx, m) },
+	} {
+		if err := ask(); !errors.Is(err, errUnsent) || posted {
 			t.Errorf("%s: got %v, posted: %t", name, err, posted)
 		}
 	}

@@ -124,7 +124,7 @@ func (d *door) admit(r *http.Request) int {
 func (d *door) pass(w http.ResponseWriter, res *http.Response, id []byte) {
 	if res.StatusCode == http.StatusUnauthorized || res.StatusCode == http.StatusForbidden {
 		// The client has no part in it, and would begin to sign in by itself.
-		d.fail(w, id, &signin.Error{Code: signin.CodeRefused, Text: "The server knows who is calling, and refuses it."})
+		d.fail(w, id, &signin.Error{Code: signin.CodeRefused, Text: "The server knows who is calling, and refuses it.", Request: signin.RequestID(res.Header)})
 		return
 	}
 	for _, name := range returned {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"io"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -16,6 +17,7 @@ type message struct {
 	mcp.Envelope
 	raw    []byte
 	params params
+	of     int // the session that it is of, and of no other; 0: any
 }
 
 // params is what is read of the parameters.
@@ -67,14 +69,32 @@ func (m *message) name() string {
 	return ""
 }
 
-// harmless says whether a request may reach the server twice: it only asks.
+// harmless says whether a message may reach the server twice, whatever the server: it
+// only asks, or sets what was set. An answer is one to the same question. A client's
+// notification tells of a change, which is no other when it is told again.
 func (m *message) harmless() bool {
+	switch m.Kind {
+	case mcp.Response:
+		return true
+	case mcp.Notification:
+		return strings.HasPrefix(m.Method, "notifications/")
+	}
 	switch m.Method {
 	case "ping", "server/discover", "tools/list", "prompts/list", "prompts/get", "resources/list", "resources/templates/list", "resources/read",
-		"completion/complete", "subscriptions/listen", "initialize":
+		"completion/complete", "subscriptions/listen", "initialize", "logging/setLevel", "resources/subscribe", "resources/unsubscribe",
+		"tasks/get", "tasks/list", "tasks/result":
 		return true
 	}
 	return false
+}
+
+// ours is a message of the bridge's own, which is well formed.
+func ours(raw string) *message {
+	m, err := readMessage([]byte(raw))
+	if err != nil {
+		panic(err)
+	}
+	return m
 }
 
 var errLineTooLong = errors.New("line is too long")

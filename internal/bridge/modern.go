@@ -20,22 +20,23 @@ func modernHeader(m *message) http.Header {
 
 // askFor has a request of 2026-07-28 answered to sink.
 func (r *remote) askFor(ctx context.Context, m *message, sink func(raw []byte) bool) error {
+	harmless, hears := r.harmless(m), sink
 	for relisted, again := false, false; ; {
 		header := modernHeader(m)
 		if m.Method == "tools/call" {
 			r.tool.headers(m.name(), m.params.Arguments, header)
 		}
-		res, err := r.send(ctx, http.MethodPost, r.b.Server, m.raw, withContent(header), m.harmless())
+		res, err := r.send(ctx, http.MethodPost, r.b.Server, m.raw, withContent(header), harmless)
 		if err != nil {
 			return err
 		}
 		if res.StatusCode/100 == 2 {
-			err := r.listed(ctx, m, res, r.noting(sink))
-			if !errors.Is(err, errCut) || !m.harmless() || again {
+			err := r.listed(ctx, m, res, r.noting(hears))
+			if !errors.Is(err, errCut) || !harmless || again {
 				return err
 			}
 			if again = m.Method != "subscriptions/listen"; !again { // which is only cut when the server is
-				sink = withoutGreeting(sink)
+				hears = catchingUp(m, sink)
 			}
 			if err := pause(ctx, time.Second); err != nil {
 				return err

@@ -103,7 +103,7 @@ func (r *remote) fallBack(ctx context.Context, m *message) error {
 	r.mu.Unlock()
 	b := &backport{r: r, out: map[*errand]bool{}, parked: map[string]*errand{}, feeds: map[string]*feed{}}
 	fits := false
-	refusal, err := r.open(ctx, func(raw []byte) bool {
+	sink := r.learning(first, func(raw []byte) bool {
 		e, err := mcp.Peek(raw)
 		if err != nil || e.Kind != mcp.Response {
 			return false
@@ -111,6 +111,13 @@ func (r *remote) fallBack(ctx context.Context, m *message) error {
 		fits = e.Result != nil && b.note(e.Result) == nil
 		return true
 	})
+	refusal, err := r.open(ctx, sink)
+	if err == nil && refusal != nil && refusal.otherwise() {
+		var s *eventServer
+		if s, err = r.connect(ctx); err == nil {
+			refusal, err = nil, s.ask(ctx, first, sink)
+		}
+	}
 	if err != nil || refusal != nil || !fits {
 		r.mu.Lock()
 		r.first, r.mode = nil, was
@@ -121,12 +128,7 @@ func (r *remote) fallBack(ctx context.Context, m *message) error {
 	r.mu.Lock()
 	r.back = b
 	r.mu.Unlock()
-	_, header := r.inSession()
-	if err := r.tell(ctx, &message{raw: []byte(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)}, header); err != nil {
-		return err
-	}
-	r.listen()
-	return nil
+	return r.utter(ctx, ours(initialized)) // and listen
 }
 
 // beginning is the initialize that a client of 2026-07-28 would have sent.

@@ -22,9 +22,14 @@ type errand struct {
 	news   chan news
 	tell   func(news)
 	asked  []byte // the id of the server's question
+	of     int    // the session that it is of
 	cancel context.CancelFunc
 	giveUp *time.Timer
 }
+
+// manyNews is how much may come before somebody looks: a server's one stream is for
+// all errands, and must not stand still for one.
+const manyNews = 64
 
 // news is what comes of an errand: a message, or how it ended.
 type news struct {
@@ -75,7 +80,7 @@ func (b *backport) errand(ctx context.Context, m *message) (*errand, error) {
 // send has the server begin.
 func (b *backport) send(q *message) *errand {
 	ctx, cancel := context.WithCancel(b.r.base) // the client's request may end before
-	x := &errand{id: q.ID, news: make(chan news, 1), cancel: cancel}
+	x := &errand{id: q.ID, news: make(chan news, manyNews), cancel: cancel}
 	x.tell = func(n news) {
 		select {
 		case x.news <- n:
@@ -175,13 +180,18 @@ func (b *backport) reply(ctx context.Context, e mcp.Envelope) {
 	if e.Method == "ping" {
 		text = resultOf(e.ID, []byte("{}"))
 	}
-	b.say(ctx, text)
+	b.say(ctx, text, b.r.which())
 }
 
-// say sends the server what it does not answer.
-func (b *backport) say(ctx context.Context, raw []byte) {
-	_, header := b.r.inSession()
-	if err := b.r.tell(ctx, &message{raw: raw}, header); err != nil {
+// say sends the server what it does not answer, when the session is the one that it
+// is of; 0: any.
+func (b *backport) say(ctx context.Context, raw []byte, of int) {
+	m, err := readMessage(raw)
+	if err == nil {
+		m.of = of
+		err = b.r.utter(ctx, m)
+	}
+	if err != nil {
 		b.r.b.Log.Warn("an answer did not reach the server", "error", err)
 	}
 }
@@ -199,7 +209,7 @@ func (b *backport) park(m *message, x *errand, n news) error {
 		return err
 	}
 	b.mu.Lock()
-	x.asked = bytes.Clone(n.ID)
+	x.asked, x.of = bytes.Clone(n.ID), b.r.which()
 	x.giveUp = time.AfterFunc(askedFor, func() {
 		if b.take(state) != nil {
 			b.giveUp(x)
@@ -227,7 +237,7 @@ func (b *backport) goOn(ctx context.Context, state string, answers map[string]js
 		return nil, &mcp.Error{Code: mcp.CodeInvalidParams, Message: "The server does not wait for this."}
 	}
 	x.giveUp.Stop()
-	b.say(ctx, resultOf(x.asked, answers["server"]))
+	b.say(ctx, resultOf(x.asked, answers["server"]), x.of)
 	return x, nil
 }
 
@@ -236,6 +246,6 @@ func (b *backport) giveUp(x *errand) {
 	raw := append([]byte(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":`), x.id...)
 	ctx, stop := context.WithTimeout(b.r.base, farewell)
 	defer stop()
-	b.say(ctx, append(raw, "}}"...))
+	b.say(ctx, append(raw, "}}"...), 0)
 	x.cancel()
 }

@@ -42,14 +42,35 @@ func (b *backport) listen(ctx context.Context, m *message) error {
 	b.mu.Lock()
 	b.feeds[string(m.ID)] = f
 	b.mu.Unlock()
-	defer func() {
-		b.mu.Lock()
-		delete(b.feeds, string(m.ID))
-		b.mu.Unlock()
-	}()
+	defer b.unlisten(f)
 	b.feed(f, "notifications/subscriptions/acknowledged", map[string]any{"notifications": p.Want})
 	<-ctx.Done()
 	return ctx.Err()
+}
+
+// unlisten ends a feed, and has the server tell no more of what nobody listens for.
+func (b *backport) unlisten(f *feed) {
+	b.mu.Lock()
+	delete(b.feeds, string(f.id))
+	lone := slices.DeleteFunc(slices.Clone(f.want.URIs), func(uri string) bool {
+		for _, other := range b.feeds {
+			if slices.Contains(other.want.URIs, uri) {
+				return true
+			}
+		}
+		return false
+	})
+	b.mu.Unlock()
+	if len(lone) == 0 || b.r.base.Err() != nil {
+		return
+	}
+	b.r.running.Go(func() {
+		ctx, stop := context.WithTimeout(b.r.base, b.r.b.patience())
+		defer stop()
+		for _, uri := range lone {
+			b.own(ctx, "resources/unsubscribe", map[string]any{"uri": uri})
+		}
+	})
 }
 
 // feed writes a notification of a feed.
@@ -67,6 +88,7 @@ func (b *backport) notification(e mcp.Envelope, raw []byte) {
 	var wants func(wanted) bool
 	switch e.Method {
 	case "notifications/tools/list_changed":
+		b.r.tool.doubt()
 		wants = func(w wanted) bool { return w.Tools }
 	case "notifications/prompts/list_changed":
 		wants = func(w wanted) bool { return w.Prompts }

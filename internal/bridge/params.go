@@ -26,11 +26,16 @@ type binding struct {
 	header string
 }
 
-// tools remembers which arguments of which tools are sent as headers.
+// tools remembers which arguments of which tools are sent as headers, and which
+// tools may be called again.
 type tools struct {
-	mu  sync.Mutex
-	all map[string][]binding
+	mu     sync.Mutex
+	all    map[string][]binding
+	repeat map[string]bool // those that may be called again
 }
+
+// manyTools is how many are remembered. Whoever has more is asked again.
+const manyTools = 4096
 
 // toolList is the part of a result that lists tools.
 type toolList struct {
@@ -41,6 +46,7 @@ type toolList struct {
 type tool struct {
 	Name   string         `json:"name"`
 	Schema jsontext.Value `json:"inputSchema"`
+	Hints  jsontext.Value `json:"annotations"`
 	Rest   jsontext.Value `json:",inline"`
 }
 
@@ -65,6 +71,7 @@ func (t *tools) learn(result []byte, warn func(tool string, err error)) ([]byte,
 			continue
 		}
 		t.set(one.Name, bound)
+		t.mark(one.Name, repeats(one.Hints))
 		kept = append(kept, raw)
 	}
 	if len(kept) == len(list.Tools) {
@@ -77,7 +84,7 @@ func (t *tools) learn(result []byte, warn func(tool string, err error)) ([]byte,
 func (t *tools) set(name string, bound []binding) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.all == nil {
+	if t.all == nil || len(t.all) >= manyTools {
 		t.all = map[string][]binding{}
 	}
 	t.all[name] = bound

@@ -59,7 +59,7 @@ func (p *posts) send(one post) {
 	err := until(p.b.remote.base, one.after)
 	if err == nil {
 		// What is unreachable is tried for as long as our patience; then an answer may take its time.
-		ctx, stop := context.WithTimeout(p.b.remote.base, p.b.patience()+p.b.patience())
+		ctx, stop := withLimit(p.b.remote.base, p.b.patience()+p.b.patience())
 		defer stop()
 		err = one.send(ctx, one.m)
 	}

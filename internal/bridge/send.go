@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
+	"github.com/gatehouse-mcp/gatehouse/internal/proxy"
 	"github.com/gatehouse-mcp/gatehouse/internal/signin"
 )
 
@@ -25,20 +26,32 @@ const (
 	codeMessage     = "GH-2234" // a message is too long, or none
 	codeRedirect    = "GH-2236" // the server sends us elsewhere
 	codeStatus      = "GH-2237" // the server answers with an error of HTTP
+	codeProxy       = signin.CodeProxy
 )
 
 // problem is why a request has no answer of the server.
 type problem struct {
-	code string
-	text string
-	err  error
+	code    string
+	text    string
+	err     error
+	request string // id that the server gave it; empty: none
 }
 
 func (p *problem) Error() string {
-	if p.err == nil {
-		return p.code + " " + p.text
+	text := p.code + " " + p.text
+	if p.err != nil {
+		text += " (" + p.err.Error() + ")"
 	}
-	return p.code + " " + p.text + " (" + p.err.Error() + ")"
+	return text + signin.AskOperator(p.request)
+}
+
+// told is what goes along with an error's text, for programs.
+func told(code, request string) map[string]string {
+	out := map[string]string{"code": code}
+	if request != "" {
+		out["request_id"] = request
+	}
+	return out
 }
 
 func (p *problem) Unwrap() error { return p.err }
@@ -50,9 +63,9 @@ func explain(err error) (code int, text string, data any) {
 	var refusal *mcp.Error
 	switch {
 	case errors.As(err, &access):
-		return mcp.CodeInternalError, access.Code + " " + access.Error(), map[string]string{"code": access.Code}
+		return mcp.CodeInternalError, access.Code + " " + access.Error(), told(access.Code, access.Request)
 	case errors.As(err, &own):
-		return mcp.CodeInternalError, own.Error(), map[string]string{"code": own.code}
+		return mcp.CodeInternalError, own.Error(), told(own.code, own.request)
 	case errors.As(err, &refusal):
 		return refusal.Code, refusal.Message, refusal.Data
 	case errors.Is(err, context.Canceled):
@@ -63,13 +76,14 @@ func explain(err error) (code int, text string, data any) {
 
 // newTransport is what requests to the server are sent by. There is no limit for
 // an answer: a tool may work for long. A connection that is dead is noticed.
-func newTransport() *http.Transport {
-	d := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}
-	return &http.Transport{
-		Proxy: http.ProxyFromEnvironment, DialContext: d.DialContext, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
+func newTransport(by *proxy.Settings) http.RoundTripper {
+	alive := net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 15 * time.Second, Count: 3}
+	d := &net.Dialer{Timeout: 10 * time.Second, KeepAliveConfig: alive, Control: giveUpUnheard}
+	return by.Transport(&http.Transport{
+		DialContext: d.DialContext, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout: 10 * time.Second, MaxResponseHeaderBytes: 64 << 10, IdleConnTimeout: 30 * time.Second, MaxIdleConnsPerHost: 16,
 		DisableCompression: true, ForceAttemptHTTP2: true, HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
-	}
+	})
 }
 
 // sameOrigin follows a redirect within the server's own origin that keeps the
@@ -102,7 +116,11 @@ func (r *remote) do(ctx context.Context, method, to string, body []byte, header 
 	}
 	q.Header.Set("User-Agent", "gatehouse-bridge")
 	cred.Apply(q)
-	res, err = r.http.Do(q)
+	r.wake()
+	res, err = r.wire.Load().Do(q)
+	if by := proxy.Of(err); by != nil && by.Final() {
+		err = &problem{code: codeProxy, text: "The server is not reached.", err: by}
+	}
 	return res, wrote.Load(), err
 }
 
@@ -110,11 +128,12 @@ func (r *remote) do(ctx context.Context, method, to string, body []byte, header 
 const renewals = 3
 
 // send sends a request until it is let through. A request that did not arrive is
-// sent again, and so is one that may arrive twice; any other is sent once.
+// sent again, and so is one that may arrive twice; any other is sent once. A refusal
+// for want of access says that nothing was done, when it says what is wanted.
 func (r *remote) send(ctx context.Context, method, to string, body []byte, header http.Header, harmless bool) (*http.Response, error) {
-	ends := time.Now().Add(r.b.patience())
+	patience := newLimit(r.b.patience())
 	wait := 200 * time.Millisecond
-	cred, err := r.access(ctx, r.b.Access.Credential)
+	cred, err := r.credential(ctx, patience)
 	for refused := 0; err == nil; {
 		res, sent, failed := r.do(ctx, method, to, body, header, cred)
 		switch {
@@ -124,20 +143,22 @@ func (r *remote) send(ctx context.Context, method, to string, body []byte, heade
 			return nil, unreached(failed)
 		case failed != nil && sent && !harmless:
 			return nil, fateUnknown(failed)
-		case failed != nil && time.Now().After(ends):
+		case failed != nil && patience.over():
 			return nil, unreached(failed)
 		case failed == nil && refusedForAccess(res):
 			if refused++; refused > renewals {
-				return nil, &signin.Error{Code: signin.CodeRefused, Text: "The server refuses every token that it is asked with."}
+				_ = res.Body.Close()
+				return nil, &signin.Error{Code: signin.CodeRefused, Text: "The server refuses every token that it is asked with.", Request: signin.RequestID(res.Header)}
 			}
-			discard(res)
-			refusal := signin.Refusal{Status: res.StatusCode, Header: res.Header, With: cred}
-			cred, err = r.access(ctx, func(ctx context.Context) (*signin.Credential, error) { return r.b.Access.Renew(ctx, refusal) })
+			surely := turnedAway(res) || harmless
+			if cred, err = r.renew(ctx, patience, signin.Refusal{Status: res.StatusCode, Header: res.Header, With: cred}); err == nil && !surely {
+				return nil, mayBeRefused(res)
+			}
 			continue
 		case failed == nil && res.StatusCode/100 == 2:
 			cred.Worked()
 			return res, nil
-		case failed == nil && (!harmless || !passing(res.StatusCode) || time.Now().After(ends)):
+		case failed == nil && (!harmless || !passing(res.StatusCode) || patience.over()):
 			return res, nil
 		case failed == nil:
 			discard(res)
@@ -150,29 +171,8 @@ func (r *remote) send(ctx context.Context, method, to string, body []byte, heade
 	return nil, err
 }
 
-// access gets a credential for a request. What is under way goes on when the request
-// is cancelled: a client that waits a minute must not close the page on which its
-// user signs in, nor lose a refresh token that was just spent.
-func (r *remote) access(ctx context.Context, get func(context.Context) (*signin.Credential, error)) (*signin.Credential, error) {
-	type got struct {
-		cred *signin.Credential
-		err  error
-	}
-	done := make(chan got, 1)
-	r.running.Go(func() {
-		cred, err := get(r.base)
-		done <- got{cred, err}
-	})
-	select {
-	case g := <-done:
-		return g.cred, g.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
 func fateUnknown(err error) error {
-	return &problem{codeFate, "The connection broke before there was an answer. Whether the server has done it is not known, so it is not asked again.", causeOf(err)}
+	return &problem{code: codeFate, text: "The connection broke before there was an answer. Whether the server has done it is not known, so it is not asked again.", err: causeOf(err)}
 }
 
 func unreached(err error) error {
@@ -180,7 +180,10 @@ func unreached(err error) error {
 	if errors.As(err, &own) { // we did not follow a redirect
 		return own
 	}
-	return &problem{codeUnreachable, "The server cannot be reached.", causeOf(err)}
+	if by := proxy.Of(err); by != nil {
+		return &problem{code: codeProxy, text: "The server is not reached.", err: by}
+	}
+	return &problem{code: codeUnreachable, text: "The server cannot be reached. Is it running, and the address right? gatehouse check URL says what is seen from here.", err: causeOf(err)}
 }
 
 // causeOf leaves out what the client's error repeats of the URL.

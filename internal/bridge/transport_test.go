@@ -79,6 +79,7 @@ func TestRealClientsAndServersOfAllTransports(t *testing.T) {
 		{"2026-07-28", streamable(true), words.Version20260728, false},
 		{"HTTP+SSE", sse, words.Version20251125, true},
 		{"a new client before sessions", streamable(false), words.Version20260728, false},
+		{"a new client before HTTP+SSE", sse, words.Version20260728, false},
 		{"an old client before a server of 2026-07-28", newOnly(streamable(true)), words.Version20251125, false},
 	}
 	for _, tt := range tests {

@@ -38,7 +38,7 @@ type Client struct {
 	Programs []string // its commands; one in PATH says that it is installed
 	Found    []string // what else says so, as in Paths
 	CLI      CLI      // how its own command adds a server
-	Link     string   // what makes a link that adds a server: cursor, vscode or empty
+	Link     string   // what makes a link that adds a server: cursor, vscode, lm-studio or empty
 
 	Steps  []string // what to do by hand when it has no file that we write
 	After  []string // what to do in the program then
@@ -56,8 +56,8 @@ const (
 )
 
 // Paths are the places of a file, by system; the first that exists is it, or the
-// first. "~/" is the home directory, "$NAME/" a variable that has to be set:
-// then it alone is the place. $CONFIG, $APPDATA and $SUPPORT always are.
+// first. "~/" is the home directory, "$NAME/" a variable that has to be set, "$NAME" one
+// with the file itself: then it alone is the place. $CONFIG, $APPDATA and $SUPPORT always are.
 type Paths struct {
 	Linux, Mac, Windows []string
 }

@@ -134,3 +134,44 @@ func TestAFileWithServersBelowMCPIsKept(t *testing.T) {
 		t.Errorf("got %v\n%s", err, got)
 	}
 }
+
+// TestAnEntryOfClinesOwnCommandIsKnown has the transport one level down, where it
+// would go before ours.
+func TestAnEntryOfClinesOwnCommandIsKnown(t *testing.T) {
+	const before = `{"mcpServers": {"acme": {"transport": {"type": "streamableHttp", "url": "https://mcp.acme.com/mcp"}, "timeout": 5}}}`
+	c := Find("cline-cli")
+	if to, _, err := c.Entries([]byte(before), acme(ByOAuth).URL); err != nil || len(to) != 1 {
+		t.Errorf("got %q, %v", to, err)
+	}
+	if at, found := c.URLOf([]byte(before), "acme"); !found || at != acme(ByOAuth).URL {
+		t.Errorf("got %q, %v", at, found)
+	}
+	for _, w := range []Way{ByOAuth, ByBridge} {
+		got, _, err := c.Put([]byte(before), acme(w))
+		_, nested, _ := edit.Lookup(edit.JSON, got, "mcpServers", "acme", "transport")
+		kept, _, _ := edit.Lookup(edit.JSON, got, "mcpServers", "acme", "timeout")
+		if again, more, err2 := c.Put(got, acme(w)); err != nil || err2 != nil || nested || kept == nil || len(more) > 0 || string(again) != string(got) {
+			t.Errorf("%s: got %v, %v\n%s", w, err, err2, got)
+		}
+	}
+}
+
+// TestAVariableCanBeTheFile has the place of a file in a variable of the client.
+func TestAVariableCanBeTheFile(t *testing.T) {
+	s := &System{OS: "linux", Home: "/home/ada", Exists: func(string) bool { return false }, Getenv: func(name string) string {
+		return map[string]string{"CLINE_MCP_SETTINGS_PATH": "/etc/cline.json", "CLINE_DIR": "/srv/cline"}[name]
+	}}
+	if got := Find("cline-cli").File(s, false); got != "/etc/cline.json" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestPlacesThatOnlyWeReach(t *testing.T) {
+	near := []string{"localhost", "127.0.0.1", "::1", "10.0.0.1", "192.168.1.2", "fd00::1", "169.254.1.1", "box", "box.local", "mcp.internal", "a.localhost."}
+	far := []string{"mcp.acme.com", "203.0.113.7", "2001:db8::1", "localhost.example.com", "internal.example.com"}
+	for _, host := range slices.Concat(near, far) {
+		if got, want := OnlyHere(host), slices.Contains(near, host); got != want {
+			t.Errorf("%s: got %v", host, got)
+		}
+	}
+}

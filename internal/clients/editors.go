@@ -62,6 +62,7 @@ var editors = []*Client{
 		Sources: []Source{
 			{"doc", "code.visualstudio.com/docs/agents/reference/mcp-configuration", "the files, servers, inputs, and what the Copilot agent is handed"},
 			{"doc", "code.visualstudio.com/api/extension-guides/ai/mcp", "the link"},
+			{"run", "VS Code 1.139.1 as code-server", "the user's file and the entry: it lists the server, asks for the key, starts it, and writes the key into no file"},
 			{"source", "add-mcp 2.4.0", "the place of the user's file"},
 		},
 	},
@@ -113,7 +114,51 @@ var editors = []*Client{
 		Sources: []Source{
 			{"source", "add-mcp 2.4.0", "the file, and streamableHttp"},
 			{"doc", "docs.cline.bot/mcp/configuring-mcp-servers", "mcpServers"},
-			{"memory", "", "that it expands no variables in headers: so keys go through the bridge"},
+			{"run", "Cline CLI 3.0.65", "that what it has in common with this expands no variables in headers: so keys go through the bridge"},
+		},
+	},
+	{
+		ID: "kiro", Name: "Kiro", Also: []string{"kiro-cli"}, Desktop: true,
+		User: everywhere("~/.kiro/settings/mcp.json"), Project: everywhere(".kiro/settings/mcp.json"),
+		Format: edit.JSON, Root: []string{"mcpServers"},
+		Remote: edit.Object{{Name: "url", Value: "{url}"}}, OAuth: edit.Object{}, Key: bearer("${{var}}"), Bridge: program(),
+		Register: []string{DCR}, Programs: []string{"kiro-cli", "kiro"},
+		After: []string{"Kiro reads the file when it is saved; its MCP panel shows {name}."},
+		Names: []string{"kiro"},
+		Sources: []Source{
+			{"doc", "kiro.dev/docs/mcp/configuration", "the files, url, headers, ${NAME} and that it signs in"},
+			{"memory", "", "how it registers, and its clientInfo.name"},
+		},
+	},
+	{
+		ID: "lm-studio", Name: "LM Studio", Also: []string{"lmstudio"}, Desktop: true,
+		User:   everywhere("~/.lmstudio/mcp.json"),
+		Format: edit.JSON, Root: []string{"mcpServers"},
+		Remote: edit.Object{{Name: "url", Value: "{url}"}}, Bridge: program(),
+		Link:  "lm-studio",
+		After: []string{"Program → Install shows {name}; switch it on."},
+		Names: []string{"lm-studio", "lmstudio"},
+		Sources: []Source{
+			{"doc", "lmstudio.ai/docs/app/mcp", "the entry; it speaks neither of OAuth nor of variables, so the bridge does both"},
+			{"doc", "lmstudio.ai/docs/app/mcp/deeplink", "the link"},
+			{"memory", "", "the place of the file, and its clientInfo.name"},
+		},
+	},
+	{
+		ID: "roo", Name: "Roo Code (VS Code)", Also: []string{"roo-code"}, Desktop: true,
+		User: Paths{
+			Linux:   []string{"$CONFIG/Code/User/globalStorage/rooveterinaryinc.roo-cline/settings/mcp_settings.json"},
+			Mac:     []string{"$SUPPORT/Code/User/globalStorage/rooveterinaryinc.roo-cline/settings/mcp_settings.json"},
+			Windows: []string{"$APPDATA/Code/User/globalStorage/rooveterinaryinc.roo-cline/settings/mcp_settings.json"},
+		},
+		Project: everywhere(".roo/mcp.json"),
+		Format:  edit.JSON, Root: []string{"mcpServers"},
+		Remote: edit.Object{{Name: "type", Value: "streamable-http"}, {Name: "url", Value: "{url}"}}, Bridge: program(),
+		After: []string{"Its MCP settings show {name}."},
+		Names: []string{"roo"},
+		Sources: []Source{
+			{"doc", "docs.roocode.com/features/mcp/using-mcp-in-roo", "mcp_settings.json, .roo/mcp.json and streamable-http"},
+			{"memory", "", "where the first of them is, and its clientInfo.name; that it signs in or expands variables was not seen, so the bridge does both"},
 		},
 	},
 }

@@ -210,6 +210,8 @@ func (c *Client) DeepLink(v Server) string {
 	case "vscode":
 		named := append(edit.Object{{Name: "name", Value: v.Name}}, want...)
 		return "vscode:mcp/install?" + url.PathEscape(string(compact(named)))
+	case "lm-studio":
+		return "lmstudio://add_mcp?name=" + url.QueryEscape(v.Name) + "&config=" + url.QueryEscape(base64.StdEncoding.EncodeToString(compact(want)))
 	}
 	return ""
 }
@@ -239,6 +241,11 @@ func (c *Client) Snippet(v Server) (string, error) {
 func (c *Client) Put(text []byte, v Server) ([]byte, []edit.Splice, error) {
 	want, drop := c.Entry(v)
 	path := append(c.root(text), v.Name)
+	if was, _, err := edit.Lookup(c.Format, text, append(slices.Clone(path), "transport")...); err == nil {
+		if _, nested := was.(map[string]any); nested {
+			drop = append(drop, []string{"transport"}) // it would go before what we write
+		}
+	}
 	merge := func() ([]byte, []edit.Splice, error) { return edit.Merge(c.Format, text, path, want, drop...) }
 	if c.Format != edit.TOML && c.ours(text, path, want, drop) {
 		merge = func() ([]byte, []edit.Splice, error) { return edit.Set(c.Format, text, path, want) }
@@ -329,6 +336,7 @@ func (c *Client) URLOf(text []byte, name string) (string, bool) {
 	if err != nil || !found || !ok {
 		return "", found
 	}
+	m = transport(m)
 	for _, field := range []string{"url", "serverUrl", "httpUrl", "uri"} {
 		if s, ok := m[field].(string); ok {
 			return s, true
@@ -345,7 +353,17 @@ func (c *Client) URLOf(text []byte, name string) (string, bool) {
 	return "", true
 }
 
+// transport is the part of an entry that says how the server is reached: Cline's
+// own command puts it one level down.
+func transport(m map[string]any) map[string]any {
+	if below, ok := m["transport"].(map[string]any); ok {
+		return below
+	}
+	return m
+}
+
 func leads(m map[string]any, url string) bool {
+	m = transport(m)
 	for _, field := range []string{"url", "serverUrl", "httpUrl", "uri"} {
 		if m[field] == url {
 			return true

@@ -42,6 +42,7 @@ var others = []*Client{
 		After: []string{"Run this in the directory of librechat.yaml, and restart LibreChat. Each person gives a key of their own in the MCP settings."},
 		Names: []string{"@librechat", "librechat"},
 		Sources: []Source{
+			{"run", "librechat-data-provider 0.8.524", "its schema takes what we write"},
 			{"doc", "librechat.ai/docs/configuration/librechat_yaml/object_structure/mcp_servers", "the file, headers, customUserVars and requiresOAuth"},
 		},
 	},
@@ -67,11 +68,12 @@ var others = []*Client{
 			"    type: streamable-http",
 			"    url: {url}",
 			"    requestOptions: {headers: {Authorization: \"Bearer ${{ secrets.{var} }}\"}}",
-			"Put {var} into ~/.continue/.env.",
+			"Put {var} into ~/.continue/.env, or start cn with it.",
 		},
 		Names: []string{"continue"},
 		Sources: []Source{
-			{"doc", "docs.continue.dev/customize/deep-dives/mcp", "the file, and streamable-http; it does not speak of OAuth"},
+			{"run", "Continue CLI 1.5.47", "the entry, both places of the key, that it calls a tool with it, its clientInfo.name, and that it does not sign in"},
+			{"doc", "docs.continue.dev/customize/deep-dives/mcp", "the file, and streamable-http"},
 			{"issue", "continuedev/continue#9475", "that headers were ignored outside of requestOptions"},
 		},
 	},

@@ -1,8 +1,12 @@
 package clients
 
 import (
+	"net/netip"
+	"net/url"
 	"path/filepath"
 	"strings"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/config"
 )
 
 // System is a machine as far as the places of files depend on it.
@@ -58,6 +62,9 @@ func (s *System) expand(place string) (path string, sure, ok bool) {
 		}
 		return s.join(base, below), false, true
 	}
+	if below == "" { // the variable has the file itself
+		return base, base != "", base != ""
+	}
 	return s.join(base, below), base != "", base != ""
 }
 
@@ -107,4 +114,34 @@ func (c *Client) Installed(s *System, program func(string) bool) bool {
 		}
 	}
 	return false
+}
+
+// OnlyHere says whether only this machine or network reaches a host, as far as its
+// name tells.
+func OnlyHere(host string) bool {
+	if config.Loopback(host) {
+		return true
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return ip.Unmap().IsPrivate() || ip.Unmap().IsLinkLocalUnicast()
+	}
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	for _, end := range []string{".localhost", ".local", ".internal", ".lan", ".home.arpa", ".test"} {
+		if strings.HasSuffix(host, end) {
+			return true
+		}
+	}
+	return !strings.Contains(host, ".")
+}
+
+// NameOf makes the name of an entry of a server's URL: its host.
+func NameOf(server string) string {
+	u, err := url.Parse(server)
+	if err != nil {
+		return EntryName("")
+	}
+	if _, err := netip.ParseAddr(u.Hostname()); err == nil || u.Hostname() == "localhost" {
+		return EntryName("")
+	}
+	return EntryName(u.Hostname())
 }

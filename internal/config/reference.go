@@ -106,7 +106,8 @@ func unknownReference(name string) error {
 	kind, _, _ := strings.Cut(name, ":")
 	switch {
 	case strings.Contains(name, ":-") || strings.Contains(name, ":="):
-		return fmt.Errorf("${%.40s} has a default; there are none, a variable is set or it is a mistake", name)
+		name, _, _ = strings.Cut(name, ":") // what follows may be a secret that somebody wrote down
+		return fmt.Errorf("${%.40s:…} has a default; there are none, a variable is set or it is a mistake", name)
 	case slices.Contains([]string{"keychain", "vault", "env"}, kind):
 		return fmt.Errorf("${%s:…} is not available in this version of gatehouse", kind)
 	}

@@ -38,6 +38,7 @@ func TestReferences(t *testing.T) {
 		{"${}", "", "is none of"},
 		{"${A-B}", "", "is none of"},
 		{"${TOKEN:-x}", "", "has a default"},
+		{"${TOKEN:-a-secret-that-is-written-down}", "", "${TOKEN:…} has a default"}, // which is not repeated
 		{"${keychain:x}", "", "keychain:…} is not available in this version"},
 		{"${file:nowhere}", "", "cannot be read: no such file"},
 		{"${file:.}", "", "is not a plain file"},

@@ -218,6 +218,27 @@ func asJSON(t *testing.T, v any) string {
 	return string(text)
 }
 
+// TestALogKeepsWhatHelpsAndNamesNobody is about lines of our own log.
+func TestALogKeepsWhatHelpsAndNamesNobody(t *testing.T) {
+	b, err := Pack(&Material{Report: &Report{}, Log: []byte(`{"msg":"user created","by":"root","user":"usr_PLJWDAGRPQLPSLALDGEWOLVPCU","username":"ada","request":"WT56X5OZFPWD2CCV"}
+{"request_id":"EJNFIRAHQQXRBDGMSJ6G3A4MKD","note":"WT56X5OZFPWD2CCV","request":"gthk_7Qm2Vx9KtB4c_EXAMPLEonlyNotARealSecret00000000000000000034rOtU"}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, files := unpack(t, b)
+	log := files["log.txt"]
+	for _, bad := range []string{"ada", "usr_", "root", "gthk_", `"note":"WT56`} {
+		if strings.Contains(log, bad) {
+			t.Errorf("%q is in %s", bad, log)
+		}
+	}
+	for _, want := range []string{`"request":"WT56X5OZFPWD2CCV"`, `"request_id":"EJNFIRAHQQXRBDGMSJ6G3A4MKD"`, "user created"} {
+		if !strings.Contains(log, want) {
+			t.Errorf("%s is not in %s", want, log)
+		}
+	}
+}
+
 // TestEachKindIsSeenByItself has for each pattern what no other would see.
 func TestEachKindIsSeenByItself(t *testing.T) {
 	for what, text := range map[string]string{

@@ -113,39 +113,6 @@ func (m *Machine) judgeClientCA(r *report, file string) {
 	r.ok("certificates of callers are judged by %s", file)
 }
 
-const letsEncrypt = "https://acme-v02.api.letsencrypt.org/directory"
-
-// judgeACME asks whether there is a server that gives certificates. Whether it
-// gives us one is seen only when it is asked to.
-func (m *Machine) judgeACME(ctx context.Context, r *report, a *config.ACME) {
-	at, roots := a.Directory, m.Roots
-	if at == "" {
-		at = letsEncrypt
-	}
-	if a.CA != "" {
-		text, err := os.ReadFile(a.CA)
-		if roots = x509.NewCertPool(); err != nil || !roots.AppendCertsFromPEM(text) {
-			r.fail("GH-2034", "name a PEM file of authorities", "server.tls.acme.ca %s cannot be used", a.CA)
-			return
-		}
-	}
-	res, err := get(ctx, direct(roots), at)
-	switch {
-	case err != nil:
-		r.fail("GH-2034", "see that this machine reaches it, and that the URL is right", "the ACME server %s does not answer: %s", shown(at), bare(err))
-	case res.status != http.StatusOK || !res.has("newOrder"):
-		r.fail("GH-2034", "give server.tls.acme.directory the URL of a directory. RFC 8555 §7.1.1", "%s is no directory of an ACME server (status %d)", shown(at), res.status)
-	default:
-		r.ok("the ACME server %s answers", shown(at))
-	}
-	switch {
-	case a.DNS != nil:
-		r.unknown("the server's log says how an order went", "whether %s takes our updates is seen when a certificate is ordered", a.DNS.Server)
-	case m.Status == nil:
-		r.unknown("start it, then: gatehouse status. Port 443 or 80 has to be reached from the internet", "whether certificates can be had is seen when the server runs")
-	}
-}
-
 type answer struct {
 	status  int
 	body    []byte

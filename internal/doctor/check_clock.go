@@ -14,7 +14,7 @@ const (
 )
 
 // clock compares ours with those of the providers.
-var clock = Check{"clock", "ours against those of the identity providers", func(ctx context.Context, m *Machine, r *report) {
+var clock = Check{"clock", "whether it is set by NTP, and ours against those of the identity providers and of the ACME server", func(ctx context.Context, m *Machine, r *report) {
 	type asked struct {
 		url string
 		by  *http.Client
@@ -23,6 +23,11 @@ var clock = Check{"clock", "ours against those of the identity providers", func(
 	for _, p := range m.providers() {
 		if client, err := m.guarded(p.private, p.ca); err == nil {
 			all = append(all, asked{p.url, client})
+		}
+	}
+	if m.Config != nil && m.Config.Server.TLS.ACME != nil {
+		if at, client, err := m.acme(m.Config.Server.TLS.ACME); err == nil {
+			all = append(all, asked{at, client})
 		}
 	}
 	offs := make([]*time.Duration, len(all))
@@ -38,9 +43,22 @@ var clock = Check{"clock", "ours against those of the identity providers", func(
 		judgeClock(r, hostOf(all[i].url), *off)
 	}
 	if len(r.lines) == 0 {
-		r.unknown("compare it yourself: timedatectl", "nobody was there to compare our clock with")
+		m.judgeKept(r)
 	}
 }}
+
+// judgeKept repeats what the system says of its clock, where there is nobody to
+// compare it with. Some machines have it set from outside, and do not know it.
+func (m *Machine) judgeKept(r *report) {
+	switch synced, err := m.Synced(); {
+	case err != nil:
+		r.unknown("compare it yourself with a clock that is right", "nobody was there to compare our clock with, and the system does not say whether it is set: %v", err)
+	case synced:
+		r.ok("it is set by NTP, as the system says")
+	default:
+		r.warn("GH-2413", "switch it on: timedatectl set-ntp true. In a container it is the host's affair", "nothing sets our clock, as the system says: it is likely to go wrong")
+	}
+}
 
 func judgeClock(r *report, host string, off time.Duration) {
 	const fix = "have it set by NTP: timedatectl set-ntp true"

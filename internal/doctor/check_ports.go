@@ -54,9 +54,14 @@ func (m *Machine) tryPort(ctx context.Context, r *report, setting, address strin
 		return
 	}
 	code, text := codeOf(err, "GH-2301")
+	text, _, _ = strings.Cut(text, ". Use --listen ") // which a file has no flag for
 	fix := "stop who uses it, or give " + setting + " another port"
-	if code != "GH-2301" {
-		fix = "a port below 1024 needs CAP_NET_BIND_SERVICE (setcap cap_net_bind_service=+ep, or AmbientCapabilities in the unit); an address has to be one of this machine"
+	switch {
+	case code == "GH-2301":
+	case strings.Contains(text, "permission denied"):
+		fix = "a port below 1024 needs CAP_NET_BIND_SERVICE: setcap cap_net_bind_service=+ep, or AmbientCapabilities in the unit"
+	default:
+		fix = "give " + setting + " an address of this machine: ip address; or 0.0.0.0 and [::] for all"
 	}
 	r.fail(code, fix, "%s: %s", setting, text)
 }

@@ -90,7 +90,7 @@ func (m *Machine) judgeIssuer(ctx context.Context, r *report, u *config.Issuer) 
 	for _, c := range checks {
 		fix := c.Fix
 		if fix == "" {
-			fix = again
+			fix = "see that this machine reaches it; else it is for whoever runs it. Again: " + again
 		}
 		switch c.Result {
 		case idp.Fail:

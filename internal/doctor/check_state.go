@@ -11,7 +11,14 @@ import (
 // state looks at who can reach the installation's files.
 var state = Check{"state", "the directory of the installation, and who can reach what is in it", func(_ context.Context, m *Machine, r *report) {
 	dir, err := os.Stat(m.State)
+	for _, at := range []string{existing(m.State), m.Database} {
+		if wrong := m.Writable(at); wrong != nil && !errors.Is(wrong, fs.ErrNotExist) {
+			r.fail("GH-2002", "mount it for writing, or give it to the account that gatehouse runs as: nothing starts over it, and no key can be made or revoked", "%s cannot be written: %v", at, wrong)
+		}
+	}
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && len(r.lines) > 0:
+		return
 	case errors.Is(err, fs.ErrNotExist):
 		r.ok("%s is not there yet: the first start makes it, with mode 0700", m.State)
 		return

@@ -62,8 +62,7 @@ func (m *Machine) judgeUser(r *report, name, user string) {
 	switch {
 	case user == "" && m.Root:
 		r.warn("GH-2304", "give it an account of its own: servers[].stdio.user", "%s runs as root, like gatehouse", name)
-	case user == "":
-		r.ok("%s runs as the account of gatehouse, and can read what that can", name)
+	case user == "": // what that means is said under sandbox
 	case strings.Contains(user, "{tenant"):
 		r.unknown("each account has to exist: getent passwd NAME", "%s: the account %s is known when a tenant comes", name, user)
 	default:

@@ -43,7 +43,7 @@ type Check struct {
 func Checks() []Check {
 	return []Check{
 		configuration, secrets, state, running, ports, clock, names, certificates,
-		database, disk, upstreams, stdio, providers, authserver, trail, keychain, installed, openFiles,
+		database, disk, upstreams, stdio, sandbox, providers, authserver, trail, keychain, installed, openFiles,
 	}
 }
 
@@ -139,6 +139,8 @@ func (m *Machine) unseen(groups []string) []Line {
 	what := strings.Join(groups, ", ")
 	switch {
 	case groups == nil:
+	case m.File == "" && m.Status != nil: // gatehouse up has no file
+		r.unknown("gatehouse status shows what it serves; gatehouse init writes a file", "%s: the server that runs here was started without a file, which would tell of them", what)
 	case m.File != "":
 		r.unknown("mend the configuration first", "%s: %s cannot be read as a whole", what, m.File)
 	default:

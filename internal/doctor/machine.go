@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -48,8 +49,15 @@ type Machine struct {
 	Program  func(name string) bool                                                    // whether a command is installed
 	Resolve  func(program, dir string) (string, error)                                 // the file of a command
 	Account  func(name string) error                                                   // whether an account exists
+	Writable func(path string) error                                                   // why we could not write there, without trying it; nil: we could, or that is not known
 	Free     func(path string) (bytes uint64, err error)                               // on the disk of a file
 	Files    func() (limit uint64, err error)                                          // how many a process may have open
+	Issued   func(ctx context.Context, name string) (*x509.Certificate, error)         // what ACME gave for a name; fs.ErrNotExist: nothing yet
+	CAA      func(ctx context.Context, name string) ([]CAA, error)                     // records of just this name; none and no error: it has none
+	Dial     func(ctx context.Context, network, address string) (net.Conn, error)      // connects, as net.Dialer does
+	Synced   func() (bool, error)                                                      // whether the system says that its clock is set by others
+	Switch   func(file string) ([]byte, error)                                         // a setting of the kernel, such as /proc/sys/user/max_user_namespaces
+	Bounds   func(pid int) (Bounds, error)                                             // of a process and its children
 	Listen   func(ctx context.Context, address string) error                           // whether one could listen there: *adminapi.Error if not
 }
 
@@ -69,6 +77,12 @@ type Database struct {
 type Verified struct {
 	Files, Damaged int
 	Where          string // of the first damage: file and byte
+}
+
+// Bounds are what a process and its children may have; 0: as much as there is.
+type Bounds struct {
+	Memory    uint64 // bytes
+	Processes uint64
 }
 
 // maxAnswer bounds what is read of an answer, in bytes.

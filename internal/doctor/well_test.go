@@ -108,7 +108,18 @@ func newLab(t *testing.T) *lab {
 		Account:  func(string) error { return nil },
 		Free:     func(string) (uint64, error) { return 50 << 30, nil },
 		Files:    func() (uint64, error) { return 65536, nil },
-		Listen:   func(context.Context, string) error { return nil },
+		Writable: func(string) error { return nil },
+		Synced:   func() (bool, error) { return true, nil },
+		Bounds:   func(int) (Bounds, error) { return Bounds{1 << 30, 512}, nil },
+		Switch:   func(string) ([]byte, error) { return nil, fs.ErrNotExist },
+		Issued:   func(context.Context, string) (*x509.Certificate, error) { return l.front.Certificate(), nil },
+		CAA: func(_ context.Context, name string) ([]CAA, error) {
+			return map[string][]CAA{"example.com": {{"issue", "ca.example; validationmethods=http-01"}}}[name], nil
+		},
+		Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, network, l.front.Listener.Addr().String())
+		},
+		Listen: func(context.Context, string) error { return nil },
 	}
 	write(t, l.Database, "rows", 0o600)
 	write(t, l.Trail, "{}\n", 0o600)
@@ -167,6 +178,7 @@ func (l *lab) serveFront(w http.ResponseWriter, q *http.Request) {
 	_ = json.NewEncoder(w).Encode(map[string]any{
 		"issuer": l.front.URL, "authorization_endpoint": l.front.URL + "/authorize", "token_endpoint": l.front.URL + "/token", "jwks_uri": l.front.URL + "/keys",
 		"response_types_supported": []string{"code"}, "newOrder": l.front.URL + "/order",
+		"meta": map[string]any{"caaIdentities": []string{"ca.example"}},
 	})
 }
 

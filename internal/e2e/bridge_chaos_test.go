@@ -177,12 +177,16 @@ func readBook(t *testing.T, path string) map[string]int {
 	return book
 }
 
-// chaos is a till, and two bridges that clients pay over: one of 2026-07-28 at our
-// gateway, signed in at our authorization server; one of 2025-11-25 at the till itself.
+// chaos is a till, and bridges that clients pay over: two of 2026-07-28 at our
+// gateway, signed in at our authorization server, one of them with a clock that is
+// wrong; one of 2025-11-25 and one of 2026-07-28 at the till itself, with sessions
+// and over HTTP+SSE.
 type chaos struct {
 	t       *testing.T
+	clock   string // the file that says how wrong it is
 	f       *front
 	d       *desktop
+	wrong   *desktop // where the clock is wrong
 	till    *program
 	address string // of the till
 	book    string
@@ -196,17 +200,60 @@ func newChaos(t *testing.T) *chaos {
 	c.opens()
 	f := c.f
 	f.listen = freeAddress(t)
+	f.embedded = "accounts: true, access_token_ttl: 1m, clients: {cimd: {private: [127.0.0.1], ca: DIR/cert.pem}}"
 	f.openOwn(t, "http://"+c.address+"/stateless", readsAndWrites, "\n    - {name: pay, tools: [pay], require: {scopes: [tools:read]}}")
 	straight := freeAddress(t)
 	c.cables = []*cable{lay(t, f.address, f.listen), lay(t, straight, c.address)}
 	c.d = newDesktop(t, f, settle(t, f, "ada"))
+	c.clock = filepath.Join(t.TempDir(), "clock")
+	c.setClock(0)
 	modern := talk(t, c.d.env, c.d.bridge(f.url)...)
+	c.wrong = newDesktop(t, f, settle(t, f, "grace"))
+	skewed := talk(t, c.wrong.env, build(t, "skewed", "./internal/e2e/skewed"), f.url, filepath.Join(c.wrong.state, "keychain"), c.clock)
+	events := talk(t, c.d.env, c.d.bridge("http://"+straight+"/sse")...)
 	old := talk(t, c.d.env, c.d.bridge("http://"+straight+"/sessions")...)
 	old.hello()
 	const meta = `"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"e2e","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}},`
 	const pay = `"name":"pay","arguments":{"number":%d}}`
-	c.payers = []*payer{modern.pay("{"+meta+pay, 1_000), old.pay("{"+pay, 1_000_000)}
+	c.payers = []*payer{modern.pay("{"+meta+pay, 1_000), old.pay("{"+pay, 1_000_000), skewed.pay("{"+meta+pay, 2_000_000), events.pay("{"+meta+pay, 3_000_000)}
 	return c
+}
+
+func (c *chaos) setClock(wrong time.Duration) {
+	c.t.Helper()
+	write(c.t, c.clock, wrong.String())
+}
+
+// renews waits until the bridge with the wrong clock has another token.
+func (c *chaos) renews(when func()) {
+	c.t.Helper()
+	was := c.wrong.token()
+	when()
+	eventually(c.t, "the token is renewed", func() bool { return c.wrong.token() != was })
+}
+
+// sleeps has the machine sleep: nothing runs, the connections die, the clocks go on.
+func (c *chaos) sleeps(until func()) {
+	c.t.Helper()
+	c.signal(syscall.SIGSTOP)
+	c.cut()
+	until()
+	c.signal(syscall.SIGCONT)
+}
+
+func (c *chaos) signal(s syscall.Signal) {
+	c.t.Helper()
+	for _, p := range c.payers {
+		if err := p.cmd.Process.Signal(s); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+}
+
+func (c *chaos) cut() {
+	for _, one := range c.cables {
+		one.cut()
+	}
 }
 
 func (c *chaos) opens() {
@@ -222,31 +269,20 @@ func (c *chaos) goesOn(what string) {
 }
 
 // TestTheBridgeLosesNothingAndRepeatsNothing pays through real bridges while
-// servers are killed, connections break, tokens are revoked and the machine
-// sleeps. Each request has one answer, what a client was told was done once, and
+// servers are killed, connections break, tokens end and are revoked, the clock jumps
+// and the machine sleeps. Each request has one answer, what a client was told was done once, and
 // nothing was done twice.
 func TestTheBridgeLosesNothingAndRepeatsNothing(t *testing.T) {
 	t.Parallel()
 	c := newChaos(t)
 	c.goesOn("the start")
-	signal := func(s syscall.Signal) {
-		for _, p := range c.payers {
-			if err := p.cmd.Process.Signal(s); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	cut := func() {
-		for _, one := range c.cables {
-			one.cut()
-		}
-	}
-	for range 2 {
+	for round := range 2 {
+		ahead := time.Duration(round+1) * 3 * time.Hour // of what the last token was got at
 		for _, what := range []struct {
 			name string
 			does func()
 		}{
-			{"the connections broke", cut},
+			{"the connections broke", c.cut},
 			{"the server was killed", func() {
 				_ = c.till.cmd.Process.Kill()
 				<-c.till.done
@@ -258,7 +294,9 @@ func TestTheBridgeLosesNothingAndRepeatsNothing(t *testing.T) {
 				_, claims := peek(t, c.d.token())
 				c.f.run("token", "revoke", "--issuer", "gatehouse", "--jti", fmt.Sprint(claims["jti"]), "--yes")
 			}},
-			{"the machine slept", func() { signal(syscall.SIGSTOP); cut(); signal(syscall.SIGCONT) }},
+			{"the clock was set forward", func() { c.renews(func() { c.setClock(ahead) }) }},
+			{"the clock was set back", func() { c.setClock(-3 * time.Hour) }},
+			{"the machine slept for hours", func() { c.renews(func() { c.sleeps(func() { c.setClock(ahead + 2*time.Hour) }) }) }},
 		} {
 			t.Logf("%s before payment %d", what.name, c.payers[0].last.Load())
 			what.does()
@@ -274,33 +312,9 @@ func TestTheBridgeLosesNothingAndRepeatsNothing(t *testing.T) {
 	for _, p := range c.payers {
 		p.settles(book)
 	}
-	if n := c.d.visits.Load(); n != 1 {
-		t.Errorf("the user signed in %d times", n)
-	}
-}
-
-// TestTheBridgeEndsWithItsParent starts a bridge by a program that is killed
-// while somebody else has the other end of its standard input.
-func TestTheBridgeEndsWithItsParent(t *testing.T) {
-	t.Parallel()
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = w.Close() }() // which stays open until the end
-	cmd := exec.Command("sh", "-c", `"$@" <&3 & wait`, "sh", gatehouseBinary(t), "bridge", "http://127.0.0.1:9/mcp", "--keychain", "file", "--state", t.TempDir())
-	cmd.ExtraFiles = []*os.File{r}
-	p := start(t, cmd)
-	_ = r.Close()
-	if _, err := io.WriteString(w, `{"jsonrpc":"2.0"}`+"\n"); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the bridge answers", func() bool { return strings.Contains(p.stdout.String(), "error") })
-	_ = cmd.Process.Kill()
-	select {
-	case err := <-p.done: // when nobody has its output any more
-		p.done <- err
-	case <-time.After(patience):
-		t.Fatal("the bridge goes on without its parent")
+	for _, d := range []*desktop{c.d, c.wrong} {
+		if n := d.visits.Load(); n != 1 {
+			t.Errorf("a user signed in %d times", n)
+		}
 	}
 }

@@ -192,3 +192,34 @@ func TestConnectAsksTheServer(t *testing.T) {
 		}
 	}
 }
+
+// TestClaudeCodeSignsInWithWhatConnectWrote has Claude Code send its user to our
+// authorization server, of an entry with a URL and nothing else, and come back in.
+func TestClaudeCodeSignsInWithWhatConnectWrote(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("script"); err != nil {
+		missing(t, "script") // it signs in on a terminal only
+	}
+	f := reserved(t)
+	f.openOwn(t, goServer(t, true))
+	user := settle(t, f, "ada")
+	w := user.window(t)
+	browser := filepath.Join(w.home, "browser")
+	s := newSeat(t, "claude")
+	if err := os.Symlink(browser, filepath.Join(s.dir, "bin", "xdg-open")); err != nil {
+		t.Fatal(err)
+	}
+	s.env = append(s.env, "BROWSER="+browser, "SSL_CERT_FILE="+f.all, "NODE_EXTRA_CA_CERTS="+f.all)
+	s.must("gatehouse", "connect", "claude-code", f.url, "--name", "weather", "--yes", "--no-wait")
+	cmd := exec.CommandContext(w.ctx, "script", "-qec", filepath.Join(s.dir, "bin", "claude")+" mcp login weather", os.DevNull)
+	cmd.Dir, cmd.Env = filepath.Join(s.dir, "work"), s.env
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "Authenticated") {
+		t.Fatalf("claude mcp login: %v\n%s", err, out)
+	}
+	if said := s.must("claude", "mcp", "list"); !strings.Contains(said, "✔ Connected") {
+		t.Errorf("signed in, claude says\n%s", said)
+	}
+	if sent := w.requests(); len(sent) != 1 || sent[0]["resource"] != f.url {
+		t.Errorf("its user was sent to %v", sent)
+	}
+}

@@ -46,6 +46,25 @@ func TestA001ACodeThatComesAgainEndsItsGrant(t *testing.T) {
 	}
 }
 
+// A code that was used tells of a theft for as long as its grant lives, not only
+// while it could have been redeemed. RFC 6749 §4.1.2
+func TestA001ACodeThatComesAgainLateEndsItsGrant(t *testing.T) {
+	h := newHouse(t)
+	s := h.service()
+	code := h.code(s)
+	g, err := s.Redeem(t.Context(), redemption(code))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.pass(time.Hour)
+	if _, err := s.Redeem(t.Context(), redemption(code)); !errors.Is(err, grant.ErrSpent) {
+		t.Errorf("got %v, want ErrSpent", err)
+	}
+	if !h.accessEnded(g.ID) {
+		t.Error("its access tokens are accepted")
+	}
+}
+
 // Whoever has only the code can neither use it nor do harm by it, before it is
 // redeemed or afterwards.
 func TestA002A004AWrongRequestSpendsAndEndsNothing(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/grant"
+	"github.com/gatehouse-mcp/gatehouse/internal/token"
 )
 
 func (h *house) devices(s *grant.Service) *grant.Devices {
@@ -79,6 +80,26 @@ func TestADeviceIsGivenWhatAPersonAllows(t *testing.T) {
 		t.Error(err)
 	}
 	poll(grant.ErrSpent)
+}
+
+// What somebody allowed a device before everything of theirs was revoked is
+// nothing to it afterwards, if it has not fetched it yet.
+func TestA076AMarkEndsWhatADeviceWasAllowed(t *testing.T) {
+	h := newHouse(t)
+	s := h.service()
+	d, ctx := h.devices(s), t.Context()
+	one, started := h.device(d)
+	if err := d.Decide(ctx, one.ID, h.allowed()); err != nil {
+		t.Fatal(err)
+	}
+	h.pass(started.Interval)
+	revoke := &token.Service{Store: h.db.Revocations(), Now: h.now, Changed: s.Changed}
+	if _, err := revoke.Revoke(ctx, token.Spec{Target: token.Target{Kind: token.KindSubject, Issuer: issuer, Value: "usr_ada"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Poll(ctx, started.DeviceCode, "tv", ""); !errors.Is(err, grant.ErrRevoked) {
+		t.Errorf("got %v, want ErrRevoked", err)
+	}
 }
 
 func TestADeviceIsRefused(t *testing.T) {

@@ -40,6 +40,9 @@ func (n *NewUser) user(now time.Time) (*User, error) {
 		ID: newID("usr"), Tenant: n.Tenant, Username: username, Name: orElse(printable(n.Name), username),
 		State: Invited, Created: now,
 	}
+	if n.Password != "" {
+		u.State = Active
+	}
 	if u.Groups, err = given(n.Groups); err != nil {
 		return nil, err
 	}

@@ -56,7 +56,7 @@ type State string
 const (
 	Active   State = "active"
 	Disabled State = "disabled" // no sign-in, no session, no grant and no token
-	Invited  State = "invited"  // has never signed in
+	Invited  State = "invited"  // has never signed in, and has no password to do it with
 )
 
 // Link is how a provider knows a user. Issuer and Subject are the only key to an

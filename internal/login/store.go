@@ -34,9 +34,10 @@ type UserStore interface {
 	// DeleteUser deletes a user and everything of theirs but grants, which the trail
 	// may speak of. Their username and identities are free then.
 	DeleteUser(ctx context.Context, t tenant.ID, id string) error
-	// SetState changes the state; Active is Invited for who was never seen. Disabled ends the user's sessions and invitations
-	// in the same transaction, whatever is opened at the same moment; ended is how
-	// many sessions that were.
+	// SetState changes the state; Active is Invited for who was never seen and has no
+	// password. Disabled ends the user's sessions and invitations in the same
+	// transaction, whatever is opened at the same moment; ended is how many sessions
+	// that were.
 	SetState(ctx context.Context, t tenant.ID, id string, s State) (u *User, ended int, err error)
 	// Arrive finds or makes the user of a federated identity, and keeps what the
 	// provider says now. However many arrive at once, one identity is one user.

@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse/internal/proxy"
 	"github.com/gatehouse-mcp/gatehouse/internal/safehttp"
 )
 
@@ -27,6 +28,8 @@ import (
 type client struct {
 	named   map[string]bool // hosts that whoever runs this named
 	own     *http.Transport
+	proxy   *proxy.Settings
+	through http.RoundTripper // own, by the proxy if one leads there
 	away    *http.Client
 	budget  int
 	pace    time.Duration
@@ -46,17 +49,20 @@ type client struct {
 var (
 	errBudget  = errors.New("the budget of requests is spent")
 	errLimited = errors.New("the server limits us (429), so it was not asked any more")
+	errProxied = errors.New("it would be the proxy that answers: except the host from it with NO_PROXY")
 )
 
 // unasked says whether there was no question, so that nothing follows from it.
-func (x *Exchange) unasked() bool { return x.Err == errBudget || x.Err == errLimited } //nolint:errorlint // they are never wrapped
+func (x *Exchange) unasked() bool {
+	return x.Err == errBudget || x.Err == errLimited || x.Err == errProxied //nolint:errorlint // they are never wrapped
+}
 
 func newClient(o *Options, target *url.URL) (*client, error) {
 	allow := append([]string{target.Hostname()}, o.Private...)
 	if local(target.Hostname()) {
 		allow = append(allow, "localhost", "127.0.0.1", "::1")
 	}
-	away, err := safehttp.Policy{Allow: allow, Roots: o.Roots, Timeout: o.Wait, KeepAlive: true}.Client()
+	away, err := safehttp.Policy{Allow: allow, Roots: o.Roots, Timeout: o.Wait, KeepAlive: true, Proxy: o.Proxy}.Client()
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +93,7 @@ func newClient(o *Options, target *url.URL) (*client, error) {
 		}
 	}
 	return &client{
-		named: named, own: own, away: away, budget: o.Budget, pace: pace, wait: o.Wait, now: o.Now,
+		named: named, own: own, proxy: o.Proxy, through: o.Proxy.Transport(own), away: away, budget: o.Budget, pace: pace, wait: o.Wait, now: o.Now,
 		mask: hide, cache: map[string]*Exchange{}, refused: map[string]int{},
 	}, nil
 }
@@ -177,6 +183,11 @@ func (c *client) send(ctx context.Context, a *ask) *Exchange {
 		x.Err = errLimited
 		return x
 	}
+	via := c.via(a.url)
+	if via && !strings.HasPrefix(a.url, "https://") {
+		x.Err = errProxied
+		return x
+	}
 	if due := c.last.Add(c.pace).Sub(c.now()); c.pace > 0 && due > 0 && !pause(ctx, due) {
 		x.Err = context.Cause(ctx)
 		return x
@@ -185,6 +196,7 @@ func (c *client) send(ctx context.Context, a *ask) *Exchange {
 	began := c.now()
 	c.last = began
 	c.exchange(ctx, a, x)
+	x.unreached = x.unreached && !via // it may be the proxy that is not
 	x.Took = c.now().Sub(began)
 	c.all = append(c.all, x)
 	if x.Status == http.StatusTooManyRequests {
@@ -193,6 +205,16 @@ func (c *client) send(ctx context.Context, a *ask) *Exchange {
 		c.refused[hostOf(a.url)] = 0
 	}
 	return x
+}
+
+// via says whether a proxy leads to a URL.
+func (c *client) via(at string) bool {
+	u, err := url.Parse(at)
+	if err != nil {
+		return false
+	}
+	by, err := c.proxy.For(u)
+	return by != nil || err != nil
 }
 
 // hostOf is whom a URL is asked of: what one host says about coming back later is not about another.
@@ -252,6 +274,9 @@ func reason(err error) string {
 	if errors.As(err, &private) {
 		return private.Error()
 	}
+	if by := proxy.Of(err); by != nil {
+		return by.Error()
+	}
 	if text := safehttp.Reason(err); text != "not understood" {
 		return text
 	}
@@ -261,7 +286,7 @@ func reason(err error) string {
 // way is how a URL is reached.
 func (c *client) way(u *url.URL) func(*http.Request) (*http.Response, error) {
 	if c.named[strings.ToLower(u.Hostname())] {
-		return c.own.RoundTrip
+		return c.through.RoundTrip
 	}
 	return c.away.Do
 }

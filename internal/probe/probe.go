@@ -14,6 +14,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/proxy"
 )
 
 // Options say what is looked at, and how far one may go.
@@ -30,6 +32,7 @@ type Options struct {
 	Left       func(id string, err error)       // called for each key that was made and could not be revoked, also when Run ends early; nil: only the report says so
 	Keys       KeyMaker                         // makes keys for the URL; nil: rotation and revocation stay unknown
 	Roots      *x509.CertPool                   // who vouches for servers; nil: the system's
+	Proxy      *proxy.Settings                  // which proxy leads where; nil: none
 	Private    []string                         // hosts and networks that documents may lead to though they are private, as in safehttp.Policy.Allow
 	Profile    Profile                          // which rules; empty: all
 	Only, Skip []string                         // codes or names of rules

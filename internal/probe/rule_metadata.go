@@ -10,7 +10,7 @@ var describedRule = &Rule{
 	Code: "GH-2121", Name: "resource-metadata", Title: "The protected resource metadata is where clients look, and the same everywhere",
 	Group: Discovery, Severity: High, Spec: true,
 	Why:   "Clients look where the challenge points, then behind the path, then at the root, and not all of them at all three. One that finds nothing invents /authorize at the server; one that finds another document signs in elsewhere.",
-	Fix:   "Serve the same document at /.well-known/oauth-protected-resource followed by the path and at the root, without a credential, and name the first in the challenge.",
+	Fix:   "Serve the same document at /.well-known/oauth-protected-resource followed by the path and at the root, without a credential, and name the first in the challenge. With Gatehouse: auth.embedded or auth.issuers. If keys are all that is wanted, leave it: connect clients with a key.",
 	Links: []Link{rfc("9728", "3.1"), mcpAuthorization},
 	Check: func(r *run, t *tally) {
 		m := r.metadata()

@@ -20,6 +20,10 @@ func (r *run) upgrade(path string) *Exchange {
 		x.Err = errBudget
 		return x
 	}
+	if r.via(x.URL) {
+		x.Err = errProxied
+		return x
+	}
 	r.sent++
 	if err := r.overOwn(x); err != nil {
 		x.Err = errors.New(reason(err))
@@ -61,8 +65,12 @@ func (r *run) overOwn(x *Exchange) error {
 	return nil
 }
 
-// dial connects to the server.
+// dial connects to the server. Where a proxy leads there it is not asked what a proxy
+// may answer itself: some end TLS, and show a certificate of their own.
 func (r *run) dial(port string) (net.Conn, error) {
+	if r.via(r.target.String()) {
+		return nil, errProxied
+	}
 	dial := (&net.Dialer{Timeout: r.wait}).DialContext
 	if r.own.DialContext != nil {
 		dial = r.own.DialContext

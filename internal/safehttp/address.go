@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"slices"
+	"strings"
 )
 
 // special lists what is not the public internet, by the registries of special
@@ -59,6 +60,20 @@ func public(ip netip.Addr) bool {
 func private(ip netip.Addr) bool {
 	ip = ip.Unmap()
 	return (ip.IsLoopback() || ip.IsPrivate() || carriers.Contains(ip)) && !slices.Contains(metadata, ip)
+}
+
+// Private says whether an address is that of a machine in a private network: another
+// than this one, and not one where a cloud keeps secrets.
+func Private(ip netip.Addr) bool { return ip.Zone() == "" && private(ip) && !ip.Unmap().IsLoopback() }
+
+// ends are the ends of names that are nobody's in public. RFC 6761, RFC 6762,
+// RFC 8375, and what is not given to anybody because networks have it
+var ends = []string{"localhost", "local", "internal", "home.arpa", "lan", "corp", "home", "mail", "intranet", "private", "test", "invalid", "localdomain"}
+
+// inward says whether a name is, by its text, of a private network.
+func inward(host string) bool {
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	return !strings.Contains(host, ".") || slices.ContainsFunc(ends, func(end string) bool { return strings.HasSuffix(host, "."+end) })
 }
 
 // metadata lists where clouds keep the credentials of a machine, as far as these

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/proxy"
 )
 
 // What is not wanted of an answer.
@@ -83,6 +85,12 @@ func Reason(err error) string {
 	var status *StatusError
 	if errors.As(err, &status) {
 		return status.Error()
+	}
+	if by := proxy.Of(err); by != nil {
+		if by.Status != 0 {
+			return "refused by the proxy (" + strconv.Itoa(by.Status) + ")"
+		}
+		return "no connection through the proxy"
 	}
 	var dns *net.DNSError
 	if errors.As(err, &dns) {

@@ -95,6 +95,22 @@ func (f Fetcher) Do(r *http.Request) (*Answer, error) {
 	return &Answer{Status: res.StatusCode, Type: kind, Header: res.Header, Body: body}, nil
 }
 
+// Look judges where a URL leads without asking there: for a browser, which goes where it
+// is sent. The client is one of a [Policy].
+func (f Fetcher) Look(ctx context.Context, text string) error {
+	if err := f.Check(text); err != nil {
+		return err
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return err
+	}
+	if g, ok := f.Client.Transport.(*guard); ok {
+		return g.dialer.look(ctx, u.Hostname())
+	}
+	return &URLError{URL: u.Redacted(), Reason: "nobody here can say where it leads"}
+}
+
 // client returns a copy, so that the owner's keeps following redirects.
 func (f Fetcher) client() (*http.Client, error) {
 	if f.Client == nil {
@@ -126,5 +142,5 @@ func (f Fetcher) Check(text string) error {
 		}
 		return checkText(u)
 	}
-	return (&guard{}).check(u)
+	return (&guard{dialer: &dialer{}}).check(u)
 }

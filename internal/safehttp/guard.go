@@ -9,13 +9,17 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/proxy"
 )
 
 // dialer makes connections, and judges each address when it is about to connect.
 type dialer struct {
 	allow    allow
+	near     func(context.Context) bool // nil: no
 	resolver *net.Resolver
 	timeout  time.Duration
 }
@@ -29,19 +33,29 @@ func (d *dialer) dial(ctx context.Context, network, addr string) (net.Conn, erro
 		return nil, err
 	}
 	host = strings.ToLower(host)
-	if err := d.resolve(ctx, host); err != nil {
+	permits := d.permits(ctx)
+	if err := d.resolve(ctx, host, permits); err != nil {
 		return nil, err
 	}
-	return d.connect(ctx, network, addr, host)
+	return d.connect(ctx, network, addr, host, permits)
 }
 
-func (d *dialer) connect(ctx context.Context, network, addr, host string) (net.Conn, error) {
+// permits returns what judges the addresses of one connection. Whether we are near
+// is asked once for it, and only if it matters.
+func (d *dialer) permits(ctx context.Context) func(host string, ip netip.Addr) bool {
+	near := sync.OnceValue(func() bool { return d.near != nil && d.near(ctx) })
+	return func(host string, ip netip.Addr) bool {
+		return d.allow.permits(host, ip) || Private(ip) && near()
+	}
+}
+
+func (d *dialer) connect(ctx context.Context, network, addr, host string, permits func(string, netip.Addr) bool) (net.Conn, error) {
 	over := net.Dialer{
 		Timeout:  d.timeout,
 		Resolver: d.resolver,
 		ControlContext: func(ctx context.Context, _, address string, _ syscall.RawConn) error {
 			to, err := netip.ParseAddrPort(address)
-			if err != nil || !d.allow.permits(host, to.Addr()) {
+			if err != nil || !permits(host, to.Addr()) {
 				return &AddressError{Host: host, Addr: address}
 			}
 			// A key set that crosses the internet in the clear is anybody's.
@@ -57,7 +71,7 @@ func (d *dialer) connect(ctx context.Context, network, addr, host string) (net.C
 // resolve refuses a name that has a private address among its addresses: the
 // dialer would pass over it and take the next. What is decided here does not
 // count for the connection, whose address is judged again.
-func (d *dialer) resolve(ctx context.Context, host string) error {
+func (d *dialer) resolve(ctx context.Context, host string, permits func(string, netip.Addr) bool) error {
 	if _, err := netip.ParseAddr(host); err == nil || d.allow.hosts[host] {
 		return nil
 	}
@@ -66,18 +80,49 @@ func (d *dialer) resolve(ctx context.Context, host string) error {
 		return err
 	}
 	for _, ip := range addrs {
-		if !d.allow.permits(host, ip) {
+		if !permits(host, ip) {
 			return &AddressError{Host: host, Addr: ip.String()}
 		}
 	}
 	return nil
 }
 
+// lookTime bounds the look at a name that others will connect to: where only a proxy
+// knows names, nobody may answer.
+const lookTime = 3 * time.Second
+
+// look judges the host that a proxy or a browser is to connect to. A name that is not known here
+// may lead anywhere behind the proxy; who has it has to prove so by a certificate, so
+// that only names of private networks lead to somebody who is there.
+func (d *dialer) look(ctx context.Context, host string) error {
+	host = strings.ToLower(host)
+	if ip, err := netip.ParseAddr(host); err == nil {
+		if !d.permits(ctx)(host, ip) {
+			return &AddressError{Host: host, Addr: host}
+		}
+		return nil
+	}
+	limited, stop := context.WithTimeout(ctx, lookTime)
+	defer stop()
+	err := d.resolve(limited, host, d.permits(ctx))
+	switch {
+	case err == nil || is[*AddressError](err):
+		return err
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case inward(host):
+		return &AddressError{Host: host, Addr: "an address that is not known here"}
+	}
+	return nil
+}
+
 // guard is the transport of a [Policy]'s client.
 type guard struct {
-	allow   allow
+	dialer  *dialer
 	maxBody int64
 	next    *http.Transport
+	proxy   *proxy.Settings
+	through http.RoundTripper // by the proxy; nil: there is none
 }
 
 // RoundTrip refuses what its answer is not wanted of: a redirect, an answer that
@@ -90,9 +135,13 @@ func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL.Scheme == "http" {
 		ctx = context.WithValue(ctx, plain{}, true)
 	}
+	way, err := g.way(ctx, r.URL)
+	if err != nil {
+		return nil, err
+	}
 	r = r.Clone(ctx)
 	r.Header.Set("Accept-Encoding", "identity")
-	res, err := g.next.RoundTrip(r)
+	res, err := way.RoundTrip(r)
 	if err != nil {
 		return nil, err
 	}
@@ -102,6 +151,16 @@ func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	res.Body = &capped{ReadCloser: res.Body, left: g.maxBody}
 	return res, nil
+}
+
+// way returns how a URL is reached: by ourselves, or by a proxy when what it will
+// connect to was looked at.
+func (g *guard) way(ctx context.Context, u *url.URL) (http.RoundTripper, error) {
+	via, err := g.proxy.For(u)
+	if via == nil || err != nil || u.Scheme != "https" {
+		return g.next, err
+	}
+	return g.through, g.dialer.look(ctx, u.Hostname())
 }
 
 func (g *guard) judge(res *http.Response) error {
@@ -118,7 +177,12 @@ func (g *guard) judge(res *http.Response) error {
 }
 
 // CloseIdleConnections closes connections that are kept.
-func (g *guard) CloseIdleConnections() { g.next.CloseIdleConnections() }
+func (g *guard) CloseIdleConnections() {
+	g.next.CloseIdleConnections()
+	if kept, ok := g.through.(interface{ CloseIdleConnections() }); ok {
+		kept.CloseIdleConnections()
+	}
+}
 
 // check judges a URL by its text.
 func (g *guard) check(u *url.URL) error {
@@ -126,10 +190,11 @@ func (g *guard) check(u *url.URL) error {
 		return err
 	}
 	host := u.Hostname()
-	if ip, err := netip.ParseAddr(host); err == nil && !g.allow.permits(host, ip) {
+	// Whether a private one may be reached that is near is asked when it is connected to.
+	if ip, err := netip.ParseAddr(host); err == nil && !g.dialer.allow.permits(host, ip) && (g.dialer.near == nil || !Private(ip)) {
 		return &AddressError{Host: host, Addr: host}
 	}
-	if u.Scheme == "http" && !g.allow.host(host) {
+	if u.Scheme == "http" && !g.dialer.allow.host(host) {
 		return &URLError{URL: u.Redacted(), Reason: "plain HTTP is for hosts that the operator allowed: use https"}
 	}
 	return nil

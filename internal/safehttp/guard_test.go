@@ -185,7 +185,7 @@ func TestA085RebindingNeverConnects(t *testing.T) {
 	}
 	// What decides is the address connected to, even if the look before it is fooled.
 	d := &dialer{resolver: resolver(t, func(string) []string { return []string{"127.0.0.1"} }), timeout: 2 * time.Second}
-	if _, err := d.connect(t.Context(), "tcp", "rebind.example:"+port, "rebind.example"); Reason(err) != "address not allowed" {
+	if _, err := d.connect(t.Context(), "tcp", "rebind.example:"+port, "rebind.example", d.permits(t.Context())); Reason(err) != "address not allowed" {
 		t.Errorf("got %v, want the connection refused", err)
 	}
 	if n := conns.Load(); n != 0 {

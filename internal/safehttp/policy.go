@@ -3,9 +3,11 @@
 //
 // What counts is the address that a connection is made to, looked at when it is
 // made. So a name that resolves to something else a moment later gains nothing.
+// Only through a proxy, which connects in our place, it is the certificate.
 package safehttp
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -14,6 +16,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/proxy"
 )
 
 // What is read and waited for unless a [Policy] says otherwise.
@@ -34,6 +38,17 @@ type Policy struct {
 	// the other special ones have to be named as such.
 	Allow []string
 
+	// Near says whether the private networks (RFC 1918, RFC 4193, RFC 6598) may be
+	// reached as well, over HTTPS. It is asked when an address there is about to be
+	// connected to. nil: they may not.
+	Near func(ctx context.Context) bool
+
+	// Proxy leads to what is asked for over HTTPS; plain HTTP is for private hosts and
+	// never crosses one. What the proxy connects to cannot be judged when it is done,
+	// so a name is looked up before, as far as it is known here, and the certificate
+	// tells whoever else may be there. nil: none, whatever the environment says.
+	Proxy *proxy.Settings
+
 	Roots     *x509.CertPool // who vouches for servers; nil: the system's
 	Timeout   time.Duration  // of a whole exchange; 0: DefaultTimeout
 	MaxBody   int64          // bytes of an answer; 0: DefaultMaxBody
@@ -42,8 +57,7 @@ type Policy struct {
 }
 
 // Client returns a client that is held to the policy. The error names an entry
-// of Allow that is neither a host nor a network. No proxy is used, whatever the
-// environment says: it would connect in our place, unjudged.
+// of Allow that is neither a host nor a network.
 func (p Policy) Client() (*http.Client, error) {
 	a, err := parseAllow(p.Allow)
 	if err != nil {
@@ -55,26 +69,31 @@ func (p Policy) Client() (*http.Client, error) {
 	if p.MaxBody <= 0 {
 		p.MaxBody = DefaultMaxBody
 	}
-	d := &dialer{allow: a, resolver: p.Resolver, timeout: p.Timeout}
+	d := &dialer{allow: a, near: p.Near, resolver: p.Resolver, timeout: p.Timeout}
 	if d.resolver == nil {
 		d.resolver = net.DefaultResolver
 	}
-	return &http.Client{
-		Timeout:       p.Timeout,
-		CheckRedirect: stay,
-		Transport: &guard{allow: a, maxBody: p.MaxBody, next: &http.Transport{
-			DialContext:            d.dial,
-			TLSClientConfig:        &tls.Config{RootCAs: p.Roots, MinVersion: tls.VersionTLS12},
-			TLSHandshakeTimeout:    p.Timeout,
-			ResponseHeaderTimeout:  p.Timeout,
-			MaxResponseHeaderBytes: maxHeader,
-			DisableCompression:     true, // what is small on the wire may be large here
-			DisableKeepAlives:      !p.KeepAlive,
-			MaxConnsPerHost:        maxConns,
-			MaxIdleConnsPerHost:    maxConns / 4,
-			IdleConnTimeout:        30 * time.Second,
-		}},
-	}, nil
+	g := &guard{dialer: d, maxBody: p.MaxBody, next: p.transport(d.dial), proxy: p.Proxy}
+	if p.Proxy != nil {
+		g.through = p.Proxy.Transport(p.transport((&net.Dialer{Timeout: p.Timeout}).DialContext))
+	}
+	return &http.Client{Timeout: p.Timeout, CheckRedirect: stay, Transport: g}, nil
+}
+
+// transport makes connections by dial.
+func (p Policy) transport(dial func(ctx context.Context, network, addr string) (net.Conn, error)) *http.Transport {
+	return &http.Transport{
+		DialContext:            dial,
+		TLSClientConfig:        &tls.Config{RootCAs: p.Roots, MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:    p.Timeout,
+		ResponseHeaderTimeout:  p.Timeout,
+		MaxResponseHeaderBytes: maxHeader,
+		DisableCompression:     true, // what is small on the wire may be large here
+		DisableKeepAlives:      !p.KeepAlive,
+		MaxConnsPerHost:        maxConns,
+		MaxIdleConnsPerHost:    maxConns / 4,
+		IdleConnTimeout:        30 * time.Second,
+	}
 }
 
 // stay keeps a client where it is.

@@ -96,12 +96,16 @@ func (r *Running) lead(ctx context.Context, c *config.Config, v *served, guard *
 	if err != nil {
 		return err
 	}
+	page, err := newPage(c, v)
+	if err != nil {
+		return err
+	}
 	v.gateway = &gateway.Gateway{
 		Name: u.Name, Host: u.Host, Path: u.Path, PublicURL: Resource(c, u, r.Address), Hosts: hosts(u.Host, r.Address), Origins: c.Server.AllowOrigins,
 		SessionKey: r.sessionKey, Guard: guard, Log: r.server.Options.Log, MaxBody: c.Server.MaxBody,
 		SSEPath: u.SSE, Events: u.Transport == config.TransportSSE && u.URL != "",
 		Challenge: gatehouse.Challenge{ResourceMetadata: v.resource.MetadataURL(), Scope: strings.Join(v.resource.Scopes, " ")},
-		Forward:   forward, Address: r.address, Metrics: r.metrics, Quiet: r.server.Quiet,
+		Page:      page, Forward: forward, Address: r.address, Metrics: r.metrics, Quiet: r.server.Quiet,
 	}
 	switch {
 	case !v.fresh:

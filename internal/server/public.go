@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/gatehouse-mcp/gatehouse"
+	"github.com/gatehouse-mcp/gatehouse/internal/clients/landing"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/authserver"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/wellknown"
@@ -118,6 +119,16 @@ func newResource(c *config.Config, u *config.Upstream, address string) gatehouse
 		}
 	}
 	return r
+}
+
+// newPage is what a browser is shown at a server's URL.
+func newPage(c *config.Config, v *served) ([]byte, error) {
+	p := landing.Page{URL: v.resource.URL, OAuth: len(v.resource.AuthorizationServers) > 0, Keys: c.Auth.APIKeys != nil, Name: v.config.Name}
+	text, err := p.HTML()
+	if err != nil {
+		return nil, fmt.Errorf("the page for browsers: %w", err)
+	}
+	return text, nil
 }
 
 // admits says whether callers of an issuer can come in at a server at all.

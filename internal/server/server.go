@@ -179,7 +179,7 @@ func (r *Running) told(ctx context.Context, action string) error {
 func (r *Running) listen(ctx context.Context) error {
 	s := r.server
 	e := &edge.Edge{
-		Config: s.Config.Server, Domains: domains(s.Config), Storage: s.State.acme(), Inherited: s.Inherited,
+		Config: s.Config.Server, Domains: domains(s.Config), Storage: s.State.ACMEPath(), Inherited: s.Inherited,
 		Log: s.Options.Log, Burnt: r.burnt, Refused: r.refusedAtEdge,
 	}
 	if err := e.Listen(ctx); err != nil {

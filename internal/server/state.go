@@ -33,8 +33,8 @@ func (s State) DatabasePath() string {
 	return filepath.Join(s.Dir, config.Database)
 }
 
-// acme is where certificates are kept that were got by ourselves.
-func (s State) acme() string { return filepath.Join(s.Dir, "acme") }
+// ACMEPath is where certificates are kept that were got by ourselves.
+func (s State) ACMEPath() string { return filepath.Join(s.Dir, "acme") }
 
 // keyPath returns where the key is that the database's secrets are sealed under,
 // unless the operator has one.

@@ -1,9 +1,8 @@
 package signin
 
 import (
+	"context"
 	"crypto/subtle"
-	"fmt"
-	"html/template"
 	"net"
 	"net/http"
 	"strconv"
@@ -21,8 +20,8 @@ const callbackPath = "/callback"
 
 // listenBack listens on a port of the loopback address; 0: any. The address is
 // written as a number: "localhost" may lead elsewhere.
-func listenBack(port int) (*callback, error) {
-	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+func listenBack(ctx context.Context, port int) (*callback, error) {
+	l, err := (&net.ListenConfig{Control: alone}).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil {
 		return nil, because(CodeSettings, err, "Port %d of this machine, which the browser has to come back to, cannot be used.", port)
 	}
@@ -68,13 +67,13 @@ func (b *callback) serve(state string) <-chan answer {
 		// Host; one that sends a form has an Origin.
 		if r.Method != http.MethodGet || r.URL.Path != callbackPath || r.Host != host || r.Header.Get("Origin") != "" || len(q["state"]) != 1 ||
 			len(q["code"]) > 1 || len(q["iss"]) > 1 || len(q["error"]) > 1 || subtle.ConstantTimeCompare([]byte(given), []byte(state)) != 1 {
-			page(w, http.StatusBadRequest, "This is not the sign-in that is waited for.")
+			page(w, http.StatusBadRequest, leaf{Title: "Not this sign-in", Text: "This is not the sign-in that is waited for. Open the address that was shown last."})
 			return
 		}
 		select {
 		case taken <- struct{}{}:
 		default:
-			page(w, http.StatusBadRequest, "This sign-in has been answered already.")
+			page(w, http.StatusBadRequest, leaf{Title: "Not again", Text: "This sign-in has been answered already. You can close this page."})
 			return
 		}
 		verdict, shown := make(chan error, 1), make(chan struct{})
@@ -86,34 +85,12 @@ func (b *callback) serve(state string) <-chan answer {
 			return
 		}
 		if err := <-verdict; err != nil {
-			page(w, http.StatusBadRequest, "The sign-in failed. "+err.Error())
+			page(w, http.StatusBadRequest, failed(err))
 			return
 		}
-		page(w, http.StatusOK, "You are signed in. You can close this page.")
+		page(w, http.StatusOK, leaf{Title: "You are signed in", Text: "Go back to your program. You can close this page."})
 	})
 	b.server = &http.Server{Handler: handler, ReadTimeout: 5 * time.Second, MaxHeaderBytes: 16 << 10}
 	go func() { _ = b.server.Serve(b.listener) }() // it ends with close
 	return answers
-}
-
-var pageText = template.Must(template.New("").Parse(`<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Gatehouse</title>
-<body><main><h1>Gatehouse</h1><p>{{.}}</p></main></body></html>
-`))
-
-// page says something to a person. What is in it may be a stranger's text, and the
-// address has a code in it: neither leads anywhere from here.
-func page(w http.ResponseWriter, status int, text string) {
-	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Connection", "close")
-	w.WriteHeader(status)
-	if err := pageText.Execute(w, plainText(text)); err != nil {
-		_, _ = fmt.Fprintln(w) // nobody is there any more
-	}
-	_ = http.NewResponseController(w).Flush()
 }

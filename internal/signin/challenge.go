@@ -16,9 +16,18 @@ const (
 
 // challenge is what a server said it wants. RFC 6750 §3, RFC 9728 §5.1
 type challenge struct {
-	Error    string
-	Scopes   []string
-	Metadata string // where the resource's metadata is
+	Error       string
+	Description string // for developers: a stranger's text
+	Scopes      []string
+	Metadata    string // where the resource's metadata is
+}
+
+// words are what a challenge says of the credential, as a sentence may have it.
+func (c challenge) words() string {
+	if c.Description == "" {
+		return plainText(c.Error)
+	}
+	return plainText(c.Error + ": " + strings.TrimSuffix(c.Description, "."))
 }
 
 // readChallenge reads the challenges of the schemes we know; what cannot be read
@@ -34,7 +43,7 @@ func readChallenge(h http.Header) challenge {
 			continue
 		}
 		if c.Error == "" {
-			c.Error = one.Params["error"]
+			c.Error, c.Description = one.Params["error"], one.Params["error_description"]
 		}
 		if c.Metadata == "" {
 			c.Metadata = one.Params["resource_metadata"]

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/oauth"
+	"github.com/gatehouse-mcp/gatehouse/internal/unit"
 )
 
 // signInWait is how long somebody may take to sign in: they may have to find a
@@ -35,7 +37,7 @@ func (f *flow) code(ctx context.Context) (*client, *tokenAnswer, error) {
 	}
 	verifier := rand.Text() + rand.Text() // RFC 7636 §4.1: 43 characters at least
 	state := rand.Text()
-	at, err := f.address(who, back.redirect(), state, verifier)
+	at, err := f.address(ctx, who, back.redirect(), state, verifier)
 	if err == nil && f.stale(ctx, who, at) {
 		c.log().Info("the client that was registered is not known any more: registering again", "issuer", f.as.Issuer)
 		if err = c.forget(ctx, f.as.Issuer); err != nil {
@@ -44,11 +46,12 @@ func (f *flow) code(ctx context.Context) (*client, *tokenAnswer, error) {
 		if who, err = c.become(ctx, f.as, back.redirect()); err != nil {
 			return nil, nil, err
 		}
-		at, err = f.address(who, back.redirect(), state, verifier)
+		at, err = f.address(ctx, who, back.redirect(), state, verifier)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
+	asked := ctx
 	ctx, stop := context.WithTimeout(ctx, signInWait)
 	defer stop()
 	answers := back.serve(state)
@@ -59,7 +62,7 @@ func (f *flow) code(ctx context.Context) (*client, *tokenAnswer, error) {
 	select {
 	case got = <-answers:
 	case <-ctx.Done():
-		return nil, nil, fail(CodeNobody, "Nobody signed in to %s within %s. If the page there said that the client is not known, forget it: gatehouse bridge logout %s", c.Server, signInWait, c.Server)
+		return nil, nil, c.unattended(asked, signInWait, "If the page there said that the client is not known, forget it: gatehouse bridge logout "+c.Server)
 	}
 	if err := f.judge(got); err != nil {
 		got.tell(err)
@@ -74,11 +77,30 @@ func (f *flow) code(ctx context.Context) (*client, *tokenAnswer, error) {
 	return who, t, err
 }
 
+// unattended is why a sign-in ended without anybody: whoever asked for it does not
+// want it any more, or has no more time, or nobody came for as long as we wait.
+func (c *Client) unattended(asked context.Context, waited time.Duration, more string) error {
+	switch err := asked.Err(); {
+	case errors.Is(err, context.Canceled):
+		return err
+	case err != nil:
+		return fail(CodeNobody, "Nobody signed in to %s in the time that there was (--timeout). %s", c.Server, more)
+	}
+	return fail(CodeNobody, "Nobody signed in to %s within %s. %s", c.Server, unit.FormatDuration(waited), more)
+}
+
 // address is where the user signs in. What the endpoint has in its query stays.
-func (f *flow) address(who *client, redirect, state, verifier string) (string, error) {
+func (f *flow) address(ctx context.Context, who *client, redirect, state, verifier string) (string, error) {
 	u, err := url.Parse(f.as.AuthorizationEndpoint)
 	if err != nil {
 		return "", err
+	}
+	to, err := f.client.fetcher(u.String())
+	if err != nil {
+		return "", err
+	}
+	if err := to.Look(ctx, u.String()); err != nil {
+		return "", because(CodeUnsafe, err, "The authorization server %s sends people to where nobody is followed.", f.as.Issuer)
 	}
 	sum := sha256.Sum256([]byte(verifier))
 	q := u.Query()
@@ -103,7 +125,7 @@ func (f *flow) stale(ctx context.Context, who *client, at string) bool {
 	if !who.Dynamic || who.fresh || f.known {
 		return false
 	}
-	to, err := f.client.fetcher(ctx)
+	to, err := f.client.fetcher(at)
 	if err != nil {
 		return false
 	}
@@ -141,7 +163,7 @@ func (f *flow) judge(got answer) error {
 	case got.issuer != "" && got.issuer != f.as.Issuer:
 		return fail(CodeAnswer, "The answer to the sign-in is from another authorization server than %s (iss).", f.as.Issuer)
 	case got.fault == oauth.AccessDenied:
-		return fail(CodeNobody, "The sign-in was refused, by the user or by %s: %s", f.as.Issuer, plainText(got.description))
+		return fail(CodeNobody, "The sign-in was refused, by the user or by %s: %s. Nothing was granted", f.as.Issuer, strings.TrimSuffix(plainText(got.description), "."))
 	case got.fault == oauth.InvalidClient || got.fault == oauth.UnauthorizedClient:
 		return because(CodeAnswer, &tokenError{Status: 400, Code: got.fault, Description: got.description}, "%s does not know this client.", f.as.Issuer)
 	case got.fault != "":
@@ -156,7 +178,7 @@ func (f *flow) judge(got answer) error {
 // itself did so with one port, which is used again when it is free.
 func (c *Client) listen(ctx context.Context, issuer string) (*callback, error) {
 	if c.Port != 0 {
-		return listenBack(c.Port)
+		return listenBack(ctx, c.Port)
 	}
 	if c.Registered == nil {
 		if who, err := c.registered(ctx, issuer); err != nil {
@@ -164,12 +186,12 @@ func (c *Client) listen(ctx context.Context, issuer string) (*callback, error) {
 		} else if who != nil {
 			if u, err := url.Parse(who.Redirect); err == nil {
 				if port, err := strconv.Atoi(u.Port()); err == nil {
-					if back, err := listenBack(port); err == nil {
+					if back, err := listenBack(ctx, port); err == nil {
 						return back, nil
 					}
 				}
 			}
 		}
 	}
-	return listenBack(0)
+	return listenBack(ctx, 0)
 }

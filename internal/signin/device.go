@@ -60,13 +60,13 @@ func (f *flow) begin(ctx context.Context, who *client) (*deviceAnswer, error) {
 	}
 	a, err := c.post(ctx, f.as.DeviceEndpoint, header, "application/x-www-form-urlencoded", form.Encode())
 	if err != nil {
-		return nil, because(CodeUnanswered, err, "The device endpoint of %s did not answer.", issuer)
+		return nil, because(unreachable(err), err, "The device endpoint of %s did not answer.", issuer)
 	}
 	d := &deviceAnswer{}
 	readable := json.Unmarshal(a.Body, d) == nil
 	switch {
 	case a.Status != http.StatusOK:
-		return nil, because(CodeToken, &tokenError{a.Status, d.Error, d.Description}, "%s begins no sign-in.", issuer)
+		return nil, because(CodeToken, &tokenError{a.Status, d.Error, d.Description}, "%s begins no sign-in.", issuer).Of(a.Header)
 	case !readable || d.Device == "" || d.User == "":
 		return nil, fail(CodeToken, "%s begins a sign-in with what cannot be read.", issuer)
 	}
@@ -89,13 +89,14 @@ func (f *flow) poll(ctx context.Context, who *client, d *deviceAnswer) (*tokenAn
 		wait = 5 * time.Second
 	}
 	life := min(max(time.Duration(d.Expires)*time.Second, time.Minute), time.Hour)
+	asked := ctx
 	ctx, stop := context.WithTimeout(ctx, life)
 	defer stop()
 	for {
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
-			return nil, fail(CodeNobody, "Nobody signed in to %s within %s.", f.client.Server, life)
+			return nil, f.client.unattended(asked, life, "Begin again for another code: gatehouse bridge login --grant device "+f.client.Server)
 		}
 		form := f.form(oauth.DeviceCode)
 		form.Del("scope")

@@ -1,9 +1,13 @@
 package signin
 
 import (
+	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"unicode"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/proxy"
 )
 
 // Codes of what goes wrong. docs/reference/errors.md
@@ -22,26 +26,74 @@ const (
 	CodeSettings   = "GH-2231" // the settings do not fit the grant
 	CodeUnanswered = "GH-2232" // a server did not answer
 	CodeOtherAS    = "GH-2235" // the authorization server is not the one that the client was registered with
+	CodeProxy      = "GH-2245" // the proxy leads to no server
 )
 
 // Error says why there is no access. Its text is for the user: nothing in it is secret,
 // and what servers said in it is bare of control characters.
 type Error struct {
-	Code  string // stable, such as GH-2220
-	Text  string // sentences: what, the values, the fix
-	Cause error  // nil: the text says it all
+	Code    string // stable, such as GH-2220
+	Text    string // sentences: what, the values, the fix
+	Cause   error  // nil: the text says it all
+	Request string // id that the server gave the request, by which its operator finds it; empty: none
 }
 
-// Error returns the sentences and the cause.
+// Error returns the sentences, the cause and the request's id.
 func (e *Error) Error() string {
-	if e.Cause == nil {
-		return e.Text
+	text := e.Text
+	if e.Cause != nil {
+		text += " (" + plainText(e.Cause.Error()) + ")"
 	}
-	return e.Text + " (" + plainText(e.Cause.Error()) + ")"
+	return text + AskOperator(e.Request)
+}
+
+// Of returns a copy that has the id of the request that was refused.
+func (e *Error) Of(h http.Header) *Error {
+	out := *e
+	out.Request = RequestID(h)
+	return &out
+}
+
+// RequestID is the id that a server gave a request, if it is fit to be repeated; else
+// it is empty. It is the server's word: only what a Gatehouse's id may have is taken.
+func RequestID(h http.Header) string {
+	id := h.Get("X-Request-Id")
+	if len(id) > 64 || strings.ContainsFunc(id, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && r != '-' && r != '_'
+	}) {
+		return ""
+	}
+	return id
+}
+
+// AskOperator is the sentence that brings a request's id to whoever can look it up.
+func AskOperator(id string) string {
+	if id == "" {
+		return ""
+	}
+	return " Whoever runs the server finds out more by the request's id: gatehouse why " + id
 }
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }
+
+// Passes says whether the same may succeed in a while: a server did not answer, or
+// is just being restarted.
+func (e *Error) Passes() bool {
+	if by := proxy.Of(e.Cause); by != nil {
+		return !by.Final()
+	}
+	var refused *tokenError
+	if errors.As(e.Cause, &refused) {
+		return refused.Status == http.StatusBadGateway || refused.Status == http.StatusServiceUnavailable || refused.Status == http.StatusGatewayTimeout
+	}
+	return e.Code == CodeUnanswered
+}
+
+func passes(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Passes()
+}
 
 func fail(code, format string, args ...any) *Error {
 	return &Error{Code: code, Text: fmt.Sprintf(format, args...)}

@@ -151,7 +151,7 @@ func (c *Client) providerEndpoint(ctx context.Context) (string, error) {
 	if c.Provider.TokenEndpoint != "" {
 		return c.Provider.TokenEndpoint, nil
 	}
-	f, err := c.fetcher(ctx)
+	f, err := c.fetcher(c.Provider.Issuer)
 	if err != nil {
 		return "", err
 	}
@@ -164,7 +164,7 @@ func (c *Client) providerEndpoint(ctx context.Context) (string, error) {
 
 // take puts what a token endpoint gave into the session.
 func (s *session) take(t *tokenAnswer, now time.Time) {
-	s.Access, s.Expires = t.Access, time.Time{}
+	s.Access, s.Got, s.Expires = t.Access, now, time.Time{}
 	if t.Expires > 0 {
 		s.Expires = now.Add(time.Duration(t.Expires) * time.Second)
 	}

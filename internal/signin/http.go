@@ -1,7 +1,9 @@
 package signin
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"net/netip"
@@ -12,44 +14,68 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/safehttp"
 )
 
-// loopback and private are what may be reached for a server that is there itself.
-var (
-	loopback = []string{"localhost", "127.0.0.0/8", "::1"}
-	private  = []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"}
-)
+// loopback is what may be reached for a server on this machine.
+var loopback = []string{"localhost", "127.0.0.0/8", "::1"}
 
-// fetcher returns the client for what servers name. A server on the internet leads
-// to the internet only; one on this machine or in a private network may lead there
-// too. Addresses where clouds keep secrets are reached for nobody.
-func (c *Client) fetcher(ctx context.Context) (safehttp.Fetcher, error) {
+// fetcher returns the client for a URL. The server itself was named by the user, and
+// is reached wherever it is. What it leads to is a stranger's choice: a server on the
+// internet leads to the internet only; one on this machine or in a private network may
+// lead there too. Addresses where clouds keep secrets are reached for nobody.
+func (c *Client) fetcher(at string) (safehttp.Fetcher, error) {
 	c.reach.Do(func() {
-		policy := safehttp.Policy{Roots: c.Roots, Allow: near(ctx, hostOf(c.Server))}
-		client, err := policy.Client()
-		c.fetch, c.wrong = safehttp.Fetcher{Client: client}, err
+		host := hostOf(c.Server)
+		strict := safehttp.Policy{Roots: c.Roots, Proxy: c.Proxy, Resolver: c.Resolver, Near: c.near}
+		if isLoopback(host) {
+			strict.Allow = loopback
+		}
+		c.fetch, c.wrong = strict.Client()
+		if strict.Allow = append(strict.Allow, host); c.wrong == nil {
+			c.own, c.wrong = strict.Client()
+		}
 	})
-	return c.fetch, c.wrong
+	if c.wrong != nil {
+		return safehttp.Fetcher{}, fail(CodeUnsafe, "The address %.200q is not followed: its host is none that can be.", plainText(c.Server))
+	}
+	if originOf(at) == originOf(c.Server) {
+		return safehttp.Fetcher{Client: c.own}, nil
+	}
+	return safehttp.Fetcher{Client: c.fetch}, nil
 }
 
-// near returns what a server of that host may lead to besides the internet.
-func near(ctx context.Context, host string) []string {
-	if isLoopback(host) {
-		return slices.Concat(loopback, private)
+// originOf is whom a URL is asked of; empty: nobody.
+func originOf(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" {
+		return ""
 	}
-	addrs := []netip.Addr{}
-	if ip, err := netip.ParseAddr(host); err == nil {
-		addrs = append(addrs, ip)
-	} else if found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host); err == nil {
-		addrs = found
+	return strings.ToLower(u.Scheme + "://" + u.Host)
+}
+
+// near says whether the server is itself on this machine or in a private network. It
+// is where somebody has its certificate: a name alone leads wherever its owner wants,
+// and elsewhere when it is asked for again. Where a proxy leads nobody knows.
+func (c *Client) near(ctx context.Context) bool {
+	u, err := url.Parse(c.Server)
+	if err != nil {
+		return false
 	}
-	if len(addrs) == 0 {
-		return nil
+	if isLoopback(u.Hostname()) {
+		return true
 	}
-	for _, ip := range addrs {
-		if ip = ip.Unmap(); !ip.IsPrivate() && !ip.IsLoopback() {
-			return nil
-		}
+	if via, err := c.Proxy.For(u); via != nil || err != nil || u.Scheme != "https" {
+		return false
 	}
-	return private
+	d := tls.Dialer{NetDialer: &net.Dialer{Resolver: c.Resolver}, Config: &tls.Config{RootCAs: c.Roots, MinVersion: tls.VersionTLS12}}
+	ctx, stop := context.WithTimeout(ctx, safehttp.DefaultTimeout)
+	defer stop()
+	conn, err := d.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "443")))
+	if err != nil {
+		c.log().Info("where the server is cannot be seen", "error", err)
+		return false
+	}
+	defer func() { _ = conn.Close() }()
+	at, err := netip.ParseAddrPort(conn.RemoteAddr().String())
+	return err == nil && (safehttp.Private(at.Addr()) || at.Addr().Unmap().IsLoopback())
 }
 
 func hostOf(text string) string {
@@ -151,7 +177,7 @@ func (c *Client) post(ctx context.Context, endpoint string, header http.Header, 
 	if err := CheckURL(endpoint); err != nil {
 		return nil, err
 	}
-	f, err := c.fetcher(ctx)
+	f, err := c.fetcher(endpoint)
 	if err != nil {
 		return nil, err
 	}

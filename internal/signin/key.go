@@ -43,7 +43,7 @@ func (k *Key) Renew(ctx context.Context, r Refusal) (*Credential, error) {
 		if was != nil {
 			k.last = was
 		}
-		return nil, fail(CodeRefused, "%s does not accept the key (%d %s).", k.Server, r.Status, plainText(readChallenge(r.Header).Error))
+		return nil, fail(CodeRefused, "%s does not accept the key (%d %s). See that it is the right one, and whole, where --key-from says.", k.Server, r.Status, readChallenge(r.Header).words()).Of(r.Header)
 	}
 	return now, nil
 }

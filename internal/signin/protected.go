@@ -3,12 +3,14 @@ package signin
 import (
 	"context"
 	"errors"
+	"net/http"
 	"net/url"
 	"strings"
 
 	"github.com/go-json-experiment/json"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/oauth"
+	"github.com/gatehouse-mcp/gatehouse/internal/proxy"
 	"github.com/gatehouse-mcp/gatehouse/internal/safehttp"
 )
 
@@ -24,6 +26,9 @@ type place struct {
 
 	legacy bool // it says nothing: the server's own origin is the authorization server. MCP 2025-03-26, authorization
 }
+
+// maxScopes is how many a server may have: all of them may be asked for.
+const maxScopes = 1000
 
 // spot is where a resource's metadata may be, and the resource it is then about.
 type spot struct{ url, about string }
@@ -75,16 +80,15 @@ func (c *Client) protected(ctx context.Context, ch challenge) (*place, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := c.fetcher(ctx)
-	if err != nil {
-		return nil, err
-	}
 	for _, s := range spots {
+		f, err := c.fetcher(s.url)
+		if err != nil {
+			return nil, err
+		}
 		raw, err := f.Get(ctx, s.url)
-		var answered interface{ Answered() bool }
 		switch {
-		case errors.As(err, &answered) && answered.Answered() || errors.Is(err, safehttp.ErrHTML):
-			continue // there is a server, which has nothing here
+		case nothingHere(err):
+			continue
 		case err != nil:
 			return nil, because(unreachable(err), err, "The metadata of %s cannot be fetched.", c.Server)
 		}
@@ -97,13 +101,29 @@ func (c *Client) protected(ctx context.Context, ch challenge) (*place, error) {
 	return &place{Resource: c.Server, Servers: []string{u.Scheme + "://" + u.Host}, legacy: true}, nil
 }
 
-// unreachable tells a server that does not answer from one that may not be asked.
+// nothingHere says whether a server has no metadata at a place: it says so, or has a page
+// for people there, or the way to one. One that fails, or has more than can be read, may
+// have some, and is not taken for a server of before there was any.
+func nothingHere(err error) bool {
+	var status *safehttp.StatusError
+	if errors.As(err, &status) {
+		return status.Status/100 == 4 && status.Status != http.StatusTooManyRequests
+	}
+	var redirect *safehttp.RedirectError
+	return errors.As(err, &redirect) || errors.Is(err, safehttp.ErrHTML)
+}
+
+// unreachable tells a server that does not answer from one that may not be asked, and
+// from a proxy that does not lead there.
 func unreachable(err error) string {
 	var address *safehttp.AddressError
 	var text *safehttp.URLError
 	var redirect *safehttp.RedirectError
-	if errors.As(err, &address) || errors.As(err, &text) || errors.As(err, &redirect) {
+	switch {
+	case errors.As(err, &address), errors.As(err, &text), errors.As(err, &redirect):
 		return CodeUnsafe
+	case proxy.Of(err) != nil:
+		return CodeProxy
 	}
 	return CodeUnanswered
 }
@@ -118,6 +138,9 @@ func (c *Client) readPlace(raw []byte, s spot) (*place, error) {
 	}
 	if len(p.Servers) == 0 {
 		return nil, fail(CodeNoWay, "%s names no authorization server in its metadata.", c.Server)
+	}
+	if len(p.Scopes) > maxScopes {
+		return nil, fail(CodeResource, "The metadata at %s has %d scopes. Nobody can consent to that.", s.url, len(p.Scopes))
 	}
 	for _, scope := range p.Scopes {
 		if !oauth.ValidScope(scope) {

@@ -162,7 +162,11 @@ func (c *Client) register(ctx context.Context, m *discovery.Metadata, redirect s
 	}
 	a, err := c.post(ctx, m.RegistrationEndpoint, nil, "application/json", string(body))
 	if err != nil {
-		return nil, because(CodeClient, err, "Registering at %s failed.", m.Issuer)
+		code := unreachable(err)
+		if code == CodeUnanswered {
+			code = CodeClient
+		}
+		return nil, because(code, err, "Registering at %s failed.", m.Issuer)
 	}
 	var answer registrationAnswer
 	if err := exact.Unmarshal(a.Body, &answer); err != nil && a.Status/100 == 2 {

@@ -21,7 +21,7 @@ func (c *Client) authorizationServer(ctx context.Context, p *place, s *session) 
 	if err := CheckURL(issuer); err != nil {
 		return nil, err
 	}
-	f, err := c.fetcher(ctx)
+	f, err := c.fetcher(issuer)
 	if err != nil {
 		return nil, err
 	}
@@ -31,8 +31,13 @@ func (c *Client) authorizationServer(ctx context.Context, p *place, s *session) 
 			return predefined(issuer), nil
 		}
 		var none *discovery.Error
-		if errors.As(err, &none) && len(none.Tried) > 0 && unreachable(none.Tried[len(none.Tried)-1].Err) == CodeUnsafe {
-			return nil, because(CodeUnsafe, err, "The authorization server %s leads to where nobody is followed.", plainText(issuer))
+		if errors.As(err, &none) && len(none.Tried) > 0 {
+			switch last := none.Tried[len(none.Tried)-1].Err; unreachable(last) {
+			case CodeUnsafe:
+				return nil, because(CodeUnsafe, err, "The authorization server %s leads to where nobody is followed.", plainText(issuer))
+			case CodeProxy:
+				return nil, because(CodeProxy, last, "The authorization server %s is not reached.", plainText(issuer))
+			}
 		}
 		return nil, because(CodeMetadata, err, "The authorization server %s has no metadata that can be used.", plainText(issuer))
 	}

@@ -23,6 +23,7 @@ type session struct {
 	Access   string    `json:"access_token"`
 	Refresh  string    `json:"refresh_token,omitempty"`
 	Expires  time.Time `json:"expires,omitzero"`  // zero: nobody said
+	Got      time.Time `json:"got,omitzero"`      // when the access token came; zero: nobody noted it
 	Signed   time.Time `json:"signed"`            // when somebody signed in last
 	Asked    []string  `json:"asked,omitempty"`   // scopes
 	Granted  []string  `json:"granted,omitempty"` // scopes; nil: what was asked for
@@ -30,12 +31,17 @@ type session struct {
 	of *Client
 }
 
-// early is how long before it expires a token is renewed: it has to arrive.
+// early is how long before it expires a token is renewed, at most: it has to arrive.
 const early = 20 * time.Second
 
-// due says whether the token has to be renewed before it is used.
+// due says whether the token has to be renewed before it is used. One that lives
+// for seconds only is not renewed for each request.
 func (s *session) due(now time.Time) bool {
-	return !s.Expires.IsZero() && !now.Add(early).Before(s.Expires)
+	ahead := early
+	if life := s.Expires.Sub(s.Got); !s.Got.IsZero() && life > 0 {
+		ahead = min(ahead, life/4)
+	}
+	return !s.Expires.IsZero() && !now.Add(ahead).Before(s.Expires)
 }
 
 // covers says whether everything was asked for already.

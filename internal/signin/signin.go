@@ -11,6 +11,7 @@ import (
 	"context"
 	"crypto/x509"
 	"log/slog"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -19,7 +20,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/discovery"
-	"github.com/gatehouse-mcp/gatehouse/internal/safehttp"
+	"github.com/gatehouse-mcp/gatehouse/internal/proxy"
 )
 
 // Store keeps what was got. Load returns what Save was given last under the same
@@ -80,13 +81,16 @@ type Client struct {
 	Show        func(ctx context.Context, text string)      // tells the user what to do; nil: nobody is there
 	Port        int                                         // of the redirect URI; 0: any that is free
 	Roots       *x509.CertPool                              // who vouches for servers; nil: the system's
+	Proxy       *proxy.Settings                             // which proxy leads where; nil: none
+	Resolver    *net.Resolver                               // nil: the system's
 	Log         *slog.Logger                                // nil: nothing is logged
 	Now         func() time.Time                            // nil: time.Now
 
 	mu    sync.Mutex // one sign-in at a time
 	reach sync.Once
-	fetch safehttp.Fetcher
-	wrong error // of reach
+	own   *http.Client // for the server
+	fetch *http.Client // for what it names
+	wrong error        // of reach
 
 	worked atomic.Pointer[string] // the last token that the server let through
 	anew   time.Time              // when somebody signed in because such a token was refused
@@ -126,6 +130,9 @@ func (c *Client) Credential(ctx context.Context) (*Credential, error) {
 		return s.credential() // somebody else renewed it
 	}
 	renewed, err := c.refresh(ctx, s)
+	if passes(err) && c.now().Before(s.Expires) {
+		return s.credential() // which is good for some seconds yet
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +170,7 @@ func (c *Client) Renew(ctx context.Context, r Refusal) (*Credential, error) {
 func (c *Client) again(ctx context.Context, s *session, r Refusal) (*Credential, error) {
 	ch := readChallenge(r.Header)
 	if r.Status == http.StatusForbidden && ch.Error != insufficientScope {
-		return nil, fail(CodeRefused, "The server knows who is calling, and refuses it (403): another sign-in would not help.")
+		return nil, fail(CodeRefused, "The server knows who is calling, and refuses it (403): another sign-in would not help.").Of(r.Header)
 	}
 	p, err := c.protected(ctx, ch)
 	if err != nil {
@@ -183,20 +190,20 @@ func (c *Client) again(ctx context.Context, s *session, r Refusal) (*Credential,
 		}
 	}
 	if err := c.pointless(s, r.Status, ch); err != nil {
-		return nil, err
+		return nil, err.Of(r.Header)
 	}
 	return c.signIn(ctx, &flow{client: c, place: p, as: as, scopes: c.scopes(s, ch, p, as), known: s != nil && r.Status == http.StatusForbidden})
 }
 
 // pointless says why a sign-in would not lead further than the last one did.
-func (c *Client) pointless(s *session, status int, ch challenge) error {
+func (c *Client) pointless(s *session, status int, ch challenge) *Error {
 	switch {
 	case s == nil:
 		return nil
 	case status == http.StatusForbidden && s.covers(ch.Scopes): // bounded step-up
 		return fail(CodeRefused, "The server asks for the scope %q, which was asked for at the last sign-in and not granted.", strings.Join(ch.Scopes, " "))
 	case status == http.StatusUnauthorized && c.justNow(s.Signed) && !c.hasEnded(s):
-		return fail(CodeRefused, "The server does not accept the token of a sign-in that was just made (%s). Its settings and those of %s do not fit.", plainText(ch.Error), s.Issuer)
+		return fail(CodeRefused, "The server does not accept the token of a sign-in that was just made (%s). Its settings and those of %s do not fit.", ch.words(), s.Issuer)
 	}
 	return nil
 }

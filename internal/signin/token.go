@@ -74,13 +74,13 @@ func (c *Client) ask(ctx context.Context, endpoint, issuer string, who *client, 
 	}
 	a, err := c.post(ctx, endpoint, header, "application/x-www-form-urlencoded", form.Encode())
 	if err != nil {
-		return nil, because(CodeUnanswered, err, "The token endpoint of %s did not answer.", plainText(issuer))
+		return nil, because(unreachable(err), err, "The token endpoint of %s did not answer.", plainText(issuer))
 	}
 	var t tokenAnswer
 	readable := json.Unmarshal(a.Body, &t) == nil
 	switch {
 	case a.Status != http.StatusOK:
-		return nil, because(CodeToken, &tokenError{a.Status, t.Error, t.Description}, "%s gives no token.", plainText(issuer))
+		return nil, because(CodeToken, &tokenError{a.Status, t.Error, t.Description}, "%s gives no token.", plainText(issuer)).Of(a.Header)
 	case !readable || !sendable(t.Access):
 		return nil, fail(CodeToken, "%s answers a token request with what is no token.", plainText(issuer))
 	case t.Refresh != "" && len(t.Refresh) > 64<<10:

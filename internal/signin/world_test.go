@@ -84,6 +84,7 @@ type world struct {
 	visits   int                            // of the authorization endpoint
 	lost     string                         // a client that it does not know any more
 	page     string                         // what the browser saw at last
+	over     map[string]http.HandlerFunc    // in the place of what it does, by path
 }
 
 func newWorld(t *testing.T) *world {
@@ -91,19 +92,28 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, store: newMemory()}
 	s := httptest.NewServer(http.HandlerFunc(w.serve))
 	t.Cleanup(s.Close)
-	w.url = s.URL
-	w.prm = map[string]any{"resource": s.URL + "/mcp", "authorization_servers": []string{s.URL}}
-	w.asm = map[string]any{
-		"issuer": s.URL, "authorization_endpoint": s.URL + "/authorize", "token_endpoint": s.URL + "/token", "registration_endpoint": s.URL + "/register",
-		"revocation_endpoint": s.URL + "/revoke", "code_challenge_methods_supported": []string{"S256"}, "device_authorization_endpoint": s.URL + "/device",
-	}
+	w.at(s.URL)
 	return w
+}
+
+// at has the world be at an origin.
+func (w *world) at(origin string) {
+	w.url = origin
+	w.prm = map[string]any{"resource": origin + "/mcp", "authorization_servers": []string{origin}}
+	w.asm = map[string]any{
+		"issuer": origin, "authorization_endpoint": origin + "/authorize", "token_endpoint": origin + "/token", "registration_endpoint": origin + "/register",
+		"revocation_endpoint": origin + "/revoke", "code_challenge_methods_supported": []string{"S256"}, "device_authorization_endpoint": origin + "/device",
+	}
 }
 
 func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.asked = append(w.asked, r.Method+" "+r.URL.Path)
+	if instead := w.over[r.URL.Path]; instead != nil {
+		instead(rw, r)
+		return
+	}
 	say := func(doc any) {
 		if doc, ok := doc.(map[string]any); ok && doc == nil {
 			http.NotFound(rw, r)

@@ -221,7 +221,8 @@ func (d people) DeleteUser(ctx context.Context, t tenant.ID, id string) error {
 // has done so before, and it is ended, or comes after, and is refused.
 func (d people) SetState(ctx context.Context, t tenant.ID, id string, s login.State) (u *login.User, ended int, err error) {
 	err = d.writes(ctx, func(w tx) error {
-		u, err = scanUser(w.QueryRowContext(ctx, `UPDATE login_user SET state = CASE WHEN $2 = 'active' AND seen IS NULL THEN 'invited' ELSE $2 END
+		u, err = scanUser(w.QueryRowContext(ctx, `UPDATE login_user SET state = CASE WHEN $2 = 'active' AND seen IS NULL
+				AND NOT EXISTS (SELECT 1 FROM login_secret s WHERE s.user_id = login_user.id AND s.password <> '') THEN 'invited' ELSE $2 END
 			WHERE id = $1 AND ($3 = '' OR tenant = $3) RETURNING `+bare(userColumns), id, string(s), string(t)))
 		if err != nil || s != login.Disabled {
 			return err

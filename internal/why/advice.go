@@ -24,7 +24,7 @@ func (l *Login) advise() {
 			l.Causes = append(l.Causes, reference.Text(row.Meaning))
 		}
 		if row.Do != "" {
-			l.Fix = append(l.Fix, reference.Text(row.Do))
+			l.Fix = append(l.Fix, whatToDo(row))
 		}
 		if s := l.outcomes[l.Stopped]; s != nil && s.Request != "" {
 			l.Fix = append(l.Fix, "gatehouse why "+s.Request+" tells more of that request")

@@ -1,6 +1,7 @@
 package why
 
 import (
+	"regexp"
 	"strings"
 	"time"
 
@@ -125,12 +126,28 @@ func decisionOf(e *audit.Event) *Decision {
 	row := reference.ErrorOf(e.Code)
 	d.Meaning = reference.Text(row.Meaning)
 	if d.Verdict != Allowed && row.Do != "" {
-		d.Fix = append(d.Fix, reference.Text(row.Do))
+		d.Fix = append(d.Fix, whatToDo(row))
+	}
+	if d.Verdict == Denied && d.Code == "" && strings.HasPrefix(d.Reason, "-32") { // an error of JSON-RPC, which has no code of ours
+		d.Fix = append(d.Fix, "the message is not as MCP wants it: that is for whoever wrote the client, or for what is between it and here and changes headers or bodies. Compare with another client: gatehouse check URL")
 	}
 	if d.Verdict == Denied {
 		d.Saw.Can = d.can()
 	}
 	return d
+}
+
+// elsewhere is what the page about errors says of the log and of the answer: here both
+// stand above.
+var elsewhere = regexp.MustCompile(`(?:^|; )the (?:log|description) (?:says|names|tells|has)[^;.]*`)
+
+// whatToDo is what the page says is to be done about an error.
+func whatToDo(row reference.Error) string {
+	all := reference.Text(row.Do)
+	if here := strings.TrimLeft(elsewhere.ReplaceAllString(all, ""), "; ."); here != "" {
+		return here
+	}
+	return all
 }
 
 // can says what a client makes of a refusal.

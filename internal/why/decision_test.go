@@ -67,3 +67,21 @@ func TestWhatAClientCanDoAboutARefusal(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatToDoNeedsNoLog(t *testing.T) {
+	for code, want := range map[string]string{
+		"GH-1101": "get a new one",
+		"GH-1410": "sign in again. A client that sends each request twice has to be mended",
+		"GH-1408": "see clients (docs/reference/clients.md)",
+		"GH-1429": "the log has the cause under the request id", // there is nothing else
+	} {
+		d := why.Decisions([]*audit.Event{{Kind: config.AuditAuthFailed, Code: code, Outcome: audit.Refused}})[0]
+		if len(d.Fix) != 1 || d.Fix[0] != want {
+			t.Errorf("%s: got %q, want %q", code, d.Fix, want)
+		}
+	}
+	d := why.Decisions([]*audit.Event{{Kind: config.AuditDenied, Reason: "-32020: The header Mcp-Name is sent more than once.", Outcome: audit.Refused}})[0]
+	if len(d.Fix) != 1 || !strings.Contains(d.Fix[0], "whoever wrote the client") {
+		t.Errorf("got %q about a message that is not as MCP wants it", d.Fix)
+	}
+}

@@ -267,9 +267,11 @@ const mostRefused = 5 // refused steps that are told one by one
 // without a credential while its token was not used.
 func (s Search) addLoose(ctx context.Context, l *Login) error {
 	var code, token time.Time
-	used := false
+	used, until := false, time.Time{}
 	for _, step := range l.Steps {
 		switch {
+		case step.Step == StepRevocation && step.Outcome == audit.OK && until.IsZero():
+			until = step.Time // what comes afterwards has no token with reason
 		case step.Step == StepCode && step.Outcome == audit.OK:
 			code = step.Time
 		case step.Step == StepToken && token.IsZero():
@@ -284,8 +286,11 @@ func (s Search) addLoose(ctx context.Context, l *Login) error {
 			Kinds: []string{config.AuditSignIn}, ClientID: l.ClientID, Outcome: audit.Refused, Since: code, Until: code.Add(flowTime), Action: "token",
 		})
 	case !token.IsZero() && !used:
+		if end := token.Add(flowTime); until.IsZero() || end.Before(until) {
+			until = end
+		}
 		for _, a := range l.addresses() {
-			q := audit.Query{Kinds: []string{config.AuditAuthFailed}, Address: audit.Network(a), Since: token, Until: token.Add(flowTime)}
+			q := audit.Query{Kinds: []string{config.AuditAuthFailed}, Address: audit.Network(a), Since: token, Until: until}
 			if err := s.addLooseOf(ctx, l, q); err != nil {
 				return err
 			}
@@ -298,8 +303,8 @@ func (s Search) addLooseOf(ctx context.Context, l *Login, q audit.Query) error {
 	q.Limit, q.Oldest = mostRefused, true
 	found, err := s.all(ctx, q)
 	for _, e := range found {
-		if of := e.Detail[audit.DetailFlow]; of != "" && of != l.Request || e.TokenID != "" {
-			continue // of another login
+		if of := e.Detail[audit.DetailFlow]; of != "" && of != l.Request || e.TokenID != "" || e.KeyID != "" {
+			continue // of another login, or of somebody with a key
 		}
 		step := stepOf(e, l.Request)
 		if e.Kind == config.AuditAuthFailed {

@@ -70,6 +70,16 @@ func TestWhatIsNotKnownToBelongIsToldWhereItFits(t *testing.T) {
 		"one of another login":                          {[]audit.Event{step("code"), step("token", loose, detail(audit.DetailFlow, "OTHER"), refused("GH-1410", "x"))}, why.StepToken, "", why.Unfinished},
 		"one of this login":                             {[]audit.Event{step("code"), step("token", loose, detail(audit.DetailFlow, "FLOW"), refused("GH-1410", "x"))}, why.StepToken, "LOOSE", why.Refused},
 		"a call without the token":                      {append(slices.Clone(given), bare), why.StepUnsigned, "BARE", why.Refused},
+		"one with a key": {append(slices.Clone(given), func() audit.Event {
+			e := bare
+			e.Code, e.KeyID = "GH-1011", "key"
+			return e
+		}()), why.StepCall, "", why.Unfinished},
+		"one after the client had given it up": {append(slices.Clone(given), step("revoke", at(-30*time.Second)), func() audit.Event {
+			e := bare
+			e.Time = noon.Add(time.Minute)
+			return e
+		}()), why.StepCall, "", why.Unfinished},
 		"one from elsewhere": {append(slices.Clone(given), func() audit.Event {
 			e := bare
 			e.Address = netip.MustParseAddr("203.0.113.10")

@@ -159,6 +159,9 @@ func (f File) change(real string, keep bool, edit func([]byte) ([]byte, error)) 
 	if err != nil {
 		return Outcome{}, err
 	}
+	if err := writable(real); err != nil {
+		return Outcome{}, err
+	}
 	after, err := edit(before)
 	out := Outcome{Path: real}
 	if err != nil || same(before, after) {
@@ -178,6 +181,21 @@ func (f File) change(real string, keep bool, edit func([]byte) ([]byte, error)) 
 		err = f.replace(real, after)
 	}
 	return out, err
+}
+
+// writable refuses a file that somebody has made read-only: a new one under its
+// name would undo that, and another program may be managing it.
+func writable(path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.Mode().Perm()&0o200 == 0:
+		return &UnsafeError{path, "is read-only: make it writable first, or change it where it is managed"}
+	}
+	return nil
 }
 
 // same tells an empty file from none.

@@ -46,6 +46,20 @@ func to(s string) func([]byte) ([]byte, error) {
 	return func([]byte) ([]byte, error) { return []byte(s), nil }
 }
 
+// TestAReadOnlyFileIsLeftAlone: whoever made it so did not want it changed, even
+// where the system would let us.
+func TestAReadOnlyFileIsLeftAlone(t *testing.T) {
+	f := at(t, t.TempDir(), "settings.json")
+	put(t, f.Path, "before", 0o444)
+	var unsafe *UnsafeError
+	if _, err := f.Change(true, to("after")); !errors.As(err, &unsafe) || !strings.Contains(err.Error(), "read-only") {
+		t.Errorf("got %v", err)
+	}
+	if copies, err := f.Backups(); text(t, f.Path) != "before" || len(copies) > 0 || err != nil {
+		t.Errorf("got %q, %q, %v", text(t, f.Path), copies, err)
+	}
+}
+
 func TestAFileIsCopiedAndReplaced(t *testing.T) {
 	home := t.TempDir()
 	f := at(t, home, ".cursor/mcp.json")

@@ -32,7 +32,8 @@ type Entrance struct {
 // Error says that there is no MCP server to be entered.
 type Error struct {
 	Reason string
-	Silent bool // nobody answered
+	Silent bool  // nobody answered
+	Cause  error // why nobody did; nil: somebody did
 }
 
 // Error implements error.
@@ -50,7 +51,7 @@ func Ask(ctx context.Context, f safehttp.Fetcher, server string) (*Entrance, err
 	case errors.As(err, &to):
 		return nil, &Error{Reason: fmt.Sprintf("it redirects to %.200q, and clients do not follow. Give the URL that it leads to", to.Location)}
 	case err != nil:
-		return nil, &Error{Reason: safehttp.Reason(err), Silent: true}
+		return nil, &Error{Reason: safehttp.Reason(err), Silent: true, Cause: err}
 	}
 	switch {
 	case a.Status == http.StatusUnauthorized:

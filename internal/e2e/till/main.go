@@ -2,7 +2,7 @@
 // one into a book before it answers, so that a test can see after its death what
 // it did.
 //
-//	till ADDRESS BOOK    at /sessions with sessions, at /stateless without
+//	till ADDRESS BOOK    at /sessions with sessions, at /stateless without, at /sse over HTTP+SSE
 package main
 
 import (
@@ -45,5 +45,6 @@ func run(address, book string) error {
 	get := func(*http.Request) *mcp.Server { return s }
 	http.Handle("/sessions", mcp.NewStreamableHTTPHandler(get, nil))
 	http.Handle("/stateless", mcp.NewStreamableHTTPHandler(get, &mcp.StreamableHTTPOptions{Stateless: true}))
+	http.Handle("/sse", mcp.NewSSEHandler(get, nil))
 	return http.ListenAndServe(address, nil) //nolint:gosec // on loopback, for a test
 }

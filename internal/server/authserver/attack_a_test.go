@@ -55,6 +55,10 @@ func TestA010NobodyIsSentToAURIThatIsNotRegistered(t *testing.T) {
 	if e := h.trail.last(); e.Code != "GH-1402" || e.Outcome != "refused" || e.ClientID != private {
 		t.Errorf("got %+v", e)
 	}
+	h.browser().get(ask(stranger, "https://me:pw@app.test/cb?key=s3cret#f"))
+	if e := h.trail.last(); !strings.Contains(e.Reason, `asked for "https://%E2%80%A6@app.test/cb?…#…", and there is ["https://app.test/cb"`) || strings.Contains(e.Reason, "s3cret") || strings.Contains(e.Reason, "pw") {
+		t.Errorf("the operator is told %q", e.Reason)
+	}
 }
 
 func TestA011LoopbackPortsAreFree(t *testing.T) {

@@ -4,7 +4,9 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,9 +40,36 @@ func redirectOf(c *client.Client, p *oauth.Params) (string, *oauth.Error) {
 		asked = c.RedirectURIs[0]
 	}
 	if !oauth.MatchRedirect(c.RedirectURIs, asked) {
-		return "", &oauth.Error{Code: oauth.InvalidRequest, Ref: "GH-1402", Description: "redirect_uri is not one that the client has registered"}
+		return "", &oauth.Error{Code: oauth.InvalidRequest, Ref: "GH-1402", Description: "redirect_uri is not one that the client has registered", Cause: compared(asked, c.RedirectURIs)}
 	}
 	return asked, nil
+}
+
+// compared shows the operator what was asked for beside what would have done: the
+// first few. Of a stranger's URL nothing is kept but where it leads.
+func compared(asked string, have []string) error {
+	const shown = 3
+	switch u, err := url.Parse(asked); {
+	case err != nil:
+		asked = "what is no URL"
+	default: // that there is more is told, and not what
+		where := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, Opaque: u.Opaque}
+		if u.User != nil {
+			where.User = url.User("…")
+		}
+		asked = where.Redacted()
+		if u.RawQuery != "" || u.ForceQuery {
+			asked += "?…"
+		}
+		if u.Fragment != "" {
+			asked += "#…"
+		}
+	}
+	more := ""
+	if len(have) > shown {
+		have, more = have[:shown], " and others"
+	}
+	return fmt.Errorf("asked for %.200q, and there is %.600q%s", asked, have, more)
 }
 
 // judge reads an authorization request of a client whose redirect URI is known.
@@ -128,7 +157,7 @@ func (s *Server) oneResource(asked []string) (string, *oauth.Error) {
 		case !ok && one == "":
 			return "", &oauth.Error{Code: oauth.InvalidTarget, Ref: "GH-1404", Description: "resource is missing, and more than one is served here"}
 		case !ok:
-			return "", &oauth.Error{Code: oauth.InvalidTarget, Ref: "GH-1404", Description: "resource is not one that is served here"}
+			return "", &oauth.Error{Code: oauth.InvalidTarget, Ref: "GH-1404", Description: "resource is not one that is served here", Cause: compared(one, served)}
 		case i > 0 && found != canonical:
 			return "", &oauth.Error{Code: oauth.InvalidTarget, Ref: "GH-1404", Description: "a token is for one resource: ask for each by itself"}
 		}

@@ -310,8 +310,12 @@ func TestACMEOverDNS(t *testing.T) {
 	c := p.config()
 	c.Domains = []string{"*.wild.test"}
 	c.DNS = &config.DNS{Server: p.zone.address, KeyName: "gate", Algorithm: "hmac-sha256", Key: config.Secret(tsigKey)}
-	f := served(t, config.Server{TLS: config.TLS{ACME: c}}, nil, func(e *Edge) { e.Storage = t.TempDir() })
-	certified(t, f, "any.wild.test")
+	storage := t.TempDir()
+	f := served(t, config.Server{TLS: config.TLS{ACME: c}}, nil, func(e *Edge) { e.Storage = storage })
+	shown := certified(t, f, "any.wild.test")
+	if kept, err := Issued(t.Context(), storage, c, "*.wild.test"); err != nil || !kept.Equal(shown) {
+		t.Errorf("got %v, %v as what is kept", kept, err)
+	}
 	p.zone.mu.Lock()
 	defer p.zone.mu.Unlock()
 	if p.zone.updates == 0 || len(p.zone.txt) != 0 {

@@ -144,7 +144,7 @@ func protect(t *testing.T, server http.Handler, edits ...func(*gateway.Gateway))
 	f.address = listener.Addr().String()
 	f.url = "http://" + f.address + "/mcp"
 	g := &gateway.Gateway{
-		Name: "files", Path: "/mcp", PublicURL: f.url, SessionKey: []byte(strings.Repeat("s", 32)),
+		Name: "files", Path: "/mcp", PublicURL: f.url, Page: []byte("<!doctype html><html lang=en>how to connect</html>"), SessionKey: []byte(strings.Repeat("s", 32)),
 		Guard: &access.Guard{Keys: f.verifier, Audit: &access.Audit{Trail: f.trail}}, Upstream: &upstream.Client{URL: base},
 		Log: slog.New(slog.NewJSONHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}

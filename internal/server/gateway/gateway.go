@@ -28,6 +28,7 @@ type Gateway struct {
 	SSEPath    string           // where clients of HTTP+SSE (2024-11-05) find it, such as "/sse"; empty: nowhere
 	Path       string           // where the server is found, such as "/mcp"; "/mcp/" is the same
 	PublicURL  string           // the URL that people give to their clients
+	Page       []byte           // what a browser is shown that comes without a credential; nil: the refusal, like anybody
 	Hosts      []string         // names in Host that are ours, without port; empty: loopback's names only
 	Origins    []string         // further origins of browser clients, "https://inspector.example"
 	SessionKey []byte           // at least 32 bytes: MAC of session ids, the same on every replica
@@ -66,7 +67,6 @@ type Gateway struct {
 	cursors  sealer
 	tasks    sealer
 	origins  origins
-	page     []byte
 }
 
 const (
@@ -118,7 +118,6 @@ func (g *Gateway) prepare() error {
 	g.sessions = sealer{key: g.SessionKey, server: g.Name, kind: "session", limit: maxSession}
 	g.cursors = sealer{key: g.SessionKey, server: g.Name, kind: "cursor", limit: maxMessage}
 	g.tasks = sealer{key: g.SessionKey, server: g.Name, kind: "task", limit: maxMessage}
-	g.page = helperPage(g.PublicURL)
 	if u, err := url.Parse(g.PublicURL); err == nil && u.Host != "" {
 		g.origin = u.Scheme + "://" + u.Host
 	}
@@ -178,7 +177,7 @@ func (g *Gateway) refuse(a *answer, r *http.Request, v *visit) {
 		g.refused(a, r, v)
 	}
 	if v.page && !access.Unwritten(v.err) {
-		a.html(g.page, v.err)
+		a.html(g.Page, v.err)
 		return
 	}
 	a.refuse(v.err, v.call)
@@ -219,7 +218,7 @@ func (g *Gateway) serve(a *answer, r *http.Request, v *visit) error {
 	x := &v.exchange
 	x.w, x.r, x.id, x.g, x.from, x.shared = a, r, a.id, g, v.from, v.shared
 	if err := g.admit(x); err != nil {
-		v.page = wantsPage(r, err)
+		v.page = len(g.Page) > 0 && wantsPage(r, err)
 		return err
 	}
 	v.caller, v.x = x.caller, x

@@ -82,6 +82,7 @@ func sessionRefused(t *testing.T, d *store.DB) {
 	_, _, err = s.SetState(ctx, "", u.ID, login.Active)
 	must(t, err)
 	wantErr(t, "enabled again", alive("hash1"), login.ErrNotFound)
+	enabled(t, d)
 
 	by := get(s.Arrive(ctx, identity("s1"), &login.User{ID: "usr_f", Tenant: def, Name: "F", State: login.Active, Created: at(1)}, false))(t)
 	r := session(by.ID, 7)
@@ -92,6 +93,22 @@ func sessionRefused(t *testing.T, d *store.DB) {
 	r.Issuer, r.Subject = idp, "somebody else's"
 	must(t, s.OpenSession(ctx, r, 10))
 	wantErr(t, "by an identity that is not theirs", alive("hash8"), login.ErrNotFound)
+}
+
+// Whoever is let in again is what they would be if they had never been disabled:
+// invited, if there is nothing yet that they could sign in with.
+func enabled(t *testing.T, d *store.DB) {
+	s, ctx := d.Login(), t.Context()
+	seen, unseen, invited := newPerson(t, d, 21), newPerson(t, d, 22), person(defaultID(t, d), 23)
+	must(t, s.CreateUser(ctx, invited.Tenant, invited, ""))
+	must(t, s.OpenSession(ctx, session(seen.ID, 21), 10))
+	for u, want := range map[*login.User]login.State{seen: login.Active, unseen: login.Active, invited: login.Invited} {
+		_, _, err := s.SetState(ctx, "", u.ID, login.Disabled)
+		must(t, err)
+		now, _, err := s.SetState(ctx, "", u.ID, login.Active)
+		must(t, err)
+		wantSame(t, u.ID, now.State, want)
+	}
 }
 
 // However many open sessions while a user is disabled, none is left.
