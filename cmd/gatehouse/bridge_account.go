@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gatehouse-mcp/gatehouse/internal/keychain"
 	"github.com/gatehouse-mcp/gatehouse/internal/signin"
 )
 
@@ -138,15 +139,14 @@ func (a *app) bridgeStatus() *cobra.Command {
 			if len(accounts) == 0 {
 				a.done("nobody has signed in. A sign-in would be kept in %s", store.Where())
 				a.say("  Next  gatehouse bridge login URL\n")
+				a.sayElsewhere(store)
 				return nil
 			}
 			if err := a.table(rows); err != nil {
 				return err
 			}
 			a.say("  Kept in %s\n", store.Where())
-			for _, p := range store.Elsewhere() {
-				a.say("  Something is kept in %s too: %s\n", p.Where, p.How)
-			}
+			a.sayElsewhere(store)
 			return nil
 		},
 	}
@@ -165,4 +165,11 @@ func (a *app) completeSignedIn(c *cobra.Command, args []string, _ string) ([]str
 	}
 	slices.Sort(all)
 	return slices.Compact(all), cobra.ShellCompDirectiveNoFileComp
+}
+
+// sayElsewhere says where else something is kept: what is missed may be there.
+func (a *app) sayElsewhere(store *keychain.Store) {
+	for _, p := range store.Elsewhere() {
+		a.say("  Something is kept in %s too: %s\n", p.Where, p.How)
+	}
 }
