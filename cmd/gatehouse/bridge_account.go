@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"slices"
 	"strings"
@@ -10,6 +11,19 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/keychain"
 	"github.com/gatehouse-mcp/gatehouse/internal/signin"
 )
+
+// account is the sign-in at a server, and the keychain that it is in.
+func (a *app) account(ctx context.Context, server string, o *reach) (*signin.Client, *keychain.Store, error) {
+	store, err := a.openKeychain(o)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := a.signIn(ctx, server, o, store, a.logger(a.err, a.level(slog.LevelWarn)))
+	if err != nil {
+		return nil, nil, err
+	}
+	return s, store, nil
+}
 
 func (a *app) bridgeLogin() *cobra.Command {
 	var o reach
@@ -22,13 +36,9 @@ func (a *app) bridgeLogin() *cobra.Command {
 			"  gatehouse bridge login https://mcp.example.com/mcp --grant device     on a machine without a browser\n",
 		Args: exactly("the server's URL"), DisableFlagsInUseLine: true, ValidArgsFunction: a.completeURLs,
 		RunE: func(c *cobra.Command, args []string) error {
-			store, err := a.openKeychain(&o)
-			if err != nil {
-				return err
-			}
 			ctx, stop := a.within(c.Context(), signInTime)
 			defer stop()
-			s, err := a.signIn(ctx, args[0], &o, store, a.logger(a.err, a.level(slog.LevelWarn)))
+			s, store, err := a.account(ctx, args[0], &o)
 			if err != nil {
 				return err
 			}
@@ -68,13 +78,9 @@ func (a *app) bridgeLogout() *cobra.Command {
 		Example: "  gatehouse bridge logout https://mcp.example.com/mcp\n",
 		Args:    exactly("the server's URL"), DisableFlagsInUseLine: true, ValidArgsFunction: a.completeSignedIn,
 		RunE: func(c *cobra.Command, args []string) error {
-			store, err := a.openKeychain(&o)
-			if err != nil {
-				return err
-			}
 			ctx, stop := a.within(c.Context(), signInTime)
 			defer stop()
-			s, err := a.signIn(ctx, args[0], &o, store, a.logger(a.err, a.level(slog.LevelWarn)))
+			s, _, err := a.account(ctx, args[0], &o)
 			if err != nil {
 				return err
 			}
@@ -131,6 +137,9 @@ func (a *app) bridgeStatus() *cobra.Command {
 					token = "renewed"
 				case !one.Expires.IsZero():
 					token = "ends " + a.until(&one.Expires)
+				}
+				if one.Bound {
+					token += ", bound to a key"
 				}
 				rows = append(rows, []string{
 					printableText(one.Server), printableText(one.Issuer), string(one.Grant), printableText(orElse(strings.Join(one.Scopes, " "), "–")), a.ago(one.SignedIn), token,

@@ -105,7 +105,7 @@ func headerName(name string) bool {
 		return false
 	default:
 		switch canonical {
-		case "Host", "Content-Length", "Content-Type", "Transfer-Encoding", "Connection", "Accept", "Accept-Encoding", "Authorization", "Last-Event-Id", "Upgrade", "Te", "Trailer":
+		case "Host", "Content-Length", "Content-Type", "Transfer-Encoding", "Connection", "Accept", "Accept-Encoding", "Authorization", "Dpop", "Last-Event-Id", "Upgrade", "Te", "Trailer":
 			return false
 		}
 	}

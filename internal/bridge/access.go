@@ -12,9 +12,10 @@ import (
 // answer is waited for like any other: after the machine has slept, the token has
 // ended and the network is not there yet.
 func (r *remote) credential(ctx context.Context, patience *limit) (*signin.Credential, error) {
+	began := time.Now() // whoever does not answer takes their time, and nobody signs in meanwhile
 	for wait := 200 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		cred, err := r.access(ctx, patience, r.b.Access.Credential)
-		if err == nil || !unanswered(err) || patience.over() {
+		if err == nil || !unanswered(err) || time.Since(began) >= r.b.patience() {
 			return cred, err
 		}
 		if err := pause(ctx, wait); err != nil {

@@ -74,3 +74,42 @@ func FuzzLines(f *testing.F) {
 		}
 	})
 }
+
+// FuzzQuestion looks for a question that is another one under another number, or that breaks the bridge.
+func FuzzQuestion(f *testing.F) {
+	f.Add([]byte(`{"jsonrpc":"2.0","id":0,"method":"elicitation/create","params":{"message":"Pay?","id":7}}`))
+	f.Add([]byte(`{"id":"a\u0000","method":"roots/list","jsonrpc":"2.0"}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		e, err := mcp.Peek(raw)
+		if err != nil || e.Kind != mcp.Request {
+			return
+		}
+		var q questions
+		if _, err := q.ask(raw, e, 1); err != nil {
+			t.Fatal(err)
+		}
+		again, err := q.ask(raw, e, 2)
+		if err != nil {
+			return // it is not passed on
+		}
+		now, err := mcp.Peek(again)
+		if err != nil || now.Method != e.Method || bytes.Equal(now.ID, e.ID) {
+			t.Fatalf("%q became %q: %v", raw, again, err)
+		}
+		for id, want := range map[string]int{string(now.ID): 2, string(e.ID): 1} {
+			m, err := readMessage(resultOf([]byte(id), []byte("{}")))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if a, err := q.answered(m); err != nil || a.of != want || !bytes.Equal(a.ID, e.ID) {
+				t.Errorf("the answer to %s is %+v, %v", id, a, err)
+			}
+		}
+	})
+}
+
+// FuzzHints looks for a list of tools that breaks the bridge.
+func FuzzHints(f *testing.F) {
+	f.Add([]byte(`{"tools":[{"name":"a","annotations":{"readOnlyHint":true}},{"name":7},{"annotations":[]}]}`))
+	f.Fuzz(func(_ *testing.T, list []byte) { new(tools).hint(list) })
+}

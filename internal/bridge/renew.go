@@ -37,6 +37,9 @@ func (k *kept) offered(result []byte) {
 
 // set notes what a request has set.
 func (k *kept) set(m *message) {
+	if m.Params == nil {
+		return // a server that takes that has set nothing
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	uri := text(m.params.URI)
@@ -121,7 +124,11 @@ func (r *remote) tellNews(ctx context.Context) {
 
 // again has the server of a new session set what the old one had set.
 func (r *remote) again(ctx context.Context, method string, params []byte) {
-	q := ours(`{"jsonrpc":"2.0","id":` + string(ownID()) + `,"method":"` + method + `","params":` + string(params) + `}`)
+	q, err := readMessage([]byte(`{"jsonrpc":"2.0","id":` + string(ownID()) + `,"method":"` + method + `","params":` + string(params) + `}`))
+	if err != nil {
+		r.b.Log.Warn("what the client had set cannot be set again", "method", method, "error", err)
+		return
+	}
 	var no *rpcError
 	sink := func(raw []byte) bool {
 		e, err := mcp.Peek(raw)
@@ -132,7 +139,6 @@ func (r *remote) again(ctx context.Context, method string, params []byte) {
 		no = readError(raw)
 		return true
 	}
-	var err error
 	if s := r.eventServer(); s != nil {
 		err = s.ask(ctx, q, sink)
 	} else {

@@ -93,6 +93,7 @@ func TestANewSessionIsWhatTheOldOneWas(t *testing.T) {
 	for i, one := range []string{
 		`"logging/setLevel","params":{"level":"debug"}`, `"resources/subscribe","params":{"uri":"file:///b","_meta":{"x":1}}`,
 		`"resources/subscribe","params":{"uri":"file:///a"}`, `"resources/subscribe","params":{"uri":"file:///c"}`, `"resources/unsubscribe","params":{"uri":"file:///c"}`,
+		`"logging/setLevel","x":1`, `"resources/subscribe"`,
 	} {
 		d.say(`{"jsonrpc":"2.0","id":%d,"method":%s}`, i+1, one)
 		if got := d.hear(); string(got.Result) != "{}" {

@@ -96,7 +96,8 @@ func sameOrigin(r *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// do sends one request once, and says whether any of it may have arrived.
+// do sends one request once, and says whether any of it may have arrived. Where it
+// is redirected within the origin it gets another proof.
 func (r *remote) do(ctx context.Context, method, to string, body []byte, header http.Header, cred *signin.Credential) (res *http.Response, sent bool, err error) {
 	var wrote atomic.Bool
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { wrote.Store(true) }})
@@ -115,11 +116,21 @@ func (r *remote) do(ctx context.Context, method, to string, body []byte, header 
 		q.Header[name] = values
 	}
 	q.Header.Set("User-Agent", "gatehouse-bridge")
-	cred.Apply(q)
+	if err := cred.Apply(q); err != nil {
+		return nil, false, err
+	}
 	r.wake()
-	res, err = r.wire.Load().Do(q)
-	if by := proxy.Of(err); by != nil && by.Final() {
-		err = &problem{code: codeProxy, text: "The server is not reached.", err: by}
+	by := *r.wire.Load()
+	by.CheckRedirect = func(q *http.Request, via []*http.Request) error {
+		if err := sameOrigin(q, via); err != nil {
+			return err
+		}
+		cred.Heard(q.Response)
+		return cred.Apply(q)
+	}
+	res, err = by.Do(q)
+	if through := proxy.Of(err); through != nil && through.Final() {
+		err = &problem{code: codeProxy, text: "The server is not reached.", err: through}
 	}
 	return res, wrote.Load(), err
 }
@@ -136,11 +147,21 @@ func (r *remote) send(ctx context.Context, method, to string, body []byte, heade
 	cred, err := r.credential(ctx, patience)
 	for refused := 0; err == nil; {
 		res, sent, failed := r.do(ctx, method, to, body, header, cred)
+		var again *signin.Credential
+		if failed == nil {
+			again = cred.Heard(res)
+		}
 		switch {
+		case again != nil: // it was refused for its proof, before anything was done
+			discard(res)
+			cred = again
+			continue
 		case failed != nil && ctx.Err() != nil:
 			return nil, ctx.Err()
 		case errors.As(failed, new(*problem)):
 			return nil, unreached(failed)
+		case errors.As(failed, new(*signin.Error)): // there is no proof to send it with
+			return nil, failed
 		case failed != nil && sent && !harmless:
 			return nil, fateUnknown(failed)
 		case failed != nil && patience.over():

@@ -36,9 +36,15 @@ func everything() *mcp.Server {
 // client connects a real client by a bridge.
 func client(t *testing.T, server, version string) *mcp.ClientSession {
 	t.Helper()
+	return clientBy(t, open{}, server, version)
+}
+
+// clientBy is client with access of some kind.
+func clientBy(t *testing.T, by Access, server, version string) *mcp.ClientSession {
+	t.Helper()
 	inR, inW := io.Pipe()
 	outR, outW := io.Pipe()
-	b := &Bridge{Server: server, Access: open{}, In: inR, Out: outW, Log: slog.New(slog.DiscardHandler)}
+	b := &Bridge{Server: server, Access: by, In: inR, Out: outW, Log: slog.New(slog.DiscardHandler)}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -11,6 +11,10 @@ type Auth struct {
 	APIKeys *APIKeys // nil: keys are not accepted
 	Issuers []Issuer // whose access tokens are accepted
 
+	// DPoPNonce has every proof (RFC 9449) hold a nonce of ours, so that none can be
+	// made in advance.
+	DPoPNonce bool
+
 	Embedded *Embedded // our own authorization server; nil: there is none
 }
 

@@ -20,6 +20,8 @@ type Embedded struct {
 	SessionTTL   time.Duration // of a sign-in in a browser
 	SessionIdle  time.Duration // of one that is not used
 
+	DPoP string // BoundAccepted or BoundRequired
+
 	Signing  Signing
 	Clients  Clients
 	Consent  Consent

@@ -17,6 +17,7 @@ var authSettings = slices.Concat([]setting{
 		{key: "max_per_tenant", field: "MaxPerTenant", def: "0", doc: "Keys of one tenant that are honoured at once. 0: no limit."},
 	}, later("last_used"))},
 	{key: "issuers", field: "Issuers", within: issuerSettings, doc: "Identity providers whose access tokens are accepted. A preset fills in what is left out; `gatehouse config expand` shows what comes of it. See [identity providers](../how-to/identity-providers.md)."},
+	{key: "dpop_nonce", field: "DPoPNonce", def: "false", doc: "Proofs of clients whose tokens are bound to a key (DPoP, RFC 9449) have to hold a nonce that they get from us, so that none can be made in advance. It costs a client a request every few minutes."},
 	{key: "embedded", field: "Embedded", within: embeddedSettings, doc: "Our own authorization server: clients log in here, people with the provider that they have. `{}` takes the defaults. See [authorization server](../how-to/authorization-server.md)."},
 }, later("local"))
 

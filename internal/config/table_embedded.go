@@ -15,6 +15,7 @@ var embeddedSettings = []setting{
 	{key: "refresh_grace", field: "RefreshGrace", def: "30s", doc: "How long a client that did not get our answer may send the refresh token before the newest again; it is given the same newest one. Later it counts as stolen. `0`: at once."},
 	{key: "session_ttl", field: "SessionTTL", def: "7d", least: "1m", doc: "How long somebody stays signed in, in a browser."},
 	{key: "session_idle", field: "SessionIdle", least: "1m", doc: "How long somebody stays signed in without being seen here. Left out: `session_ttl`."},
+	{key: "dpop", field: "DPoP", one: []string{BoundAccepted, BoundRequired}, def: BoundAccepted, doc: "`required`: clients are given tokens that are bound to a key of theirs (RFC 9449), or none. A bound one never works without its proof."},
 	{key: "signing", field: "Signing", doc: "The keys that tokens are signed with.", within: []setting{
 		{key: "alg", field: "Alg", one: []string{"ES256", "EdDSA", "RS256"}, def: "ES256", doc: "Of keys that are made from now on."},
 		{key: "rotate_every", field: "RotateEvery", def: "30d", least: "1h", doc: "How long a key signs."},

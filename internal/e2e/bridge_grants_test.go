@@ -144,8 +144,8 @@ func through(t *testing.T, f *front, ada *resident, env []string, args ...string
 	if n := d.visits.Load(); n != 0 {
 		t.Errorf("%d windows opened", n)
 	}
-	if d.token() == first || claims["aud"] != f.url {
-		t.Errorf("got a token of %v, want another one after it was revoked", claims)
+	if d.token() == first || claims["aud"] != f.url || claims["cnf"] == nil {
+		t.Errorf("got a token of %v, want another one after it was revoked, both for a key", claims)
 	}
 	return claims
 }

@@ -27,9 +27,6 @@ func mcpCommand(t testing.TB) string {
 	return filepath.Join(dir, "mcpclient")
 }
 
-// notYet are scenarios of extensions that the bridge does not have.
-var notYet = map[string]bool{"auth/dpop": true, "auth/dpop-nonce": true}
-
 // TestBridgeConformance holds the bridge to what the official suite has for
 // clients: every scenario passes, and none with a warning.
 func TestBridgeConformance(t *testing.T) {
@@ -39,8 +36,8 @@ func TestBridgeConformance(t *testing.T) {
 		args   []string
 		passed int // scenarios
 	}{
-		"2026-07-28": {[]string{"--requirements", "2026-07-28"}, 37},
-		"2025-11-25": {[]string{"--requirements", "2025-11-25"}, 23},
+		"2026-07-28": {[]string{"--requirements", "2026-07-28"}, 39},
+		"2025-11-25": {[]string{"--requirements", "2025-11-25"}, 25},
 		"2025-03-26": {[]string{"--suite", "backcompat"}, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -54,7 +51,7 @@ func TestBridgeConformance(t *testing.T) {
 				switch {
 				case strings.HasPrefix(line, "✓ "):
 					passed++
-				case strings.HasPrefix(line, "✗ ") && !notYet[scenario]:
+				case strings.HasPrefix(line, "✗ "):
 					t.Errorf("%s%s", line, stderrOf(t, dir, scenario))
 				}
 			}

@@ -25,10 +25,7 @@ func TestA054RealClientsProveTheirKey(t *testing.T) {
 	if _, claims := peek(t, j.Token); claims["cnf"] == nil {
 		t.Fatalf("got claims %v, want a key that it is bound to", claims)
 	}
-	f.call(j.Token, reading).wantRefusal(t, "stolen, as bearer", http.StatusUnauthorized, "GH-11", "invalid_token")
-	headers := toolHeaders(j.Token, reading)
-	headers[0] = "Authorization: DPoP " + j.Token
-	f.ask(f.client(), http.MethodPost, f.url, toolCall(reading, `{}`), headers...).wantRefusal(t, "stolen, without a proof", http.StatusUnauthorized, "GH-11", "")
+	f.stolen(t, j.Token)
 
 	bare := p.token(request{user: "ada", resource: f.url, scopes: "tools:read"}).Access
 	if got := f.call(bare, reading); got.status != http.StatusOK {
@@ -40,6 +37,15 @@ func TestA054RealClientsProveTheirKey(t *testing.T) {
 	if j := nodeTraveller("2", "dpop", "dpop")(t, f, p, "ada", reading); j.Error != "" || len(j.Results) != 1 || j.Results[0].Error != "" {
 		t.Errorf("got %+v where proofs are required, want an answer", j)
 	}
+}
+
+// stolen uses a token that is bound to a key without it.
+func (f *front) stolen(t *testing.T, token string) {
+	t.Helper()
+	f.call(token, reading).wantRefusal(t, "stolen, as bearer", http.StatusUnauthorized, "GH-11", "invalid_token")
+	headers := toolHeaders(token, reading)
+	headers[0] = "Authorization: DPoP " + token
+	f.ask(f.client(), http.MethodPost, f.url, toolCall(reading, `{}`), headers...).wantRefusal(t, "stolen, without a proof", http.StatusUnauthorized, "GH-11", "")
 }
 
 // TestA054RealTokensOfACertificate uses a token that the provider bound to a

@@ -1,7 +1,7 @@
 // Package jws reads signed tokens and what is in them strictly: compact JWS
 // (RFC 7515 §7.1), JSON objects that every reader understands alike, and DPoP
-// proofs (RFC 9449). It holds no state and trusts nobody: which keys and
-// algorithms count is for its callers to say. Signatures are verified by go-jose.
+// proofs (RFC 9449), which it makes too. It trusts nobody: which keys and
+// algorithms count is for its callers to say. Signatures are made and verified by go-jose.
 package jws
 
 import (

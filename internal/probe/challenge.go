@@ -90,11 +90,14 @@ func (r *reader) value() string {
 	return b.String()
 }
 
-// bearerOf returns the challenge of Bearer; nil: there is none.
+// bearerOf returns the challenge of Bearer, or of DPoP where that is the only way
+// (RFC 9449 §7.1); nil: there is neither.
 func bearerOf(all []challenge) *challenge {
-	for i := range all {
-		if all[i].scheme == "bearer" {
-			return &all[i]
+	for _, scheme := range []string{"bearer", "dpop"} {
+		for i := range all {
+			if all[i].scheme == scheme {
+				return &all[i]
+			}
 		}
 	}
 	return nil

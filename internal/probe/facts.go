@@ -177,6 +177,8 @@ type resource struct {
 	Servers      []string  `json:"authorization_servers"`
 	Scopes       []string  `json:"scopes_supported"`
 	BearerMethod []string  `json:"bearer_methods_supported"`
+	Proofs       []string  `json:"dpop_signing_alg_values_supported"`
+	Bound        bool      `json:"dpop_bound_access_tokens_required"`
 }
 
 const wellKnown = "/.well-known/oauth-protected-resource"

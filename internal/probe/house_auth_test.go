@@ -20,6 +20,7 @@ func (h *house) wellKnown(w http.ResponseWriter, _ *http.Request, path string) {
 	case wellKnown, wellKnown + "/mcp":
 		doc := map[string]any{
 			"resource": houseURL, "authorization_servers": []string{issuerOf}, "scopes_supported": []string{"read"}, "bearer_methods_supported": []string{"header"},
+			"dpop_signing_alg_values_supported": []string{"ES256"},
 		}
 		switch {
 		case h.faults["keys only"], h.faults["no path metadata"] && path != wellKnown:
@@ -29,6 +30,14 @@ func (h *house) wellKnown(w http.ResponseWriter, _ *http.Request, path string) {
 			doc["resource"] = "https://other.example.com/mcp"
 		case h.faults["no issuer named"]:
 			doc["authorization_servers"] = []string{}
+		case h.faults["no key in common"]:
+			doc["dpop_signing_alg_values_supported"] = []string{"ES512"}
+		case h.faults["no bound tokens"]:
+			doc["dpop_bound_access_tokens_required"] = true
+		case h.faults["issuer inside"]:
+			doc["authorization_servers"] = []string{"https://id.inside.example"}
+		case h.faults["issuer of nobody"]:
+			doc["authorization_servers"] = []string{"https://id.nobody.example"}
 		case h.faults["query advertised"]:
 			doc["bearer_methods_supported"] = []string{"header", "query"}
 		}
@@ -47,6 +56,7 @@ func (h *house) serverMetadata() map[string]any {
 		"issuer": issuerOf, "authorization_endpoint": issuerOf + "/authorize", "token_endpoint": issuerOf + "/token", "registration_endpoint": issuerOf + "/register",
 		"jwks_uri": issuerOf + "/.well-known/jwks.json", "response_types_supported": []string{"code"}, "grant_types_supported": []string{"authorization_code"},
 		"code_challenge_methods_supported": []string{"S256"}, "token_endpoint_auth_methods_supported": []string{"none"},
+		"dpop_signing_alg_values_supported":     []string{"ES256", "EdDSA"},
 		"client_id_metadata_document_supported": true, "authorization_response_iss_parameter_supported": true,
 	}
 	for fault, member := range map[string]string{
@@ -55,6 +65,15 @@ func (h *house) serverMetadata() map[string]any {
 		if h.faults[fault] {
 			delete(m, member)
 		}
+	}
+	if h.faults["proofs by nobody"] {
+		m["dpop_signing_alg_values_supported"] = []string{"ES256", "none"}
+	}
+	if h.faults["no bound tokens"] {
+		delete(m, "dpop_signing_alg_values_supported")
+	}
+	if h.faults["token endpoint inside"] {
+		m["token_endpoint"] = "https://id.inside.example/token"
 	}
 	if h.faults["issuer with a slash"] {
 		m["issuer"] = issuerOf + "/"

@@ -129,6 +129,8 @@ func TestChallengesAreReadAsClientsReadThem(t *testing.T) {
 		{"blanks around the sign", `Bearer scope = "y"`, "scope", "y"},
 		{"a string without an end", `Bearer scope="y`, "scope", "y"},
 		{"nothing", `Bearer`, "scope", ""},
+		{"DPoP beside it", `DPoP algs="ES256", scope="x", Bearer scope="y"`, "scope", "y"},
+		{"DPoP alone", `DPoP algs="ES256", scope="y"`, "scope", "y"},
 	}
 	for _, tt := range tests {
 		c := bearerOf(challenges([]string{tt.header}))

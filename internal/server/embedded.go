@@ -100,6 +100,7 @@ func authSettings(c *config.Config) authserver.Settings {
 		ConsentRemember: e.Consent.Remember, SessionTTL: e.SessionTTL, DeviceTTL: 10 * time.Minute, ShowTools: e.Consent.ShowTools,
 		Registration: e.Clients.DCR.Enabled, RegistrationRate: e.Clients.DCR.Rate, Documents: e.Clients.CIMD.Enabled,
 		Assertions: len(e.Assertions) > 0, Support: e.Support,
+		RequireProof: e.DPoP == config.BoundRequired,
 		Certificates: tls.ClientCA != "", SelfSigned: tls.ClientSelfSigned,
 	}
 }

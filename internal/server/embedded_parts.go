@@ -50,15 +50,15 @@ func (r *Running) fillDoor(ctx context.Context, c *config.Config, under *seal.Ke
 	d.Consents = &grant.Consents{Store: r.DB.Consents(), For: c.Auth.Embedded.Consent.Remember}
 	d.Devices = &grant.Devices{Store: r.DB.Devices(), Service: d.Grants}
 	d.Requests, d.Once = &grant.Requests{Store: r.DB.Requests()}, &grant.Once{Store: r.DB.Once()}
-	d.Marks, d.Tokens, d.DPoP, d.Limiter = r.Rights.Revoked, r.Revocations, doorProofs(r.dpop.NonceKey, d.Once), &r.strangers
+	d.Marks, d.Tokens, d.DPoP, d.Limiter = r.Rights.Revoked, r.Revocations, doorProofs(r.dpop, d.Once), &r.strangers
 	return nil
 }
 
 // doorProofs judges the proofs that come with what tokens are asked for by. Which
 // ones were seen is known to all replicas, and after a restart: a proof goes with a
 // code or a refresh token there, and a mark more is little beside what those cost.
-func doorProofs(nonces []byte, seen *grant.Once) *gatehouse.DPoP {
-	return &gatehouse.DPoP{NonceKey: nonces, Replays: grant.Replays{Marks: seen}}
+func doorProofs(as *gatehouse.DPoP, seen *grant.Once) *gatehouse.DPoP {
+	return &gatehouse.DPoP{RequireNonce: as.RequireNonce, NonceKey: as.NonceKey, Replays: grant.Replays{Marks: seen}}
 }
 
 // newAssertions are the enterprises whose identity assertions are taken.

@@ -33,7 +33,7 @@ func ownIssuer(c *config.Config) *config.Issuer {
 		Name: config.OwnIssuerName, Preset: config.DefaultPreset, Issuer: c.OwnIssuer(),
 		Algorithms: []string{signing.ES256, signing.EdDSA, "RS256"}, TokenTypes: []string{"at+jwt"},
 		Audience: config.Audience{Mode: config.AudienceExact, Values: []string{"{resource}"}},
-		MaxLife:  config.MaxAccessTTL, ClockSkew: config.MaxClockSkew, DPoP: config.BoundAccepted, MTLS: config.BoundAccepted,
+		MaxLife:  config.MaxAccessTTL, ClockSkew: config.MaxClockSkew, DPoP: e.DPoP, MTLS: config.BoundAccepted,
 		Claims: config.Claims{
 			Subject: []string{"sub"}, Client: []string{"client_id"}, Tenant: []string{"tenant"}, Scopes: []string{"scope"},
 			Name: []string{"name"}, Roles: []string{"roles"}, Groups: []string{"groups"},

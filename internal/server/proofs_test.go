@@ -31,9 +31,15 @@ func TestReplicasShareTheProofsTheySaw(t *testing.T) {
 	must(t, err)
 	came := &gatehouse.Credential{Proofs: []string{text}, Method: "POST", URL: "https://mcp.test/token"}
 	for i, wanted := range []bool{true, false, false} {
-		replica := doorProofs(make([]byte, 32), &grant.Once{Store: db.Once()})
+		replica := doorProofs(&gatehouse.DPoP{NonceKey: make([]byte, 32)}, &grant.Once{Store: db.Once()})
 		if _, err := replica.Key(t.Context(), came); (err == nil) != wanted {
 			t.Errorf("replica %d: got %v", i, err)
+		}
+	}
+	for _, asks := range []bool{true, false} {
+		door := doorProofs(&gatehouse.DPoP{NonceKey: make([]byte, 32), RequireNonce: asks}, &grant.Once{Store: db.Once()})
+		if got := door.Nonce(); (got != "") != asks {
+			t.Errorf("where nonces are wanted (%v) it gives %q", asks, got)
 		}
 	}
 }

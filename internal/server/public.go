@@ -10,6 +10,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/clients/landing"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
+	"github.com/gatehouse-mcp/gatehouse/internal/jws"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/authserver"
 	"github.com/gatehouse-mcp/gatehouse/internal/server/wellknown"
 )
@@ -108,11 +109,18 @@ func (p *public) authServer(host, path string) http.Handler {
 // out tokens for it.
 func newResource(c *config.Config, u *config.Upstream, address string) gatehouse.Resource {
 	r := gatehouse.Resource{URL: strings.TrimSuffix(Resource(c, u, address), "/"), Name: u.Name}
+	r.RequireDPoP = true
 	for _, s := range issuersOf(c) {
-		if s.Advertise && admits(u, &s) {
+		if !admits(u, &s) {
+			continue
+		}
+		r.RequireDPoP = r.RequireDPoP && s.DPoP == config.BoundRequired
+		r.DPoPAlgorithms = jws.Algorithms() // clients whose authorization server knows how bind their tokens then
+		if s.Advertise {
 			r.AuthorizationServers = append(r.AuthorizationServers, s.Issuer)
 		}
 	}
+	r.RequireDPoP = r.RequireDPoP && r.DPoPAlgorithms != nil
 	for i := range c.Scopes {
 		if c.Scopes[i].Default {
 			r.Scopes = append(r.Scopes, c.Scopes[i].Name)

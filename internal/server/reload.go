@@ -162,6 +162,7 @@ func fixed(before, after *config.Config) error {
 		{"auth.api_keys.pepper", pepper(before), pepper(after)},
 		{"admin", before.Admin, after.Admin},
 		{"auth.embedded.signing", signingOf(before), signingOf(after)},
+		{"auth.dpop_nonce", before.Auth.DPoPNonce, after.Auth.DPoPNonce}, // proofs that were seen are remembered with it
 	} {
 		if !reflect.DeepEqual(f.a, f.b) {
 			all = append(all, config.Mistake{Code: "GH-2033", Text: f.name + " cannot change while the server runs. Restart it for that"})

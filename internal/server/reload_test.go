@@ -270,10 +270,11 @@ func TestReloadRefusesWhatNeedsARestart(t *testing.T) {
 	c := reloadable(t, up.URL+"/mcp")
 	stream := c.listen()
 	for name, edit := range map[string]func(*config.Config){
-		"store":         func(n *config.Config) { n.Store.SQLite = "/elsewhere/gatehouse.db" },
-		"admin":         func(n *config.Config) { n.Admin.Listen = "127.0.0.1:0" },
-		"audit.file":    func(n *config.Config) { n.Audit.File = "/elsewhere/audit.jsonl" },
-		"server.listen": func(n *config.Config) { n.Server.Listen = "127.0.0.1:1" },
+		"store":           func(n *config.Config) { n.Store.SQLite = "/elsewhere/gatehouse.db" },
+		"auth.dpop_nonce": func(n *config.Config) { n.Auth.DPoPNonce = !n.Auth.DPoPNonce },
+		"admin":           func(n *config.Config) { n.Admin.Listen = "127.0.0.1:0" },
+		"audit.file":      func(n *config.Config) { n.Audit.File = "/elsewhere/audit.jsonl" },
+		"server.listen":   func(n *config.Config) { n.Server.Listen = "127.0.0.1:1" },
 		"a server that fails": func(n *config.Config) {
 			n.Servers[0] = config.Upstream{Name: "x", Stdio: &config.Stdio{Command: []string{"/no/such/program"}}}
 		},

@@ -158,7 +158,7 @@ func (r *Running) judges(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.keys, r.dpop = &keySets{Log: r.server.Options.Log}, &gatehouse.DPoP{NonceKey: nonces}
+	r.keys, r.dpop = &keySets{Log: r.server.Options.Log}, &gatehouse.DPoP{NonceKey: nonces, RequireNonce: r.server.Config.Auth.DPoPNonce}
 	if err := r.Rights.Load(ctx); err != nil {
 		return fmt.Errorf("read what tokens are judged by: %w", err)
 	}

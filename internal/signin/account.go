@@ -15,13 +15,11 @@ func (c *Client) Login(ctx context.Context) (*Credential, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	unlock, err := c.Store.Lock(ctx, c.lockName())
+	release, err := c.alone(ctx)
 	if err != nil {
-		return nil, storeErr(err)
+		return nil, err
 	}
-	defer unlock()
+	defer release()
 	// A request without a credential, of which nothing is expected but a challenge.
 	a, err := c.post(ctx, c.Server, http.Header{"Mcp-Protocol-Version": {"2025-11-25"}}, "application/json", `{"jsonrpc":"2.0","id":1,"method":"ping"}`)
 	if err != nil {
@@ -45,7 +43,11 @@ func (c *Client) Login(ctx context.Context) (*Credential, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.signIn(ctx, &flow{client: c, place: p, as: as, scopes: c.scopes(nil, ch, p, as)})
+	b, err := c.bind(p, ch, as)
+	if err != nil {
+		return nil, err
+	}
+	return c.signIn(ctx, &flow{client: c, place: p, as: as, bound: b, scopes: c.scopes(nil, ch, p, as)})
 }
 
 // Logout forgets the sign-in at the server, and the client that registered itself
@@ -55,13 +57,11 @@ func (c *Client) Logout(ctx context.Context) (signedIn, revoked bool, err error)
 	if err := c.Check(); err != nil {
 		return false, false, err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	unlock, err := c.Store.Lock(ctx, c.lockName())
+	release, err := c.alone(ctx)
 	if err != nil {
-		return false, false, storeErr(err)
+		return false, false, err
 	}
-	defer unlock()
+	defer release()
 	s, err := c.session(ctx)
 	issuer, lost := c.Store.Load(ctx, c.pointerName()) // that of a session that is damaged, too
 	if isSealed(lost) {                                // where it was is not known any more
@@ -93,7 +93,7 @@ func (c *Client) revoke(ctx context.Context, s *session) error {
 	if err := c.identify(&s.Client, s.Issuer, form, header); err != nil {
 		return err
 	}
-	a, err := c.post(ctx, s.Revoke, header, "application/x-www-form-urlencoded", form.Encode())
+	a, err := c.post(ctx, s.Revoke, header, formType, form.Encode())
 	if err == nil && a.Status != http.StatusOK {
 		err = &tokenError{Status: a.Status}
 	}
@@ -111,6 +111,7 @@ type Account struct {
 	SignedIn time.Time `json:"signed_in"`
 	Expires  time.Time `json:"expires,omitzero"` // of the token; zero: nobody said
 	Renewing bool      `json:"renewing"`         // whether it is renewed when it expires
+	Bound    bool      `json:"bound"`            // to a key that is kept here: by itself it is worth nothing. RFC 9449
 }
 
 // Lister is a [Store] that tells its names.
@@ -140,7 +141,7 @@ func Accounts(ctx context.Context, store Lister) ([]Account, error) {
 		}
 		a := Account{
 			Server: s.Server, Issuer: s.Issuer, Resource: s.Resource, ClientID: s.Client.ID, Grant: s.Grant, Scopes: append([]string{}, s.Asked...),
-			SignedIn: s.Signed, Expires: s.Expires, Renewing: s.Refresh != "",
+			SignedIn: s.Signed, Expires: s.Expires, Renewing: s.Refresh != "", Bound: s.Key != nil,
 		}
 		if s.Granted != nil {
 			a.Scopes = s.Granted

@@ -20,6 +20,10 @@ type challenge struct {
 	Description string // for developers: a stranger's text
 	Scopes      []string
 	Metadata    string // where the resource's metadata is
+
+	bearer, proof bool     // whether it takes Bearer and DPoP. RFC 9449 §7.2
+	fault         string   // error, as DPoP has it
+	algs          []string // of proofs. RFC 9449 §7.1
 }
 
 // words are what a challenge says of the credential, as a sentence may have it.
@@ -39,7 +43,13 @@ func readChallenge(h http.Header) challenge {
 		return c
 	}
 	for _, one := range all {
-		if one.Scheme != "bearer" && one.Scheme != "dpop" {
+		switch one.Scheme {
+		case "bearer":
+			c.bearer = true
+		case "dpop":
+			c.proof = true
+			c.fault, c.algs = one.Params["error"], strings.Fields(one.Params["algs"])
+		default:
 			continue
 		}
 		if c.Error == "" {

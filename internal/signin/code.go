@@ -72,7 +72,7 @@ func (f *flow) code(ctx context.Context) (*client, *tokenAnswer, error) {
 	form.Set("code", got.code)
 	form.Set("redirect_uri", back.redirect())
 	form.Set("code_verifier", verifier)
-	t, err := c.ask(ctx, f.as.TokenEndpoint, f.as.Issuer, who, form)
+	t, err := c.ask(ctx, f.as.TokenEndpoint, f.as.Issuer, who, form, f.bound)
 	got.tell(err)
 	return who, t, err
 }
@@ -103,10 +103,15 @@ func (f *flow) address(ctx context.Context, who *client, redirect, state, verifi
 		return "", because(CodeUnsafe, err, "The authorization server %s sends people to where nobody is followed.", f.as.Issuer)
 	}
 	sum := sha256.Sum256([]byte(verifier))
+	thumbprint := ""
+	if f.bound.key != nil { // then the code is of no use without it either. RFC 9449 §10
+		thumbprint = f.bound.key.Thumbprint
+	}
 	q := u.Query()
 	for name, value := range map[string]string{
 		"response_type": "code", "client_id": who.ID, "redirect_uri": redirect, "state": state, "resource": f.place.Resource,
 		"code_challenge": base64.RawURLEncoding.EncodeToString(sum[:]), "code_challenge_method": oauth.S256, "scope": strings.Join(f.scopes, " "),
+		"dpop_jkt": thumbprint,
 	} {
 		q.Del(name)
 		if value != "" {

@@ -58,7 +58,7 @@ func (f *flow) begin(ctx context.Context, who *client) (*deviceAnswer, error) {
 	if err := c.identify(who, issuer, form, header); err != nil {
 		return nil, err
 	}
-	a, err := c.post(ctx, f.as.DeviceEndpoint, header, "application/x-www-form-urlencoded", form.Encode())
+	a, err := c.post(ctx, f.as.DeviceEndpoint, header, formType, form.Encode())
 	if err != nil {
 		return nil, because(unreachable(err), err, "The device endpoint of %s did not answer.", issuer)
 	}
@@ -101,7 +101,7 @@ func (f *flow) poll(ctx context.Context, who *client, d *deviceAnswer) (*tokenAn
 		form := f.form(oauth.DeviceCode)
 		form.Del("scope")
 		form.Set("device_code", d.Device)
-		t, err := f.client.ask(ctx, f.as.TokenEndpoint, f.as.Issuer, who, form)
+		t, err := f.client.ask(ctx, f.as.TokenEndpoint, f.as.Issuer, who, form, f.bound)
 		var refused *tokenError
 		switch {
 		case err == nil:

@@ -26,6 +26,7 @@ const (
 	CodeSettings   = "GH-2231" // the settings do not fit the grant
 	CodeUnanswered = "GH-2232" // a server did not answer
 	CodeOtherAS    = "GH-2235" // the authorization server is not the one that the client was registered with
+	CodeProof      = "GH-2240" // a token that is bound to a key is wanted, and cannot be had or used
 	CodeProxy      = "GH-2245" // the proxy leads to no server
 )
 

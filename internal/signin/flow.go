@@ -17,7 +17,8 @@ type flow struct {
 	place  *place
 	as     *discovery.Metadata
 	scopes []string
-	known  bool // the client, to the authorization server: what it got is good still
+	bound  *binding // of the tokens
+	known  bool     // the client, to the authorization server: what it got is good still
 }
 
 // signIn gets a token in the way that is set, keeps it and returns it. The lock of
@@ -37,12 +38,13 @@ func (c *Client) signIn(ctx context.Context, f *flow) (*Credential, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := t.bearer(); err != nil {
+	key, err := f.bound.judge(t)
+	if err != nil {
 		return nil, err
 	}
 	s := &session{
 		Server: c.Server, Issuer: f.as.Issuer, Resource: f.place.Resource, Client: *who, Token: f.as.TokenEndpoint, Revoke: f.as.RevocationEndpoint,
-		Grant: c.Grant, Signed: c.now(), Asked: f.scopes, of: c,
+		Grant: c.Grant, Signed: c.now(), Asked: f.scopes, Key: key, of: c,
 	}
 	s.take(t, c.now())
 	if err := c.keep(ctx, s); err != nil {
@@ -67,7 +69,7 @@ func (f *flow) machine(ctx context.Context) (*client, *tokenAnswer, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	t, err := f.client.ask(ctx, f.as.TokenEndpoint, f.as.Issuer, who, f.form(oauth.ClientCredentials))
+	t, err := f.client.ask(ctx, f.as.TokenEndpoint, f.as.Issuer, who, f.form(oauth.ClientCredentials), f.bound)
 	return who, t, err
 }
 
@@ -90,7 +92,7 @@ func (f *flow) workload(ctx context.Context) (*client, *tokenAnswer, error) {
 	}
 	form := f.form(oauth.JWTBearer)
 	form.Set("assertion", strings.TrimSpace(assertion))
-	t, err := f.client.ask(ctx, f.as.TokenEndpoint, f.as.Issuer, who, form)
+	t, err := f.client.ask(ctx, f.as.TokenEndpoint, f.as.Issuer, who, form, f.bound)
 	return who, t, err
 }
 
@@ -124,7 +126,7 @@ func (f *flow) enterprise(ctx context.Context) (*client, *tokenAnswer, error) {
 	form.Set("subject_token", strings.TrimSpace(token))
 	form.Set("subject_token_type", typeIDToken)
 	form.Set("audience", f.as.Issuer)
-	jag, err := f.client.ask(ctx, endpoint, p.Issuer, us, form)
+	jag, err := f.client.ask(ctx, endpoint, p.Issuer, us, form, nil)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -143,7 +145,7 @@ func (f *flow) enterprise(ctx context.Context) (*client, *tokenAnswer, error) {
 	}
 	form = f.form(oauth.JWTBearer)
 	form.Set("assertion", jag.Access)
-	t, err := f.client.ask(ctx, f.as.TokenEndpoint, f.as.Issuer, who, form)
+	t, err := f.client.ask(ctx, f.as.TokenEndpoint, f.as.Issuer, who, form, f.bound)
 	return who, t, err
 }
 
@@ -183,8 +185,8 @@ func (c *Client) refresh(ctx context.Context, s *session) (*session, error) {
 		return nil, nil
 	}
 	form := url.Values{"grant_type": {oauth.RefreshToken}, "refresh_token": {s.Refresh}, "resource": {s.Resource}}
-	who := s.Client
-	t, err := c.ask(ctx, s.Token, s.Issuer, &who, form)
+	who, b := s.Client, &binding{key: s.Key} // the refresh token is bound to it as well. RFC 9449 §5
+	t, err := c.ask(ctx, s.Token, s.Issuer, &who, form, b)
 	var refused *tokenError
 	if errors.As(err, &refused) && refused.final() {
 		c.log().Info("the sign-in has ended", "server", s.Server, "issuer", s.Issuer, "because", refused.Error())
@@ -199,10 +201,17 @@ func (c *Client) refresh(ctx context.Context, s *session) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := t.bearer(); err != nil {
+	key, err := b.judge(t)
+	if err != nil {
 		return nil, err
 	}
+	if s.Key != nil && key == nil { // what was bound does not become what anybody could use
+		c.log().Warn("the authorization server binds the token to no key any more: it is not used", "server", s.Server, "issuer", s.Issuer)
+		s.Refresh = ""
+		return nil, c.keep(ctx, s)
+	}
 	renewed := *s
+	renewed.Key = key
 	renewed.take(t, c.now())
 	return &renewed, c.keep(ctx, &renewed)
 }

@@ -17,29 +17,43 @@ import (
 // loopback is what may be reached for a server on this machine.
 var loopback = []string{"localhost", "127.0.0.0/8", "::1"}
 
-// fetcher returns the client for a URL. The server itself was named by the user, and
-// is reached wherever it is. What it leads to is a stranger's choice: a server on the
-// internet leads to the internet only; one on this machine or in a private network may
-// lead there too. Addresses where clouds keep secrets are reached for nobody.
+// fetcher returns the client for a URL. What the user named is reached wherever it is:
+// the server, and who vouches for them. What the server leads to is a stranger's choice:
+// a server on the internet leads to the internet only; one on this machine or in a private
+// network may lead there too. Addresses where clouds keep secrets are reached for nobody.
 func (c *Client) fetcher(at string) (safehttp.Fetcher, error) {
 	c.reach.Do(func() {
-		host := hostOf(c.Server)
-		strict := safehttp.Policy{Roots: c.Roots, Proxy: c.Proxy, Resolver: c.Resolver, Near: c.near}
-		if isLoopback(host) {
-			strict.Allow = loopback
+		policy := safehttp.Policy{Roots: c.Roots, Proxy: c.Proxy, Resolver: c.Resolver, Near: c.near}
+		if isLoopback(hostOf(c.Server)) {
+			policy.Allow = loopback
 		}
-		c.fetch, c.wrong = strict.Client()
-		if strict.Allow = append(strict.Allow, host); c.wrong == nil {
-			c.own, c.wrong = strict.Client()
+		if c.fetch, c.wrong = policy.Client(); c.wrong != nil {
+			return
 		}
+		for _, named := range c.named() {
+			policy.Allow = append(slices.Clone(policy.Allow), hostOf(named))
+		}
+		c.own, c.wrong = policy.Client()
 	})
 	if c.wrong != nil {
-		return safehttp.Fetcher{}, fail(CodeUnsafe, "The address %.200q is not followed: its host is none that can be.", plainText(c.Server))
+		return safehttp.Fetcher{}, because(CodeUnsafe, c.wrong, "An address that was given has no host that can be followed.")
 	}
-	if originOf(at) == originOf(c.Server) {
+	if slices.ContainsFunc(c.named(), func(named string) bool { return originOf(at) == originOf(named) }) {
 		return safehttp.Fetcher{Client: c.own}, nil
 	}
 	return safehttp.Fetcher{Client: c.fetch}, nil
+}
+
+// named are the addresses that the user gave.
+func (c *Client) named() []string {
+	all := []string{c.Server, c.Issuer}
+	if c.Registered != nil {
+		all = append(all, c.Registered.Issuer)
+	}
+	if c.Provider != nil {
+		all = append(all, c.Provider.Issuer, c.Provider.TokenEndpoint)
+	}
+	return slices.DeleteFunc(all, func(at string) bool { return CheckURL(at) != nil }) // "" among them
 }
 
 // originOf is whom a URL is asked of; empty: nobody.

@@ -64,6 +64,6 @@ func (k *Key) read(ctx context.Context) (*Credential, error) {
 	if err != nil {
 		return nil, err
 	}
-	k.last = &Credential{Scheme: "Bearer", text: text, origin: u.Scheme + "://" + u.Host, header: k.Header}
+	k.last = &Credential{Scheme: schemeBearer, text: text, origin: rootOf(u), header: k.Header}
 	return k.last, nil
 }

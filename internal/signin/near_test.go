@@ -110,21 +110,34 @@ func TestA096AServerIsWhereItsCertificateIs(t *testing.T) {
 	}
 }
 
-// TestA096OnlyTheServerItselfIsWhereverItIs: the user named the server, and not what it names.
-func TestA096OnlyTheServerItselfIsWhereverItIs(t *testing.T) {
+// TestA096OnlyWhatTheUserNamedIsWhereverItIs: the user named the server, and perhaps who
+// vouches for them, and not what the server names.
+func TestA096OnlyWhatTheUserNamedIsWhereverItIs(t *testing.T) {
 	roots, port := secured(t)
-	c := &Client{Server: "https://example.com:" + port + "/mcp", Store: newMemory(), Roots: roots, Resolver: names(t, func(string) string { return "127.0.0.1" })}
-	for at, want := range map[string]bool{
-		"https://example.com:" + port + "/x": true, "https://EXAMPLE.com:" + port + "/x": true, "https://example.com/x": false, "https://example.com:1/x": false,
-		"https://other.example:" + port + "/x": false, "http://example.com:" + port + "/x": false, "https://169.254.169.254/x": false, "https://127.0.0.1:" + port + "/x": false,
+	inside := names(t, func(string) string { return "127.0.0.1" })
+	for at, want := range map[string]string{ // who is named
+		"https://example.com:" + port + "/x": "server", "https://EXAMPLE.com:" + port + "/x": "server", "https://issuer.example:" + port + "/x": "issuer", "https://idp.example:" + port + "/x": "provider",
+		"https://registered.example:" + port + "/x": "registered", "https://example.com/x": "", "https://example.com:1/x": "", "https://issuer.example/x": "", "https://other.example:" + port + "/x": "",
+		"http://example.com:" + port + "/x": "", "http://plain.example:" + port + "/x": "", "https://169.254.169.254/x": "", "https://127.0.0.1:" + port + "/x": "",
 	} {
-		f, err := c.fetcher(at)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, err = f.Get(t.Context(), at)
-		if reached := err == nil || unreachable(err) == CodeUnanswered; reached != want {
-			t.Errorf("%s: got %v", at, err)
+		for _, who := range []string{"server", "issuer", "provider", "registered"} {
+			c := &Client{Server: "https://example.com:" + port + "/mcp", Store: newMemory(), Roots: roots, Resolver: inside}
+			switch who {
+			case "issuer":
+				c.Issuer = "https://issuer.example:" + port
+			case "provider":
+				c.Provider = &Provider{Issuer: "https://idp.example:" + port, TokenEndpoint: "http://plain.example:" + port + "/token"}
+			case "registered":
+				c.Registered = &Registered{ID: "me", Issuer: "https://registered.example:" + port}
+			}
+			f, err := c.fetcher(at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = f.Get(t.Context(), at)
+			if reached := err == nil || unreachable(err) == CodeUnanswered; reached != (want == "server" || want == who) {
+				t.Errorf("%s, with the %s named: got %v", at, who, err)
+			}
 		}
 	}
 }

@@ -22,7 +22,9 @@ type place struct {
 	Servers  []string `json:"authorization_servers"`
 	Scopes   []string `json:"scopes_supported"`
 	Name     string   `json:"resource_name"`
-	DPoPOnly bool     `json:"dpop_bound_access_tokens_required"`
+
+	DPoPAlgorithms []string `json:"dpop_signing_alg_values_supported"`
+	DPoPOnly       bool     `json:"dpop_bound_access_tokens_required"`
 
 	legacy bool // it says nothing: the server's own origin is the authorization server. MCP 2025-03-26, authorization
 }

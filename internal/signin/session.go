@@ -9,24 +9,27 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/jws"
 )
 
 // session is what is kept of a sign-in: which authorization server gave what, and for what.
 type session struct {
-	Server   string    `json:"server"`
-	Issuer   string    `json:"issuer"`
-	Resource string    `json:"resource"`
-	Client   client    `json:"client"`
-	Token    string    `json:"token_endpoint"`
-	Revoke   string    `json:"revocation_endpoint,omitempty"`
-	Grant    Grant     `json:"grant"`
-	Access   string    `json:"access_token"`
-	Refresh  string    `json:"refresh_token,omitempty"`
-	Expires  time.Time `json:"expires,omitzero"`  // zero: nobody said
-	Got      time.Time `json:"got,omitzero"`      // when the access token came; zero: nobody noted it
-	Signed   time.Time `json:"signed"`            // when somebody signed in last
-	Asked    []string  `json:"asked,omitempty"`   // scopes
-	Granted  []string  `json:"granted,omitempty"` // scopes; nil: what was asked for
+	Server   string      `json:"server"`
+	Issuer   string      `json:"issuer"`
+	Resource string      `json:"resource"`
+	Client   client      `json:"client"`
+	Token    string      `json:"token_endpoint"`
+	Revoke   string      `json:"revocation_endpoint,omitempty"`
+	Grant    Grant       `json:"grant"`
+	Access   string      `json:"access_token"`
+	Key      *jws.Prover `json:"dpop_key,omitempty"` // that the tokens are bound to; nil: they are not. RFC 9449
+	Refresh  string      `json:"refresh_token,omitempty"`
+	Expires  time.Time   `json:"expires,omitzero"`  // zero: nobody said
+	Got      time.Time   `json:"got,omitzero"`      // when the access token came; zero: nobody noted it
+	Signed   time.Time   `json:"signed"`            // when somebody signed in last
+	Asked    []string    `json:"asked,omitempty"`   // scopes
+	Granted  []string    `json:"granted,omitempty"` // scopes; nil: what was asked for
 
 	of *Client
 }
@@ -56,11 +59,14 @@ func (s *session) covers(scopes []string) bool {
 
 // Credential goes with requests to the one server it was got for.
 type Credential struct {
-	Scheme  string    // "Bearer"
+	Scheme  string    // "Bearer" or "DPoP"
 	Expires time.Time // zero: not known
 	text    string
 	origin  string
-	header  string // empty: Authorization, after the scheme
+	header  string      // empty: Authorization, after the scheme
+	key     *jws.Prover // that it is bound to; nil: to none
+	wants   *wanted     // what the next proof has in it; nil: what the server has said last
+	tried   []string    // faults of proofs for which the request was repeated
 	of      *Client
 }
 
@@ -77,7 +83,11 @@ func (s *session) credential() (*Credential, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Credential{Scheme: "Bearer", Expires: s.Expires, text: s.Access, origin: u.Scheme + "://" + u.Host, of: s.of}, nil
+	c := &Credential{Scheme: schemeBearer, Expires: s.Expires, text: s.Access, origin: rootOf(u), key: s.Key, of: s.of}
+	if s.Key != nil {
+		c.Scheme = schemeDPoP
+	}
+	return c, nil
 }
 
 // orNil is the credential of what a refresh returned.
@@ -88,18 +98,32 @@ func (s *session) orNil(err error) (*Credential, error) {
 	return s.credential()
 }
 
-// Apply puts the credential on a request. One that leads to another origin than
-// the server's goes without, and fails there.
-func (c *Credential) Apply(r *http.Request) {
+// Apply puts the credential on a request, with a proof of its own for each when it
+// is bound to a key. One that leads to another origin than the server's goes
+// without, and fails there.
+func (c *Credential) Apply(r *http.Request) error {
 	r.Header.Del("Authorization")
-	if c == nil || r.URL.Scheme+"://"+r.URL.Host != c.origin {
-		return
+	r.Header.Del(schemeDPoP)
+	if c == nil || rootOf(r.URL) != c.origin {
+		return nil
 	}
 	if c.header != "" {
 		r.Header.Set(c.header, c.text)
-		return
+		return nil
+	}
+	if c.key != nil {
+		w := c.of.peers.at(asResource + c.origin)
+		if c.wants != nil { // for this one request
+			w, c.wants = *c.wants, nil
+		}
+		proof, err := c.of.prove(c.key, w, r.Method, r.URL, c.text)
+		if err != nil {
+			return err
+		}
+		r.Header.Set(schemeDPoP, proof)
 	}
 	r.Header.Set("Authorization", c.Scheme+" "+c.text)
+	return nil
 }
 
 // Names in the store.

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/discovery"
+	"github.com/gatehouse-mcp/gatehouse/internal/oauth"
 	"github.com/gatehouse-mcp/gatehouse/internal/proxy"
 )
 
@@ -92,6 +93,7 @@ type Client struct {
 	fetch *http.Client // for what it names
 	wrong error        // of reach
 
+	peers  peers
 	worked atomic.Pointer[string] // the last token that the server let through
 	anew   time.Time              // when somebody signed in because such a token was refused
 }
@@ -116,13 +118,11 @@ func (c *Client) Credential(ctx context.Context) (*Credential, error) {
 	if !s.due(c.now()) {
 		return s.credential()
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	unlock, err := c.Store.Lock(ctx, c.lockName())
+	release, err := c.alone(ctx)
 	if err != nil {
-		return nil, storeErr(err)
+		return nil, err
 	}
-	defer unlock()
+	defer release()
 	if s, err = c.session(ctx); s == nil || err != nil {
 		return nil, err // somebody signed out meanwhile
 	}
@@ -142,6 +142,21 @@ func (c *Client) Credential(ctx context.Context) (*Credential, error) {
 	return renewed.credential()
 }
 
+// alone keeps everybody else away from the sign-in at the server, in this process
+// and others, until release is called.
+func (c *Client) alone(ctx context.Context) (release func(), err error) {
+	c.mu.Lock()
+	unlock, err := c.Store.Lock(ctx, c.lockName())
+	if err != nil {
+		c.mu.Unlock()
+		return nil, storeErr(err)
+	}
+	return func() {
+		unlock()
+		c.mu.Unlock()
+	}, nil
+}
+
 // Renew returns another credential after a server has refused a request: one that
 // somebody else got meanwhile, a renewed one, or one of a new sign-in. An error
 // is final for this request.
@@ -149,13 +164,11 @@ func (c *Client) Renew(ctx context.Context, r Refusal) (*Credential, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	unlock, err := c.Store.Lock(ctx, c.lockName())
+	release, err := c.alone(ctx)
 	if err != nil {
-		return nil, storeErr(err)
+		return nil, err
 	}
-	defer unlock()
+	defer release()
 	s, err := c.session(ctx)
 	if err != nil {
 		return nil, err
@@ -169,6 +182,10 @@ func (c *Client) Renew(ctx context.Context, r Refusal) (*Credential, error) {
 // again gets another credential in the place of that of s, which was refused.
 func (c *Client) again(ctx context.Context, s *session, r Refusal) (*Credential, error) {
 	ch := readChallenge(r.Header)
+	if r.With != nil && r.With.key != nil && (ch.fault == oauth.UseDPoPNonce || ch.fault == oauth.InvalidDPoPProof) {
+		return nil, fail(CodeProof, "%s does not accept the proof that the token is ours (%s), twice. Is the clock of this machine right? Is that the address by which the server knows itself?",
+			c.Server, ch.fault).Of(r.Header)
+	}
 	if r.Status == http.StatusForbidden && ch.Error != insufficientScope {
 		return nil, fail(CodeRefused, "The server knows who is calling, and refuses it (403): another sign-in would not help.").Of(r.Header)
 	}
@@ -184,6 +201,14 @@ func (c *Client) again(ctx context.Context, s *session, r Refusal) (*Credential,
 		c.log().Warn("the server names another authorization server: signing in there", "was", s.Issuer, "is", as.Issuer)
 		s = nil
 	}
+	b, err := c.bind(p, ch, as)
+	if err != nil {
+		return nil, err
+	}
+	if s != nil && s.Key == nil && b.required { // since the sign-in: no renewal helps
+		c.log().Info("the server takes only tokens that are bound to a key now: signing in anew", "server", c.Server)
+		return c.signIn(ctx, &flow{client: c, place: p, as: as, bound: b, scopes: c.scopes(s, ch, p, as)})
+	}
 	if s != nil && r.Status == http.StatusUnauthorized {
 		if renewed, err := c.refresh(ctx, s); err != nil || renewed != nil {
 			return renewed.orNil(err)
@@ -192,7 +217,7 @@ func (c *Client) again(ctx context.Context, s *session, r Refusal) (*Credential,
 	if err := c.pointless(s, r.Status, ch); err != nil {
 		return nil, err.Of(r.Header)
 	}
-	return c.signIn(ctx, &flow{client: c, place: p, as: as, scopes: c.scopes(s, ch, p, as), known: s != nil && r.Status == http.StatusForbidden})
+	return c.signIn(ctx, &flow{client: c, place: p, as: as, bound: b, scopes: c.scopes(s, ch, p, as), known: s != nil && r.Status == http.StatusForbidden})
 }
 
 // pointless says why a sign-in would not lead further than the last one did.

@@ -17,6 +17,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/oauth"
+	"github.com/gatehouse-mcp/gatehouse/internal/safehttp"
 )
 
 // tokenAnswer is what a token endpoint says. RFC 6749 §5.1, §5.2
@@ -66,36 +67,71 @@ func (e *tokenError) final() bool {
 	return false
 }
 
-// ask sends a token request as a client, and returns the tokens.
-func (c *Client) ask(ctx context.Context, endpoint, issuer string, who *client, form url.Values) (*tokenAnswer, error) {
-	header := http.Header{}
-	if err := c.identify(who, issuer, form, header); err != nil {
+// ask sends a token request as a client, and returns the tokens. b says to what
+// they are bound; nil: to nothing, whatever the server wants.
+func (c *Client) ask(ctx context.Context, endpoint, issuer string, who *client, form url.Values, b *binding) (*tokenAnswer, error) {
+	a, t, err := c.askProved(ctx, endpoint, issuer, who, form, b)
+	if err != nil {
 		return nil, err
 	}
-	a, err := c.post(ctx, endpoint, header, "application/x-www-form-urlencoded", form.Encode())
-	if err != nil {
-		return nil, because(unreachable(err), err, "The token endpoint of %s did not answer.", plainText(issuer))
-	}
-	var t tokenAnswer
-	readable := json.Unmarshal(a.Body, &t) == nil
 	switch {
 	case a.Status != http.StatusOK:
 		return nil, because(CodeToken, &tokenError{a.Status, t.Error, t.Description}, "%s gives no token.", plainText(issuer)).Of(a.Header)
-	case !readable || !sendable(t.Access):
+	case !sendable(t.Access):
 		return nil, fail(CodeToken, "%s answers a token request with what is no token.", plainText(issuer))
 	case t.Refresh != "" && len(t.Refresh) > 64<<10:
 		return nil, fail(CodeToken, "%s gives a refresh token that is too long.", plainText(issuer))
 	}
-	return &t, nil
+	return t, nil
 }
 
-// bearer refuses a token of a kind that we could not use.
-func (t *tokenAnswer) bearer() error {
-	if !strings.EqualFold(t.Type, "Bearer") {
-		return fail(CodeToken, "The token is of type %q, and only Bearer can be used.", plainText(t.Type))
+// askProved sends a token request with a proof, where the token is to be bound. One
+// that is refused for its proof alone is sent once more for each fault: a code or a
+// refresh token was not looked at. RFC 9449 §5, §8
+func (c *Client) askProved(ctx context.Context, endpoint, issuer string, who *client, form url.Values, b *binding) (*safehttp.Answer, *tokenAnswer, error) {
+	at, err := url.Parse(endpoint)
+	if err != nil {
+		return nil, nil, err
 	}
-	return nil
+	w := c.peers.at(asIssuer + rootOf(at))
+	for tried := []string(nil); ; {
+		header := http.Header{}
+		if b != nil && b.key != nil {
+			proof, err := c.prove(b.key, w, http.MethodPost, at, "")
+			if err != nil {
+				return nil, nil, err
+			}
+			header.Set(schemeDPoP, proof)
+		}
+		if err := c.identify(who, issuer, form, header); err != nil { // anew: an assertion is good once
+			return nil, nil, err
+		}
+		a, err := c.post(ctx, endpoint, header, formType, form.Encode())
+		if err != nil {
+			return nil, nil, because(unreachable(err), err, "The token endpoint of %s did not answer.", plainText(issuer))
+		}
+		t := &tokenAnswer{}
+		if json.Unmarshal(a.Body, t) != nil {
+			t = &tokenAnswer{} // what can be read of it may be another's
+		}
+		fault := ""
+		if a.Status/100 == 4 {
+			fault = t.Error
+		}
+		var again bool
+		w, again = c.peers.heard(asIssuer+rootOf(at), a.Header, fault, &tried, c.now())
+		switch {
+		case b != nil && b.key == nil && (fault == oauth.UseDPoPNonce || fault == oauth.InvalidDPoPProof):
+			if err := b.demanded(); err != nil {
+				return nil, nil, err
+			}
+		case b == nil || b.key == nil || !again:
+			return a, t, nil
+		}
+	}
 }
+
+const formType = "application/x-www-form-urlencoded"
 
 // identify says who is asking. RFC 6749 §2.3, RFC 7523 §2.2
 func (c *Client) identify(who *client, issuer string, form url.Values, header http.Header) error {

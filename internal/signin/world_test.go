@@ -74,17 +74,18 @@ type world struct {
 	store *memory
 
 	mu       sync.Mutex
-	asked    []string                       // METHOD path, in order
-	forms    []url.Values                   // of token requests
-	regs     []map[string]any               // registrations
-	prm, asm map[string]any                 // metadata; nil: 404
-	iss      string                         // in answers; empty: none
-	extra    url.Values                     // in answers, in the place of what would be there
-	token    func(url.Values) (int, string) // nil: issues
-	visits   int                            // of the authorization endpoint
-	lost     string                         // a client that it does not know any more
-	page     string                         // what the browser saw at last
-	over     map[string]http.HandlerFunc    // in the place of what it does, by path
+	asked    []string                                      // METHOD path, in order
+	forms    []url.Values                                  // of token requests
+	regs     []map[string]any                              // registrations
+	prm, asm map[string]any                                // metadata; nil: 404
+	iss      string                                        // in answers; empty: none
+	extra    url.Values                                    // in answers, in the place of what would be there
+	token    func(url.Values) (int, string)                // nil: issues
+	visits   int                                           // of the authorization endpoint
+	lost     string                                        // a client that it does not know any more
+	page     string                                        // what the browser saw at last
+	over     map[string]http.HandlerFunc                   // in the place of what it does, by path
+	before   func(http.ResponseWriter, *http.Request) bool // answers instead, or says something beside; nil: nothing
 }
 
 func newWorld(t *testing.T) *world {
@@ -121,6 +122,9 @@ func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
 		}
 		rw.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(rw).Encode(doc)
+	}
+	if w.before != nil && w.before(rw, r) {
+		return
 	}
 	switch r.URL.Path {
 	case "/mcp":
@@ -200,6 +204,27 @@ func refusal(status int, challenge string, with *Credential) Refusal {
 
 func (w *world) first(c *Client) (*Credential, error) {
 	return c.Renew(w.t.Context(), refusal(401, "Bearer", nil))
+}
+
+// begun is first, which has to work.
+func (w *world) begun(c *Client) *Credential {
+	w.t.Helper()
+	cred, err := w.first(c)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return cred
+}
+
+// ended has the authorization server refuse to renew, and give another token for
+// a new sign-in.
+func (w *world) ended() {
+	w.token = func(f url.Values) (int, string) {
+		if f.Get("grant_type") == "refresh_token" {
+			return 400, `{"error":"invalid_grant"}`
+		}
+		return 200, `{"access_token":"new","token_type":"bearer"}`
+	}
 }
 
 // code returns the code of a refusal.

@@ -102,6 +102,8 @@ type Settings struct {
 	// that we know, and of whomever. RFC 8705
 	Certificates, SelfSigned bool
 
+	RequireProof bool // every token is bound to a key, or not given. RFC 9449
+
 	Assertions bool   // identity assertions of enterprises are taken for a grant
 	Support    string // whom people are told to ask; empty: nobody
 }

@@ -155,6 +155,25 @@ func TestTokensAreBoundToWhatIsProved(t *testing.T) {
 	d.send("/token", d.proves(key, "/token"), refresh...).ok()
 }
 
+// TestA054WhereAProofIsRequired: no token is given that anybody could use.
+func TestA054WhereAProofIsRequired(t *testing.T) {
+	d := newDesk(t)
+	d.public("cli")
+	first := d.send("/token", d.proves(newKey(t), "/token"), redeemForm("cli", d.code("cli"))...).ok()
+	d.Settings.RequireProof = true
+	key := newKey(t)
+	form := redeemForm("cli", d.code("cli"))
+	d.post("/token", form...).no("a code without a proof", 400, oauth.InvalidDPoPProof)
+	bound := d.send("/token", d.proves(key, "/token"), form...).ok() // which was not looked at
+	if bound.Type != "DPoP" {
+		t.Errorf("got %+v", bound.tokenAnswer)
+	}
+	for name, refresh := range map[string]string{"its own": bound.Refresh, "one of before": first.Refresh} {
+		d.post("/token", "grant_type", "refresh_token", "client_id", "cli", "refresh_token", refresh).no("a refresh without a proof, "+name, 400, oauth.InvalidDPoPProof)
+	}
+	d.send("/token", d.proves(key, "/token"), "grant_type", "refresh_token", "client_id", "cli", "refresh_token", bound.Refresh).ok()
+}
+
 func TestADeviceGetsItsTokens(t *testing.T) {
 	d := newDesk(t)
 	d.public("cli")

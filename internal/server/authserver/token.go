@@ -105,6 +105,9 @@ func (s *Server) give(q *tokenRequest) (*tokenAnswer, error) {
 	if q.key, err = s.proof(q.Request); err != nil {
 		return nil, err
 	}
+	if q.key == "" && s.Settings.RequireProof {
+		return nil, &oauth.Error{Code: oauth.InvalidDPoPProof, Ref: "GH-1114", Description: "tokens are bound to a key here: a DPoP proof is required"}
+	}
 	if q.cert = thumbprintOf(credential.Presented(q.Request)); c.Bound && q.cert == "" { // RFC 8705 §3
 		return nil, &oauth.Error{Code: oauth.InvalidRequest, Ref: "GH-1409", Description: "the tokens of this client are bound to its certificate, and this connection has none"}
 	}
@@ -279,4 +282,18 @@ func (s *Server) used(ctx context.Context, c *client.Client) {
 	if err := s.Used(ctx, c); err != nil {
 		s.Log.Warn("the use of a client is not noted", "client", c.ID, "error", err)
 	}
+}
+
+// askedForOne is asked, where what does not say which resource it is for is for
+// the only one that is served.
+func (s *Server) askedForOne(form *oauth.Params) (resource string, scopes []string, offline bool, err error) {
+	resource, scopes, offline, err = s.asked(form, s.served())
+	if err != nil || resource != "" {
+		return resource, scopes, offline, err
+	}
+	only, ok := oauth.MatchResource(s.served(), "")
+	if !ok {
+		return "", nil, false, notServed("", s.served())
+	}
+	return only, scopes, offline, nil
 }
