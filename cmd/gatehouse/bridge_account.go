@@ -148,12 +148,14 @@ func (a *app) bridgeStatus() *cobra.Command {
 			if len(accounts) == 0 {
 				a.done("nobody has signed in. A sign-in would be kept in %s", store.Where())
 				a.say("  Next  gatehouse bridge login URL\n")
+				a.sayElsewhere(store)
 				return nil
 			}
 			if err := a.table(rows); err != nil {
 				return err
 			}
 			a.say("  Kept in %s\n", store.Where())
+			a.sayElsewhere(store)
 			return nil
 		},
 	}
@@ -172,4 +174,11 @@ func (a *app) completeSignedIn(c *cobra.Command, args []string, _ string) ([]str
 	}
 	slices.Sort(all)
 	return slices.Compact(all), cobra.ShellCompDirectiveNoFileComp
+}
+
+// sayElsewhere says where else something is kept: what is missed may be there.
+func (a *app) sayElsewhere(store *keychain.Store) {
+	for _, p := range store.Elsewhere() {
+		a.say("  Something is kept in %s too: %s\n", p.Where, p.How)
+	}
 }
