@@ -125,7 +125,7 @@ func (a *app) carry(ctx context.Context, server string, o *reach, w *wire) error
 	if err != nil {
 		return err
 	}
-	proxies, err := a.proxies(o.proxy)
+	proxies, err := a.proxies(o.proxy, server)
 	if err != nil {
 		return err
 	}
@@ -197,7 +197,7 @@ func (a *app) access(ctx context.Context, server string, o *reach, store *keycha
 
 // signIn is the sign-in that the flags describe.
 func (a *app) signIn(ctx context.Context, server string, o *reach, store *keychain.Store, log *slog.Logger) (*signin.Client, error) {
-	proxies, err := a.proxies(o.proxy)
+	proxies, err := a.proxies(o.proxy, server)
 	if err != nil {
 		return nil, err
 	}

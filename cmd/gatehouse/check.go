@@ -153,6 +153,9 @@ func (a *app) runCheck(ctx context.Context, q *checking, args []string) error {
 	if err != nil {
 		return err
 	}
+	if o.Proxy, err = a.proxies("", urls...); err != nil {
+		return err
+	}
 	if q.rotate {
 		d, err := a.open(ctx, false)
 		if err != nil {
@@ -187,10 +190,6 @@ func (a *app) checkOptions(ctx context.Context, q *checking) (*probe.Options, er
 		Bad: map[probe.Bad]string{}, Upstreams: q.upstreams, Burst: q.burst, Register: q.register, InURL: q.inURL, Private: q.private,
 		From: q.from, Resolvers: q.doh, Resolve: q.resolve,
 		Profile: probe.Profile(q.profile), Only: q.only, Skip: q.skip, Now: a.now,
-	}
-	var err error
-	if o.Proxy, err = a.proxies(""); err != nil {
-		return nil, err
 	}
 	if q.key != "" && q.token != "" {
 		return nil, usage("--key-from and --token-from are two ways to say the same: give one")

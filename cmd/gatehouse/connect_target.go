@@ -103,7 +103,7 @@ func (a *app) target(ctx context.Context, q *connecting, at string) (*target, er
 	if err != nil {
 		return nil, usage("the URL is not a URL")
 	}
-	proxies, err := a.proxies("")
+	proxies, err := a.proxies("", t.url)
 	if err != nil {
 		return nil, err
 	}

@@ -10,8 +10,8 @@ import (
 )
 
 // proxies are those that lead to servers elsewhere: the one that is named, or as the
-// environment says.
-func (a *app) proxies(named string) (*proxy.Settings, error) {
+// environment says. One that cannot be read is an error when it would lead to a server.
+func (a *app) proxies(named string, servers ...string) (*proxy.Settings, error) {
 	getenv := a.getenv
 	if named != "" {
 		if strings.Contains(named, "@") { // it is not repeated: a password may be in it
@@ -24,12 +24,18 @@ func (a *app) proxies(named string) (*proxy.Settings, error) {
 			return map[string]string{"https_proxy": named, "http_proxy": named}[name]
 		}
 	}
-	s, err := proxy.FromEnvironment(getenv)
-	if err != nil {
-		if named != "" {
-			return nil, usage("--proxy %.100q is no address of a proxy, such as http://proxy.example.com:3128", named)
+	s := proxy.FromEnvironment(getenv)
+	if named != "" && s.Wrong() != nil {
+		return nil, usage("--proxy %.100q is no address of a proxy, such as http://proxy.example.com:3128", named)
+	}
+	for _, server := range servers {
+		u, err := url.Parse(server)
+		if err != nil {
+			continue // whoever goes there says it
 		}
-		return nil, &fault{exitUsage, "GH-2246", sentence(err.Error())}
+		if _, err := s.For(u); err != nil {
+			return nil, &fault{exitUsage, "GH-2246", sentence(err.Error())}
+		}
 	}
 	return s, nil
 }
@@ -40,7 +46,7 @@ func (p *plan) byProxy(a *app) error {
 	if p.server.Way != clients.ByBridge || p.project { // whose other users may have none
 		return nil
 	}
-	s, err := a.proxies("")
+	s, err := a.proxies("", p.server.URL)
 	if err != nil {
 		return err
 	}

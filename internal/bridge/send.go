@@ -84,7 +84,7 @@ func newTransport(by *proxy.Settings) http.RoundTripper {
 		DialContext: d.DialContext, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout: 10 * time.Second, MaxResponseHeaderBytes: 64 << 10, IdleConnTimeout: 30 * time.Second, MaxIdleConnsPerHost: 16,
 		DisableCompression: true, ForceAttemptHTTP2: true, HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
-	})
+	}, 0)
 }
 
 // sameOrigin follows a redirect within the server's own origin that keeps the

@@ -118,7 +118,7 @@ func (c *client) connects(o *Options) {
 	if c.proxy = o.Proxy; c.public != nil || len(c.fixed) > 0 {
 		c.proxy = nil // it would look the name up by itself
 	}
-	c.through = c.proxy.Transport(c.own)
+	c.through = c.proxy.Transport(c.own, o.Wait/2)
 }
 
 // mask hides what is secret in the options.

@@ -49,7 +49,7 @@ func newResolver(at string, o *Options, roots *x509.CertPool) (*resolver, error)
 	return &resolver{url: at, client: &http.Client{
 		Timeout:       o.Wait,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport:     o.Proxy.Transport(way),
+		Transport:     o.Proxy.Transport(way, o.Wait/2),
 	}}, nil
 }
 

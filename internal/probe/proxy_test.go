@@ -37,11 +37,7 @@ func between(t *testing.T, o *Options, to string) (plain *atomic.Int32) {
 		_ = here.Close()
 	}))
 	t.Cleanup(s.Close)
-	var err error
-	o.Proxy, err = proxy.FromEnvironment(func(name string) string { return map[string]string{"ALL_PROXY": s.URL}[name] })
-	if err != nil {
-		t.Fatal(err)
-	}
+	o.Proxy = proxy.FromEnvironment(func(name string) string { return map[string]string{"ALL_PROXY": s.URL}[name] })
 	return plain
 }
 
@@ -82,13 +78,9 @@ func TestAProxyThatIsDownIsNoServer(t *testing.T) {
 	o.Transport = nil
 	closed := httptest.NewServer(nil)
 	closed.Close()
-	var err error
-	o.Proxy, err = proxy.FromEnvironment(func(name string) string {
+	o.Proxy = proxy.FromEnvironment(func(name string) string {
 		return map[string]string{"HTTPS_PROXY": strings.Replace(closed.URL, "://", "://ada:"+goodKey+"@", 1), "HTTP_PROXY": closed.URL}[name]
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	r, err := Run(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

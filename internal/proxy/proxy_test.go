@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"errors"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -8,8 +10,8 @@ import (
 
 func from(t *testing.T, vars map[string]string) *Settings {
 	t.Helper()
-	s, err := FromEnvironment(func(name string) string { return vars[name] })
-	if err != nil {
+	s := FromEnvironment(func(name string) string { return vars[name] })
+	if err := s.Wrong(); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -29,6 +31,7 @@ func TestWhichProxyLeadsWhere(t *testing.T) {
 		{"all, for both", map[string]string{"all_proxy": "socks5://p:1"}, "http://a.example/", "socks5://p:1"},
 		{"one of its own before all", map[string]string{"ALL_PROXY": "http://all:1", "HTTPS_PROXY": "http://p:1"}, "https://a.example/", "http://p:1"},
 		{"small letters before capital ones", map[string]string{"HTTPS_PROXY": "http://no:1", "https_proxy": "http://p:1"}, "https://a.example/", "http://p:1"},
+		{"as GNOME sets it", map[string]string{"all_proxy": "socks://p:1/"}, "https://a.example/", "socks5://p:1"},
 		{"without a scheme", map[string]string{"HTTPS_PROXY": "p:1"}, "https://a.example/", "http://p:1"},
 		{"with a user", map[string]string{"HTTPS_PROXY": "u:p%40ss@p:1"}, "https://a.example/", "http://u:p%40ss@p:1"},
 		{"with a slash", map[string]string{"HTTPS_PROXY": "http://p:1/"}, "https://a.example/", "http://p:1"},
@@ -63,11 +66,31 @@ func TestWhatIsNoProxyIsRefusedWithoutItsText(t *testing.T) {
 		"ftp://u:" + password + "@p:1", "://" + password, "http://", "http://u:" + password + "@", "http://u:" + password + "@p:port", "u:12/" + password + "@p:1", "http://u:1?" + password + "@p",
 		"http://u:1#" + password + "@p", "http://p:1/" + password, "http://p:1?" + password, "\x00" + password, "http://u:%zz" + password + "@p:1",
 	} {
-		s, err := FromEnvironment(func(name string) string { return map[string]string{"HTTPS_PROXY": text}[name] })
-		if err == nil || s != nil {
+		s := FromEnvironment(func(name string) string {
+			return map[string]string{"HTTPS_PROXY": text, "HTTP_PROXY": "http://p:1", "NO_PROXY": "b.example"}[name]
+		})
+		for to, fails := range map[string]bool{"https://a.example/": true, "https://b.example/": false, "https://localhost/": false, "https://127.0.0.1:1/": false, "http://a.example/": false} {
+			u, err := url.Parse(to)
+			if err != nil {
+				t.Fatal(err)
+			}
+			via, err := s.For(u)
+			var of *VariableError
+			if errors.As(err, &of) != fails || fails && via != nil {
+				t.Errorf("%q: got %v, %v for %s", text, via, err, to)
+			} else if fails && (strings.Contains(err.Error(), password) || !strings.HasPrefix(err.Error(), "HTTPS_PROXY ") || !Of(err).Final()) {
+				t.Errorf("%q: the error is %q", text, err)
+			}
+			if !fails {
+				continue
+			}
+			_, err = (&http.Client{Transport: s.Transport(&http.Transport{}, 0)}).Get(to)
+			if e := Of(err); e == nil || strings.Contains(err.Error(), password) || !errors.As(err, &of) {
+				t.Errorf("%q: got %v", text, err)
+			}
+		}
+		if s.Wrong() == nil {
 			t.Errorf("%q is taken for a proxy", text)
-		} else if strings.Contains(err.Error(), password) || !strings.HasPrefix(err.Error(), "HTTPS_PROXY ") {
-			t.Errorf("%q: the error is %q", text, err)
 		}
 	}
 }

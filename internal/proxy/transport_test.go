@@ -80,7 +80,7 @@ func TestWhatAProxyDoesIsToldApart(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			s := from(t, map[string]string{"HTTPS_PROXY": tt.proxy})
-			through := s.Transport(&http.Transport{TLSClientConfig: server.Client().Transport.(*http.Transport).TLSClientConfig})
+			through := s.Transport(&http.Transport{TLSClientConfig: server.Client().Transport.(*http.Transport).TLSClientConfig}, 0)
 			if strings.Contains(tt.text, "in time") {
 				through.(*transport).wait = 100 * time.Millisecond
 			}
@@ -111,7 +111,7 @@ func TestWhatAProxyDoesIsToldApart(t *testing.T) {
 func TestWithoutAProxyNothingChanges(t *testing.T) {
 	s := from(t, nil)
 	own := &http.Transport{}
-	if s.Transport(own) != http.RoundTripper(own) || own.Proxy != nil {
+	if s.Transport(own, 0) != http.RoundTripper(own) || own.Proxy != nil {
 		t.Error("the transport is another")
 	}
 	if via, err := s.For(&url.URL{Scheme: "https", Host: "a.example"}); via != nil || err != nil {
@@ -120,7 +120,7 @@ func TestWithoutAProxyNothingChanges(t *testing.T) {
 	// A server without a proxy that does not answer is not the proxy's fault.
 	closed := httptest.NewServer(http.NotFoundHandler())
 	closed.Close()
-	through := from(t, map[string]string{"ALL_PROXY": "http://192.0.2.1:1"}).Transport(own)
+	through := from(t, map[string]string{"ALL_PROXY": "http://192.0.2.1:1"}).Transport(own, 0)
 	if res, err := (&http.Client{Transport: through}).Get(closed.URL); err == nil || Of(err) != nil {
 		t.Errorf("got %v, %v", res, err)
 	}

@@ -75,7 +75,8 @@ func (p Policy) Client() (*http.Client, error) {
 	}
 	g := &guard{dialer: d, maxBody: p.MaxBody, next: p.transport(d.dial), proxy: p.Proxy}
 	if p.Proxy != nil {
-		g.through = p.Proxy.Transport(p.transport((&net.Dialer{Timeout: p.Timeout}).DialContext))
+		half := p.Timeout / 2 // else nobody would know that it was the proxy
+		g.through = p.Proxy.Transport(p.transport((&net.Dialer{Timeout: half}).DialContext), half)
 	}
 	return &http.Client{Timeout: p.Timeout, CheckRedirect: stay, Transport: g}, nil
 }

@@ -44,13 +44,9 @@ func through(t *testing.T, to, except string) *via {
 		_ = here.Close()
 	}))
 	t.Cleanup(s.Close)
-	var err error
-	v.of, err = proxy.FromEnvironment(func(name string) string {
+	v.of = proxy.FromEnvironment(func(name string) string {
 		return map[string]string{"ALL_PROXY": s.URL, "NO_PROXY": except}[name]
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	return v
 }
 
@@ -171,6 +167,24 @@ func TestA085WhoIsNotNearDoesNotBecomeItByAName(t *testing.T) {
 		c := client(t, Policy{Roots: roots(s), Resolver: dns, Timeout: 3 * time.Second, Near: func(context.Context) bool { return near }})
 		if _, err := get(t, c, "https://rebind.example:"+port+"/"); Reason(err) != "address not allowed" || conns.Load() != 0 {
 			t.Errorf("near %t: got %v, %d connections", near, err, conns.Load())
+		}
+	}
+}
+
+// TestAProxyThatSwallowsEverythingIsNotTheServer: it accepts, and says nothing.
+func TestAProxyThatSwallowsEverythingIsNotTheServer(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() }) // the kernel accepts
+	for _, scheme := range []string{"http", "socks5h"} {
+		by := proxy.FromEnvironment(func(name string) string {
+			return map[string]string{"HTTPS_PROXY": scheme + "://" + l.Addr().String()}[name]
+		})
+		c := client(t, Policy{Proxy: by, Timeout: 4 * time.Second, Resolver: resolver(t, func(string) []string { return []string{"8.8.8.8"} })})
+		if _, err := get(t, c, "https://example.com/"); proxy.Of(err) == nil || Reason(err) != "no connection through the proxy" {
+			t.Errorf("%s: got %v", scheme, err)
 		}
 	}
 }
