@@ -20,8 +20,8 @@ build: ## build bin/gatehouse, one static binary
 
 test: ## install what the tests need, then run them all under the race detector
 	scripts/setup test
-	CGO_ENABLED=0 go vet ./...
-	GORACE="atexit_sleep_ms=10 $$GORACE" go test -race -timeout 40m ./... # else each program sleeps for 1 s at its end
+	CGO_ENABLED=0 go vet -trimpath ./... # as the tests build the program that is released: what is compiled here is there then
+	scripts/test -vet=off ./...
 
 check: ## format, vet, staticcheck, golangci-lint
 	scripts/setup check
@@ -43,4 +43,4 @@ soak: ## everything at once, under a seeded plan of faults, for DURATION (20m); 
 	go run ./soak -duration $(DURATION) $(if $(RACE),-race) $(ARGS)
 
 storm: ## repeat the tests that race, crash and crowd, COUNT times (5)
-	GATEHOUSE_LONG=1 go test -race -timeout 60m -count=$(COUNT) -run 'A162|A172|A203|A205|A206|A215|Race|Concurrent|Storm|Flood|AtOnce|Survive|Crash|Many|Kill|Orphan|SQLite' ./internal/...
+	GATEHOUSE_LONG=1 scripts/test -timeout 60m -count=$(COUNT) -run 'A162|A172|A203|A205|A206|A215|Race|Concurrent|Storm|Flood|AtOnce|Survive|Crash|Many|Kill|Orphan|SQLite' ./internal/...

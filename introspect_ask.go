@@ -65,14 +65,8 @@ const (
 // ask returns what the issuer says of a token, or said of it lately. Callers
 // with the same token wait for one question.
 func (a *asker) ask(ctx context.Context, text string, hash tokenHash) (*opinion, error) {
-	now := seconds(a.rules.now())
-	for _, memory := range [...]*recent.Memory[tokenHash, *opinion]{&a.yes, &a.no} {
-		if said, ok := memory.Get(hash); ok {
-			if now < said.until {
-				return said, nil
-			}
-			memory.Remove(hash)
-		}
+	if said := a.remembered(hash); said != nil {
+		return said, nil
 	}
 	q, err := a.join(text, hash)
 	if err != nil {
@@ -86,12 +80,31 @@ func (a *asker) ask(ctx context.Context, text string, hash tokenHash) (*opinion,
 	}
 }
 
+// remembered returns what the issuer said of a token not long ago; nil: nothing.
+func (a *asker) remembered(hash tokenHash) *opinion {
+	now := seconds(a.rules.now())
+	for _, memory := range [...]*recent.Memory[tokenHash, *opinion]{&a.yes, &a.no} {
+		if said, ok := memory.Get(hash); ok {
+			if now < said.until {
+				return said
+			}
+			memory.Remove(hash)
+		}
+	}
+	return nil
+}
+
 // join returns the question about a token, and asks it if nobody has. It belongs
 // to nobody: whoever asked first may leave.
 func (a *asker) join(text string, hash tokenHash) (*asking, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if q := a.flights[hash]; q != nil {
+		return q, nil
+	}
+	if said := a.remembered(hash); said != nil { // answered since the caller looked
+		q := &asking{done: make(chan struct{}), said: said}
+		close(q.done)
 		return q, nil
 	}
 	kind := 0

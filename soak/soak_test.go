@@ -39,11 +39,7 @@ func program(t *testing.T) string {
 		if built.dir, built.err = os.MkdirTemp("", "soaked"); built.err != nil {
 			return
 		}
-		args := []string{"build", "-o", filepath.Join(built.dir, "gatehouse")}
-		if raceDetector {
-			args = append(args, "-race")
-		}
-		built.out, built.err = exec.Command("go", append(args, "github.com/gatehouse-mcp/gatehouse/cmd/gatehouse")...).CombinedOutput()
+		built.out, built.err = exec.Command("go", building(filepath.Join(built.dir, "gatehouse"), raceDetector)...).CombinedOutput()
 	})
 	if built.err != nil {
 		t.Fatalf("build: %v\n%s", built.err, built.out)

@@ -13,6 +13,8 @@ import (
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/process"
 )
 
 // app is one run of the command line: where it reads and writes, and what the
@@ -156,7 +158,7 @@ func exactly(names ...string) cobra.PositionalArgs {
 // lookup returns a variable of the environment.
 func (a *app) lookup(name string) (string, bool) {
 	for _, kv := range slices.Backward(a.environ) {
-		if v, ok := strings.CutPrefix(kv, name+"="); ok {
+		if n, v, ok := strings.Cut(kv, "="); ok && process.SameVariable(n, name) {
 			return v, true
 		}
 	}

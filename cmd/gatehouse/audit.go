@@ -71,6 +71,15 @@ func (a *app) auditFlags(c *cobra.Command, f *auditFilter) {
 	})
 }
 
+// query is what the flags ask, and of which trail.
+func (a *app) query(f *auditFilter) (q audit.Query, path string, err error) {
+	if q, err = f.query(a.now()); err != nil {
+		return q, "", err
+	}
+	path, err = a.trailPath()
+	return q, path, err
+}
+
 // query reads the flags.
 func (f *auditFilter) query(now time.Time) (q audit.Query, err error) {
 	q = f.q
@@ -125,11 +134,7 @@ func (a *app) auditSearch() *cobra.Command {
 		Example: "  gatehouse audit search --key 7Qm2Vx9KtB4c --since 24h\n  gatehouse audit search --kind auth_failed --address 203.0.113.0/24\n  gatehouse audit search --request 5f0c… --json\n",
 		Args:    exactly(), DisableFlagsInUseLine: true,
 		RunE: func(c *cobra.Command, _ []string) error {
-			q, err := f.query(a.now())
-			if err != nil {
-				return err
-			}
-			path, err := a.trailPath()
+			q, path, err := a.query(&f)
 			if err != nil {
 				return err
 			}
@@ -157,11 +162,7 @@ func (a *app) auditTail() *cobra.Command {
 		Use: "tail", Short: "Show the latest events, and wait for more",
 		Example: "  gatehouse audit tail\n  gatehouse audit tail -f --kind auth_failed,denied\n", Args: exactly(), DisableFlagsInUseLine: true,
 		RunE: func(c *cobra.Command, _ []string) error {
-			q, err := f.query(a.now())
-			if err != nil {
-				return err
-			}
-			path, err := a.trailPath()
+			q, path, err := a.query(&f)
 			if err != nil {
 				return err
 			}

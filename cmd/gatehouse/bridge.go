@@ -29,6 +29,7 @@ type reach struct {
 	port                     int
 	noBrowser                bool
 	keychain, proxy          string
+	instead                  string // what to do without the keyring; empty: as the flag has it
 	provider, providerClient string
 	providerToken            string
 	providerSecret           string

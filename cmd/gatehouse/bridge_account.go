@@ -1,14 +1,29 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/gatehouse-mcp/gatehouse/internal/keychain"
 	"github.com/gatehouse-mcp/gatehouse/internal/signin"
 )
+
+// account is the sign-in at a server, and the keychain that it is in.
+func (a *app) account(ctx context.Context, server string, o *reach) (*signin.Client, *keychain.Store, error) {
+	store, err := a.openKeychain(o)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := a.signIn(ctx, server, o, store, a.logger(a.err, a.level(slog.LevelWarn)))
+	if err != nil {
+		return nil, nil, err
+	}
+	return s, store, nil
+}
 
 func (a *app) bridgeLogin() *cobra.Command {
 	var o reach
@@ -21,13 +36,9 @@ func (a *app) bridgeLogin() *cobra.Command {
 			"  gatehouse bridge login https://mcp.example.com/mcp --grant device     on a machine without a browser\n",
 		Args: exactly("the server's URL"), DisableFlagsInUseLine: true, ValidArgsFunction: a.completeURLs,
 		RunE: func(c *cobra.Command, args []string) error {
-			store, err := a.openKeychain(&o)
-			if err != nil {
-				return err
-			}
 			ctx, stop := a.within(c.Context(), signInTime)
 			defer stop()
-			s, err := a.signIn(ctx, args[0], &o, store, a.logger(a.err, a.level(slog.LevelWarn)))
+			s, store, err := a.account(ctx, args[0], &o)
 			if err != nil {
 				return err
 			}
@@ -67,13 +78,9 @@ func (a *app) bridgeLogout() *cobra.Command {
 		Example: "  gatehouse bridge logout https://mcp.example.com/mcp\n",
 		Args:    exactly("the server's URL"), DisableFlagsInUseLine: true, ValidArgsFunction: a.completeSignedIn,
 		RunE: func(c *cobra.Command, args []string) error {
-			store, err := a.openKeychain(&o)
-			if err != nil {
-				return err
-			}
 			ctx, stop := a.within(c.Context(), signInTime)
 			defer stop()
-			s, err := a.signIn(ctx, args[0], &o, store, a.logger(a.err, a.level(slog.LevelWarn)))
+			s, _, err := a.account(ctx, args[0], &o)
 			if err != nil {
 				return err
 			}
@@ -141,12 +148,14 @@ func (a *app) bridgeStatus() *cobra.Command {
 			if len(accounts) == 0 {
 				a.done("nobody has signed in. A sign-in would be kept in %s", store.Where())
 				a.say("  Next  gatehouse bridge login URL\n")
+				a.sayElsewhere(store)
 				return nil
 			}
 			if err := a.table(rows); err != nil {
 				return err
 			}
 			a.say("  Kept in %s\n", store.Where())
+			a.sayElsewhere(store)
 			return nil
 		},
 	}
@@ -165,4 +174,11 @@ func (a *app) completeSignedIn(c *cobra.Command, args []string, _ string) ([]str
 	}
 	slices.Sort(all)
 	return slices.Compact(all), cobra.ShellCompDirectiveNoFileComp
+}
+
+// sayElsewhere says where else something is kept: what is missed may be there.
+func (a *app) sayElsewhere(store *keychain.Store) {
+	for _, p := range store.Elsewhere() {
+		a.say("  Something is kept in %s too: %s\n", p.Where, p.How)
+	}
 }

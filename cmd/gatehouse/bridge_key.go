@@ -51,7 +51,7 @@ func (a *app) keepKey(ctx context.Context, q *keeping, name string) error {
 	case err != nil:
 		return err
 	case q.remove && there == nil:
-		return &fault{exitNotFound, "GH-2401", "The keychain has nothing under the name " + strconv.Quote(name) + "."}
+		return &fault{exitNotFound, "GH-2401", "The keychain has nothing under the name " + strconv.Quote(name) + "." + elsewhere(store)}
 	case q.remove && a.dry:
 		a.done("would take %s out of %s", name, store.Where())
 		return nil

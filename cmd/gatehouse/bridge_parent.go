@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"os"
 	"time"
 )
 
@@ -11,11 +10,11 @@ import (
 // that it started has it too: then nobody would ever end us.
 func withParent(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, stop := context.WithCancel(ctx)
-	parent := os.Getppid()
+	there := parent()
 	go func() {
 		look := time.NewTicker(time.Second)
 		defer look.Stop()
-		for os.Getppid() == parent {
+		for there() {
 			select {
 			case <-look.C:
 			case <-ctx.Done():

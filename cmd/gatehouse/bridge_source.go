@@ -29,18 +29,38 @@ func (a *app) openKeychain(o *reach) (*keychain.Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	instead := orElse(o.instead, "--keychain file, or "+passphraseVariable)
 	s, err := keychain.Open(a.keychainOptions(state.Dir, o))
-	if err != nil {
+	switch {
+	case errors.Is(err, keychain.ErrNoRing):
+		return nil, &fault{exitFailure, codeRing, sentence(err.Error()) + " What is kept is sealed under a key in the one that was here before. Come back in the session that has it, or do without what is kept: " + instead + "."}
+	case errors.Is(err, keychain.ErrShut):
+		return nil, &fault{exitFailure, codeRing, sentence(err.Error()) + " Unlock it, or do without it: " + instead + "."}
+	case err != nil:
 		return nil, &fault{exitFailure, signin.CodeKeychain, sentence(err.Error())}
 	}
 	return s, nil
 }
 
+// codeRing says that a keyring is locked, or away that was used before.
+const codeRing = "GH-2239"
+
+// elsewhere says where else something is kept, if anywhere.
+func elsewhere(s *keychain.Store) string {
+	text := ""
+	for _, p := range s.Elsewhere() {
+		text += " Something is kept in " + p.Where + " too: " + p.How + "."
+	}
+	return text
+}
+
 // keychainOptions say where the user's keychain is, and what it is sealed under.
 func (a *app) keychainOptions(state string, o *reach) keychain.Options {
-	return keychain.Options{
-		Dir: filepath.Join(state, "keychain"), Passphrase: a.getenv(passphraseVariable), NoRing: o.keychain == "file" || !a.hasRing(),
+	opts := keychain.Options{Dir: filepath.Join(state, "keychain"), Passphrase: a.getenv(passphraseVariable), NoRing: o.keychain == "file"}
+	if !a.hasRing() {
+		opts.Ring = keychain.None{}
 	}
+	return opts
 }
 
 // hasRing says whether there may be a keyring. Without a session bus the library

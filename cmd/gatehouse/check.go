@@ -23,9 +23,14 @@ type checking struct {
 	bad               []string
 	upstreams         []string
 	private           []string
+	from              string // the point of view
+	doh, resolve      []string
 	ca                string
 
 	burst, register, rotate, inURL bool
+
+	fix, write bool
+	ours       *ours // the configuration of what is looked at; nil: it is not known
 
 	failOn             string
 	sarif, junit, html string
@@ -43,13 +48,18 @@ func (a *app) check() *cobra.Command {
 			"what to do: who is served without a credential, how tokens are refused, what clients need to sign in, TLS, limits\n" +
 			"and which of the real clients can log in. What was not seen is unknown (?), never a pass; many rules need a\n" +
 			"credential (--key-from, --token-from). Nothing is written there unless --register, --rotate or --burst says so.\n" +
+			"It sees a server from this machine; --from public has names mean what public resolvers tell the internet (those of\n" +
+			"Cloudflare and Google learn the names then, or those of --doh), and judges whether hosted clients get there.\n" +
+			"--fix shows, as a diff, what to change in the configuration of a server of ours (-c).\n" +
 			"Without a URL the servers of the running installation are looked at; with -c and no URL the file is, without a\n" +
 			"network. With both, the servers behind the gateway are those of the file. A secret comes from env:NAME, file:PATH,\n" +
 			"cmd:PROGRAM, keychain:NAME or - (standard input), never from the command line. It ends with 1 when something fails, and with 5 when nobody answers.",
 		Example: "  gatehouse check https://mcp.acme.com/mcp\n" +
 			"  gatehouse check https://mcp.acme.com/mcp --key-from env:ACME_MCP_KEY --upstream http://10.0.3.7:3000/mcp\n" +
 			"  gatehouse check https://mcp.acme.com/mcp --profile spec-2026-07-28 --sarif check.sarif --html check.html\n" +
+			"  gatehouse check https://mcp.acme.com/mcp --from public  as claude.ai and ChatGPT are led there\n" +
 			"  gatehouse check -c gatehouse.yaml                       the file only, without a network\n" +
+			"  gatehouse check -c gatehouse.yaml --fix                 and what to change in it\n" +
 			"  gatehouse check --list-rules",
 		DisableFlagsInUseLine: true,
 		Args: func(c *cobra.Command, args []string) error {
@@ -85,16 +95,21 @@ func (q *checking) flags(c *cobra.Command) {
 	f.StringArrayVar(&q.bad, "bad-token", nil, "`KIND=SOURCE` of a credential that has to be refused: expired, revoked, other-resource, id-token, refresh-token")
 	f.StringSliceVar(&q.upstreams, "upstream", nil, "`URL` of the server behind, to see whether it is reached past the gateway")
 	f.StringSliceVar(&q.private, "private", nil, "`HOSTS` and networks that the server's documents may lead to though they are private")
+	f.StringVar(&q.from, "from", "", "see it from `WHERE`: public, by the addresses that public resolvers know")
+	f.StringArrayVar(&q.doh, "doh", nil, "with --from public: ask this resolver, by the `URL` of its DNS over HTTPS")
+	f.StringArrayVar(&q.resolve, "resolve", nil, "look at a host at one address, `HOST:PORT:ADDRESS`, such as one replica behind a load balancer")
 	f.StringVar(&q.ca, "ca", "", "`FILE` with the authorities that servers are judged by")
 	f.BoolVar(&q.burst, "burst", false, "send a hundred calls and thirty wrong keys at once, to see limits; your address may be banned for a while")
 	f.BoolVar(&q.inURL, "in-url", false, "send the credential in the URL too, to see that it is refused there; it is in logs from then on")
 	f.BoolVar(&q.register, "register", false, "register a client at the authorization server, to see what it lets that do, and delete it")
 	f.BoolVar(&q.rotate, "rotate", false, "make a key of this installation, rotate and revoke it, to see that it ends")
+	f.BoolVar(&q.fix, "fix", false, "show what to change in the configuration (-c), as a diff; nothing is written")
+	f.BoolVar(&q.write, "write", false, "with --fix: write it, and keep a copy of the file as it was")
 	f.StringVar(&q.failOn, "fail-on", "", "end with 1 when there is a `WHAT` or worse: fail (default), warn, unknown")
 	f.StringVar(&q.sarif, "sarif", "", "write SARIF, for code scanning, to `FILE`")
 	f.StringVar(&q.junit, "junit", "", "write JUnit's XML to `FILE`")
 	f.StringVar(&q.html, "html", "", "write a report for a browser to `FILE`")
-	for name, values := range map[string][]string{"profile": {"checklist", "spec-2026-07-28", "strict"}, "fail-on": {"fail", "warn", "unknown"}} {
+	for name, values := range map[string][]string{"profile": {"checklist", "spec-2026-07-28", "strict"}, "fail-on": {"fail", "warn", "unknown"}, "from": {probe.Public}} {
 		_ = c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	}
 	for _, name := range []string{"only", "skip"} {
@@ -118,6 +133,9 @@ func (a *app) runCheck(ctx context.Context, q *checking, args []string) error {
 	if _, err := probe.Select(probe.Profile(q.profile), q.only, q.skip); err != nil {
 		return usage("%v. See: gatehouse check --list-rules", err)
 	}
+	if q.write && !q.fix {
+		return usage("--write says what becomes of --fix: give both")
+	}
 	ctx, stop := a.within(ctx, checkWait)
 	defer stop()
 	if len(args) == 0 && a.file != "" {
@@ -131,7 +149,7 @@ func (a *app) runCheck(ctx context.Context, q *checking, args []string) error {
 	if err != nil {
 		return err
 	}
-	urls, err := a.whatToCheck(ctx, args, o)
+	urls, err := a.whatToCheck(ctx, q, args, o)
 	if err != nil {
 		return err
 	}
@@ -167,6 +185,7 @@ func (a *app) runCheck(ctx context.Context, q *checking, args []string) error {
 func (a *app) checkOptions(ctx context.Context, q *checking) (*probe.Options, error) {
 	o := &probe.Options{
 		Bad: map[probe.Bad]string{}, Upstreams: q.upstreams, Burst: q.burst, Register: q.register, InURL: q.inURL, Private: q.private,
+		From: q.from, Resolvers: q.doh, Resolve: q.resolve,
 		Profile: probe.Profile(q.profile), Only: q.only, Skip: q.skip, Now: a.now,
 	}
 	var err error

@@ -26,6 +26,7 @@ func (a *app) lintFile(q *checking) (*probe.Report, error) {
 			c = nil // what cannot be served is not judged further
 		} else {
 			found = c.Warnings()
+			q.ours = &ours{a.file, c}
 		}
 	}
 	report, err := probe.Lint(a.file, c, found, probe.Options{Profile: probe.Profile(q.profile), Only: q.only, Skip: q.skip, Now: a.now})

@@ -69,6 +69,16 @@ func (a *app) tell(q *checking, all []*probe.Report) error {
 	for _, r := range all {
 		doc.Add(r.Findings(a.verbose))
 	}
+	var fixed *fixing
+	if q.fix {
+		var err error
+		if fixed, err = a.workOut(q, all); err != nil {
+			return err
+		}
+		if fixed != nil {
+			doc.Fix = &fixed.Fix
+		}
+	}
 	if a.json {
 		if err := a.object(doc); err != nil {
 			return err
@@ -78,6 +88,7 @@ func (a *app) tell(q *checking, all []*probe.Report) error {
 			a.showReport(r)
 		}
 		a.sumUp(&doc)
+		a.showFixes(q, fixed)
 	}
 	return judgeCheck(q, &doc)
 }
@@ -121,7 +132,7 @@ func (a *app) showReport(r *probe.Report) {
 	case r.File:
 		a.print("%s   without a network\n", r.URL)
 	default:
-		a.print("%s   seen from this machine (claude.ai and ChatGPT connect from the public internet)\n", name)
+		a.print("%s   %s\n", name, seenFrom(r))
 	}
 	for _, g := range probe.Groups() {
 		head := false
@@ -149,6 +160,22 @@ func (a *app) showReport(r *probe.Report) {
 		a.print("  %s %s\n", a.mark(a.out, outcomeMarks[c.Outcome]), text)
 	}
 	a.print("\n")
+}
+
+// seenFrom says where a server was looked at from, and where it was taken to be.
+func seenFrom(r *probe.Report) string {
+	text := "seen from this machine"
+	switch {
+	case r.From == probe.Public && len(r.At) == 0:
+		text += ", by what public resolvers say"
+	case r.From == probe.Public:
+		text += ", by the addresses that public resolvers know: "
+	case len(r.At) > 0:
+		text += ", "
+	default:
+		text += " (claude.ai and ChatGPT connect from the public internet: --from public for that)"
+	}
+	return text + strings.Join(r.At, ", ")
 }
 
 func (a *app) showResult(r *probe.Result) {
@@ -197,5 +224,8 @@ func (a *app) sumUp(d *probe.Document) {
 		parts = append(parts, fmt.Sprintf("%d not seen", d.Unknown))
 	}
 	a.print("%s.\n", strings.Join(parts, ", "))
+	if d.Fix == nil && d.Fails+d.Warnings > 0 {
+		a.say("  Fix   gatehouse check -c gatehouse.yaml --fix: what to change in a configuration of ours\n")
+	}
 	a.say("  More  gatehouse check -v: what was asked and answered    --json, --html FILE: for machines, for others\n")
 }

@@ -31,7 +31,7 @@ func (a *app) checkSecret(ctx context.Context, flag, from string) (string, error
 
 // whatToCheck returns the URLs that are meant, and completes what is known of
 // them: where the servers behind are.
-func (a *app) whatToCheck(ctx context.Context, args []string, o *probe.Options) ([]string, error) {
+func (a *app) whatToCheck(ctx context.Context, q *checking, args []string, o *probe.Options) ([]string, error) {
 	if len(args) == 1 {
 		if _, err := probe.Target(args[0]); err != nil {
 			return nil, usage("%v", err)
@@ -42,6 +42,7 @@ func (a *app) whatToCheck(ctx context.Context, args []string, o *probe.Options) 
 				return nil, err
 			}
 			o.Upstreams = append(o.Upstreams, upstreamsOf(c)...)
+			q.ours = &ours{a.file, c}
 		}
 		return args, nil
 	}
@@ -57,6 +58,7 @@ func (a *app) whatToCheck(ctx context.Context, args []string, o *probe.Options) 
 		return nil, err
 	}
 	o.Upstreams = append(o.Upstreams, upstreamsOf(c)...)
+	q.ours = &ours{defaultFile, c}
 	for i := range c.Servers {
 		urls = append(urls, server.Resource(c, &c.Servers[i], c.Server.Listen))
 	}

@@ -275,3 +275,25 @@ func TestAKeyForSomebodyElsesServerIsNotMadeHere(t *testing.T) {
 		}
 	}
 }
+
+// FuzzPickClients: whatever a person types, they get clients that were shown or
+// that are known, each once, or are told what is wrong.
+func FuzzPickClients(f *testing.F) {
+	shown := []*clients.Client{clients.Find("codex"), clients.Find("cursor")}
+	for _, text := range []string{"1,2", "all", "none", "cursor code", "9", "-1", ", ;", "1,none", "99999999999999999999"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		all, err := pickClients(text, shown)
+		if err != nil && all != nil {
+			t.Fatalf("%q: got %d clients beside %v", text, len(all), err)
+		}
+		seen := map[string]bool{}
+		for _, c := range all {
+			if clients.Find(c.ID) == nil || seen[c.ID] {
+				t.Fatalf("%q: got %s", text, c.ID)
+			}
+			seen[c.ID] = true
+		}
+	})
+}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"time"
 
@@ -146,10 +147,16 @@ func (a *app) stateDir() (server.State, error) {
 	return s, err
 }
 
-// userDir is the place that the system has for a user's data.
+// userDir is the place that the system has for a user's data of this machine.
 func (a *app) userDir() (string, error) {
 	data := a.getenv("XDG_DATA_HOME")
-	if !filepath.IsAbs(data) { // relative ones are to be ignored
+	switch {
+	case filepath.IsAbs(data): // relative ones are to be ignored
+	case runtime.GOOS == "windows":
+		if data = a.getenv("LOCALAPPDATA"); !filepath.IsAbs(data) { // unlike APPDATA it stays here
+			return "", usage("LOCALAPPDATA is not set, so there is no place for the state. Name one: --state DIR")
+		}
+	default:
 		home := a.getenv("HOME")
 		if home == "" {
 			return "", usage("HOME is not set, so there is no place for the state. Name one: --state DIR")

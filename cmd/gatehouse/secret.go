@@ -61,13 +61,13 @@ func (a *app) secretOf(flag, program string) (string, error) {
 func (a *app) secretIn(ctx context.Context, flag, name string, store *keychain.Store) (string, error) {
 	if store == nil {
 		var err error
-		if store, err = a.usersKeychain(); err != nil {
+		if store, err = a.usersKeychain("another source in place of keychain:NAME"); err != nil {
 			return "", err
 		}
 	}
 	v, err := store.Load(ctx, keyRecord(name))
 	if err == nil && v == nil {
-		err = &fault{exitNotFound, "GH-2231", flag + ": the keychain has nothing under the name " + strconv.Quote(name) + "."}
+		err = &fault{exitNotFound, "GH-2231", flag + ": the keychain has nothing under the name " + strconv.Quote(name) + "." + elsewhere(store)}
 	}
 	return string(v), err
 }
@@ -76,9 +76,10 @@ func (a *app) secretIn(ctx context.Context, flag, name string, store *keychain.S
 func keyRecord(name string) string { return "key/" + name }
 
 // usersKeychain opens the keychain in which the bridge looks, which is the user's,
-// whatever installation or file a command is about.
-func (a *app) usersKeychain() (*keychain.Store, error) {
+// whatever installation or file a command is about. instead is what to do without
+// the keyring.
+func (a *app) usersKeychain(instead string) (*keychain.Store, error) {
 	own := *a
 	own.file, own.state = "", ""
-	return own.openKeychain(&reach{keychain: "auto"})
+	return own.openKeychain(&reach{keychain: "auto", instead: instead + ", or " + passphraseVariable})
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse/internal/apikey"
 	"github.com/gatehouse-mcp/gatehouse/internal/keychain"
+	"github.com/gatehouse-mcp/gatehouse/internal/ownfile"
 )
 
 // keyVariable is what a key is called in an env-file.
@@ -46,8 +47,7 @@ func (a *app) openSink(ctx context.Context, out string) (*sink, error) {
 		s.prefix = keyVariable + "="
 	}
 	var err error
-	// O_EXCL also refuses a link that somebody put there to learn the key.
-	s.file, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	s.file, err = ownfile.Create(path) // nor a link that somebody put there to learn the key
 	if errors.Is(err, fs.ErrExist) {
 		return nil, &fault{exitConflict, "GH-2402", path + " exists, and a key is never written over something. Choose another name."}
 	}
@@ -61,7 +61,7 @@ func (a *app) openSink(ctx context.Context, out string) (*sink, error) {
 // user's, whatever installation the key is of.
 func (a *app) openChain(ctx context.Context, s *sink, name string) (*sink, error) {
 	var err error
-	if s.chain, err = a.usersKeychain(); err != nil {
+	if s.chain, err = a.usersKeychain("--out file:PATH"); err != nil {
 		return nil, err
 	}
 	s.record = keyRecord(name)

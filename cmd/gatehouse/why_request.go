@@ -100,12 +100,32 @@ func (a *app) decideAgain(ctx context.Context, f *whyFlags, d *why.Decision) err
 	switch {
 	case d.Event.Reason == byKey:
 		d.Fix = []string{"gatehouse key update" + a.place() + " " + d.Key + " --tools PATTERNS, if the key shall have this tool"}
+	case d.Code == "GH-1305" && d.Event.Address.IsValid():
+		return a.refusedBefore(ctx, f, d)
 	case d.Code == "GH-1011":
 		d.Fix = []string{a.fixKey(f.inForce, d)}
 	case op != nil && f.inForce != nil:
 		a.decideNow(f.inForce, d, op, before)
 	}
 	return nil
+}
+
+// before is how long a client that was refused looks for a place to sign in.
+const before = 30 * time.Second
+
+// refusedBefore adds what a client was refused with before it asked for what there is
+// not: one that cannot sign in tries places where others let it, and shows the last.
+func (a *app) refusedBefore(ctx context.Context, f *whyFlags, d *why.Decision) error {
+	at := d.Event.Time
+	_, err := f.search(ctx, audit.Query{
+		Kinds: []string{config.AuditAuthFailed}, Address: audit.Network(d.Event.Address), Since: at.Add(-before), Until: at, Limit: 50,
+	}, func(m audit.Match) error {
+		if len(d.Fix) < 2 && m.Request != "" && m.Request != d.Request && m.Code != "GH-1305" && m.Code != "GH-1306" {
+			d.Fix = append(d.Fix, "a client that is refused looks for a place to sign in. Just before, one from this address was refused with "+m.Code+": gatehouse why "+m.Request)
+		}
+		return nil
+	})
+	return err
 }
 
 func (a *app) decideNow(c *config.Config, d *why.Decision, op *policy.Operation, before bool) {

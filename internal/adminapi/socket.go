@@ -32,11 +32,7 @@ func Listen(dir string) (net.Listener, error) {
 		return nil, err
 	}
 	defer done()
-	// The mask makes the socket private from its first moment; the directory,
-	// which only its owner may enter, is the second wall.
-	old := syscall.Umask(0o177)
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: near, Net: "unix"})
-	syscall.Umask(old)
+	l, err := bind(near)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", path, err)
 	}
@@ -46,6 +42,9 @@ func Listen(dir string) (net.Listener, error) {
 
 // Dial returns a way to the door of a state directory, or [ErrNotRunning].
 func Dial(ctx context.Context, dir string) (http.RoundTripper, error) {
+	if !sockets {
+		return nil, ErrNotRunning
+	}
 	conn, err := dial(ctx, dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/ownfile"
 )
 
 // file is a sink on disk. The lock beside it says whose it is; it is a file of
@@ -55,51 +57,6 @@ const (
 	newSuffix  = ".new"
 )
 
-// closedToOthers refuses a directory where somebody else could put another file
-// in the trail's place.
-func closedToOthers(dir string) error {
-	info, err := os.Stat(dir)
-	switch {
-	case err != nil:
-		return fmt.Errorf("look at the directory of the audit trail: %w", err)
-	case !info.IsDir():
-		return fmt.Errorf("%w: %s is not a directory", ErrUnsafe, dir)
-	case info.Mode().Perm()&0o022 != 0 && info.Mode()&fs.ModeSticky == 0:
-		return fmt.Errorf("%w: others may write in %s (mode %04o); chmod go-w %[2]s", ErrUnsafe, dir, info.Mode().Perm())
-	}
-	if uid := ownerOf(info); uid != 0 && uid != os.Geteuid() {
-		return fmt.Errorf("%w: %s belongs to user %d, this program runs as %d", ErrUnsafe, dir, uid, os.Geteuid())
-	}
-	return nil
-}
-
-// private opens a file that only we may read: never through a link, never
-// somebody else's. O_NONBLOCK keeps a named pipe from holding us up; it means
-// nothing for a plain file.
-func private(path string, flags int) (*os.File, error) {
-	f, err := os.OpenFile(path, flags|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
-	if errors.Is(err, syscall.ELOOP) {
-		return nil, fmt.Errorf("%w: %s is a symbolic link", ErrUnsafe, path)
-	}
-	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-	case !info.Mode().IsRegular():
-		err = fmt.Errorf("%w: %s is no plain file", ErrUnsafe, path)
-	case ownerOf(info) != os.Geteuid():
-		err = fmt.Errorf("%w: %s belongs to user %d, this program runs as %d", ErrUnsafe, path, ownerOf(info), os.Geteuid())
-	case info.Mode().Perm()&0o077 != 0:
-		err = fmt.Errorf("%w: others may use %s (mode %04o); chmod 600 %[2]s", ErrUnsafe, path, info.Mode().Perm())
-	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
-}
-
 // takeLock waits a little for another process to finish: two commands at a time
 // are no mistake.
 func takeLock(path string) (*os.File, error) {
@@ -108,12 +65,12 @@ func takeLock(path string) (*os.File, error) {
 		return nil, fmt.Errorf("lock the audit trail: %w", err)
 	}
 	for end := time.Now().Add(lockWait); ; time.Sleep(20 * time.Millisecond) {
-		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		err = ownfile.TryLock(f)
 		switch {
 		case err == nil:
 			return f, nil
 		case errors.Is(err, syscall.EINTR):
-		case !errors.Is(err, syscall.EWOULDBLOCK):
+		case !errors.Is(err, ownfile.ErrLocked):
 			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
 		case time.Now().After(end):
 			return nil, errors.Join(fmt.Errorf("%w: %s", ErrLocked, path), f.Close())
@@ -268,10 +225,4 @@ func (s *file) close() error {
 		err = s.f.Close()
 	}
 	return errors.Join(err, s.lock.Close())
-}
-func ownerOf(info fs.FileInfo) int {
-	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		return int(st.Uid)
-	}
-	return -1
 }

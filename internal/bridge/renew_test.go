@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -16,7 +17,8 @@ type forgetful struct {
 	mu    sync.Mutex
 	asked []string    // session, method and parameters
 	told  []string    // what was posted that is no request
-	says  chan string // on the server's own stream
+	says  chan string // on the stream of its own that was opened last
+	opens atomic.Int32
 }
 
 func newForgetful() *forgetful {
@@ -28,13 +30,14 @@ func newForgetful() *forgetful {
 		answer(w, q.ID, `{}`)
 	}
 	f.get = func(w http.ResponseWriter, r *http.Request) {
+		mine := f.opens.Add(1)
 		w.Header().Set("Content-Type", "text/event-stream")
 		_ = http.NewResponseController(w).Flush()
 		for {
 			select {
 			case one := <-f.says:
 				f.old.mu.Lock()
-				gone := r.Header.Get("Mcp-Session-Id") != f.session || r.Context().Err() != nil
+				gone := f.opens.Load() != mine || f.session != r.Header.Get("Mcp-Session-Id")
 				f.old.mu.Unlock()
 				if gone {
 					f.says <- one // for the stream that there is now

@@ -110,7 +110,7 @@ var editors = []*Client{
 		Remote: edit.Object{{Name: "type", Value: "streamableHttp"}, {Name: "url", Value: "{url}"}, {Name: "disabled", Value: false}}, OAuth: edit.Object{}, Bridge: program(),
 		Register: []string{DCR},
 		After:    []string{"MCP Servers → Configure shows {name}; switch it on."},
-		Names:    []string{"cline"},
+		Names:    []string{"cline", "@cline/"},
 		Sources: []Source{
 			{"source", "add-mcp 2.4.0", "the file, and streamableHttp"},
 			{"doc", "docs.cline.bot/mcp/configuring-mcp-servers", "mcpServers"},

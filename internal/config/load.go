@@ -57,8 +57,12 @@ func readFile(path string) ([]byte, error) {
 	switch {
 	case !info.Mode().IsRegular():
 		return nil, wrong("is not a plain file")
-	case writable(info):
-		return nil, wrong("can be written by others (mode %04o), who could let themselves in: chmod go-w %s", info.Mode().Perm(), path)
+	}
+	switch who, err := writable(f, info); {
+	case err != nil:
+		return nil, err
+	case who != "":
+		return nil, wrong("can be written by %s", who)
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {

@@ -66,7 +66,7 @@ func secretText(path string, credential bool) (string, error) {
 		return "", errors.New("is not a plain file")
 	}
 	if !credential {
-		if err := private(path, info); err != nil {
+		if err := private(path, f, info); err != nil {
 			return "", err
 		}
 	}

@@ -14,7 +14,7 @@ import (
 const nonBlocking = syscall.O_NONBLOCK // a pipe in the place of a file must not make us wait
 
 // private says why somebody else could read or replace an open file, or nil.
-func private(path string, info fs.FileInfo) error {
+func private(path string, _ *os.File, info fs.FileInfo) error {
 	if m := info.Mode().Perm(); m&0o077 != 0 {
 		return fmt.Errorf("others may read (mode %04o): chmod 600 %s", m, path)
 	}
@@ -50,5 +50,11 @@ func trusted(info fs.FileInfo) bool {
 	return ok && (s.Uid == 0 || int(s.Uid) == os.Geteuid())
 }
 
-// writable says whether others may change an open configuration.
-func writable(info fs.FileInfo) bool { return info.Mode().Perm()&0o022 != 0 }
+// writable says who else may change an open configuration, and what to do about
+// it; empty: nobody.
+func writable(f *os.File, info fs.FileInfo) (string, error) {
+	if m := info.Mode().Perm(); m&0o022 != 0 {
+		return fmt.Sprintf("others (mode %04o), who could let themselves in: chmod go-w %s", m, f.Name()), nil
+	}
+	return "", nil
+}

@@ -55,7 +55,7 @@ func checkClaimPath(path string) error {
 }
 
 // scopeToken is what a scope's name may have. RFC 6749 §3.3
-var scopeToken = pattern.Lazy("^[\\x21\\x23-\\x5b\\x5d-\\x7e]{1,128}$")
+var scopeToken = pattern.Lazy(`^[\x21\x23-\x5b\x5d-\x7e]{1,128}$`)
 
 func checkScope(name string) error {
 	if !scopeToken().MatchString(name) {

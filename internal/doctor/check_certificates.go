@@ -45,8 +45,10 @@ var certificates = Check{"certificates", "TLS: validity, chain, names and the ke
 }}
 
 func (m *Machine) judgePair(r *report, p config.KeyPair) {
-	if info, err := os.Stat(p.Key); err == nil && info.Mode().Perm()&0o077 != 0 {
-		r.fail("GH-2031", "chmod 600 "+p.Key, "%s can be read by others (mode %04o)", p.Key, info.Mode().Perm())
+	if info, err := os.Stat(p.Key); err == nil {
+		if who := others(p.Key, info); who != "" {
+			r.fail("GH-2031", closing("chmod 600 ", p.Key), "%s can be read by %s", p.Key, who)
+		}
 	}
 	pair, err := tls.LoadX509KeyPair(p.Cert, p.Key)
 	if err != nil {

@@ -30,8 +30,9 @@ var state = Check{"state", "the directory of the installation, and who can reach
 		return
 	case !ours(dir):
 		r.fail("GH-2002", "run this and gatehouse as its owner, or choose another place", "%s belongs to another account", m.State)
-	case dir.Mode().Perm()&0o077 != 0:
-		r.fail("GH-2002", "chmod 700 "+m.State, "%s can be entered by others (mode %04o)", m.State, dir.Mode().Perm())
+	}
+	if who := others(m.State, dir); who != "" && ours(dir) {
+		r.fail("GH-2002", closing("chmod 700 ", m.State), "%s can be entered by %s", m.State, who)
 	}
 	seen := 0
 	err = filepath.WalkDir(m.State, func(path string, d fs.DirEntry, err error) error {
@@ -44,9 +45,9 @@ var state = Check{"state", "the directory of the installation, and who can reach
 			return nil // gone meanwhile; a link has no mode of its own
 		}
 		seen++
-		switch {
-		case info.Mode().Perm()&0o077 != 0 && (d.IsDir() || secretFile(m, path)):
-			r.fail("GH-2002", "chmod go= "+path, "%s can be reached by others (mode %04o)", path, info.Mode().Perm())
+		switch who := others(path, info); {
+		case who != "" && (d.IsDir() || secretFile(m, path)):
+			r.fail("GH-2002", closing("chmod go= ", path), "%s can be reached by %s", path, who)
 		case !ours(info) && secretFile(m, path):
 			r.fail("GH-2002", "give it to the account that gatehouse runs as: chown", "%s belongs to another account", path)
 		}

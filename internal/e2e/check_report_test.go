@@ -65,7 +65,14 @@ func TestCheckReports(t *testing.T) {
 			tab.WaitFor("GH-2101")
 			tab.Check("the report")
 			tab.Shot(map[bool]string{false: "check-light", true: "check-dark"}[dark])
+			tab.Look(360, 800, dark)
+			tab.Check("the report on a telephone")
+			tab.Shot(map[bool]string{false: "check-narrow", true: "check-narrow-dark"}[dark])
 		}
+		tab.Look(1100, 1400, true)
+		tab.Print()
+		tab.Check("the report on paper")
+		tab.Shot("check-print")
 		for _, a := range tab.Answers() {
 			if !strings.HasPrefix(a.URL, "file://") {
 				t.Errorf("the page loads %s", a.URL)

@@ -56,7 +56,7 @@ func newSeat(t *testing.T, programs ...string) *seat {
 		link(name, npm(t, programFile(name)...))
 	}
 	s.env = []string{
-		"HOME=" + s.dir, "XDG_CONFIG_HOME=", "XDG_DATA_HOME=", "NO_COLOR=1", "GEMINI_CLI_TRUST_WORKSPACE=true",
+		"HOME=" + s.dir, "DBUS_SESSION_BUS_ADDRESS=unix:path=" + s.dir + "/none", "XDG_CONFIG_HOME=", "XDG_DATA_HOME=", "NO_COLOR=1", "GEMINI_CLI_TRUST_WORKSPACE=true",
 		"DISABLE_AUTOUPDATER=1", "PATH=" + bin + ":/usr/bin:/bin", "GORACE=" + endsSoon,
 	}
 	return s

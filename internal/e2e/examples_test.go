@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/gatehouse-mcp/gatehouse"
+	"github.com/gatehouse-mcp/gatehouse/internal/probe"
 )
 
 // libraryExamples are the examples of servers that protect themselves with the
@@ -95,6 +96,9 @@ func TestLibraryExamples(t *testing.T) {
 				t.Run(c.name, func(t *testing.T) { e.travelled(t, c) })
 			}
 			e.refuses(t)
+			c := e.checked(t)
+			c.wants(t, probe.Fail)
+			c.wants(t, probe.Warn, "GH-2111 hsts", "GH-2126 registration", "GH-2128 server-metadata") // of what is in front, and of the provider
 			if name != "go-middleware" {
 				return
 			}

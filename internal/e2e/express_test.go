@@ -18,6 +18,8 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/probe"
 )
 
 const expressDir = "examples/express"
@@ -157,6 +159,7 @@ func TestExpressWithOAuth(t *testing.T) {
 		f.trust(t, p)
 		f.ends(t, express(t, "in-process/oauth.ts", "RESOURCE="+f.url, "ISSUER="+p.issuer, "NODE_EXTRA_CA_CERTS="+f.all))
 		travel(t, f, p)
+		look(t, f)
 	})
 	t.Run("Gatehouse in front", func(t *testing.T) {
 		t.Parallel()
@@ -167,7 +170,15 @@ func TestExpressWithOAuth(t *testing.T) {
 		}, "oauth.yaml")
 		f.trust(t, p)
 		travel(t, f, p)
+		look(t, f)
 	})
+}
+
+// look has the checker see an example as a stranger does.
+func look(t *testing.T, f *front) {
+	t.Helper()
+	c := check(t, f.url, "--ca", f.all)
+	c.wants(t, probe.Fail)
 }
 
 // jobs is an issuer that publishes keys, and signs what it is told to.

@@ -22,17 +22,7 @@ func TestPeopleSignInWithRealProvidersInABrowser(t *testing.T) {
 			p := b.start(t, "https://"+f.address+"/auth/callback/acme")
 			f.open(t, houseText(t, f, p, "http://127.0.0.1:1/mcp", b.login, false), p)
 			client := registered(t, newVisitor(t, f, p, b.user), f)
-			tab := chromium.Open(t)
-			at, verifier := asking(f, client)
-			tab.Go(at)
-			tab.WaitFor("A client")
-			tab.Press("Allow")
-			if p.page != nil {
-				tab.WaitAt(p.issuer + "/login")
-				tab.Fill("Username", "test-user@127.0.0.1")
-				tab.Fill("Password", "verysecure")
-				tab.Press("Login")
-			}
+			tab, verifier := allows(t, f, p, client)
 			back, err := url.Parse(tab.WaitAsked(redirectURI))
 			if err != nil {
 				t.Fatal(err)
@@ -50,14 +40,11 @@ func TestPeopleSignInWithRealProvidersInABrowser(t *testing.T) {
 	}
 }
 
-// refusesInABrowser changes the allow-list, and looks at what somebody sees whom
-// it does not have.
-func (f *front) refusesInABrowser(t *testing.T, p *provider, b *brokered, client string) {
+// allows is somebody who presses Allow, and signs in at the provider.
+func allows(t *testing.T, f *front, p *provider, client string) (tab *chromium.Tab, verifier string) {
 	t.Helper()
-	f.configure(t, houseText(t, f, p, "http://127.0.0.1:1/mcp", b.refused, false))
-	f.run("config", "reload")
-	tab := chromium.Open(t)
-	at, _ := asking(f, client)
+	tab = chromium.Open(t)
+	at, verifier := asking(f, client)
 	tab.Go(at)
 	tab.WaitFor("A client")
 	tab.Press("Allow")
@@ -67,6 +54,16 @@ func (f *front) refusesInABrowser(t *testing.T, p *provider, b *brokered, client
 		tab.Fill("Password", "verysecure")
 		tab.Press("Login")
 	}
+	return tab, verifier
+}
+
+// refusesInABrowser changes the allow-list, and looks at what somebody sees whom
+// it does not have.
+func (f *front) refusesInABrowser(t *testing.T, p *provider, b *brokered, client string) {
+	t.Helper()
+	f.configure(t, houseText(t, f, p, "http://127.0.0.1:1/mcp", b.refused, false))
+	f.run("config", "reload")
+	tab, _ := allows(t, f, p, client)
 	tab.WaitFor("GH-1444")
 	tab.Check("the page of a refusal")
 	tab.Shot("federation-refused-" + strings.ReplaceAll(b.name, " ", "-"))

@@ -48,6 +48,11 @@ func TestGuidesCanBeServed(t *testing.T) {
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Errorf("%s: %v\n%s%s", page, err, text, out)
 			}
+			look := exec.Command(gatehouseBinary(t), "check", "--profile", "checklist", "-c", filepath.Join(dir, "gatehouse.yaml"))
+			look.Env = cmd.Env
+			if out, err := look.CombinedOutput(); err != nil {
+				t.Errorf("%s: the checker objects to\n%s%s", page, text, out)
+			}
 		}
 	}
 	if n < 8 {

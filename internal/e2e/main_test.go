@@ -20,10 +20,10 @@ func TestMain(m *testing.M) {
 	if err := os.Setenv("GORACE", strings.TrimSpace(endsSoon+" "+os.Getenv("GORACE"))); err != nil {
 		panic(err)
 	}
-	// Most of a test's time is spent waiting, for programs that run or for a
-	// deadline, so more of them run than there are processors.
+	// Four fifths of a test's time are spent waiting, for programs that run or for
+	// a deadline, so more of them run than there are processors.
 	if !isSet("test.parallel") {
-		if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
+		if err := flag.Set("test.parallel", strconv.Itoa(3*runtime.GOMAXPROCS(0))); err != nil {
 			panic(err)
 		}
 	}

@@ -328,7 +328,7 @@ func TestA071AssertionsAreForTheIssuerAlone(t *testing.T) {
 	if form.Get("client_assertion_type") != "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" || form.Get("client_secret") != "" || form.Get("client_id") != "our-client" || honest.basic[0] != "" {
 		t.Fatalf("got %v", form)
 	}
-	parsed, err := jose.ParseSigned(form.Get("client_assertion"), []jose.SignatureAlgorithm{jose.ES256})
+	parsed, err := jose.ParseSignedCompact(form.Get("client_assertion"), []jose.SignatureAlgorithm{jose.ES256})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,7 @@ import (
 
 	"golang.org/x/crypto/argon2"
 
+	"github.com/gatehouse-mcp/gatehouse/internal/ownfile"
 	"github.com/gatehouse-mcp/gatehouse/internal/seal"
 )
 
@@ -52,11 +53,13 @@ type Store struct {
 	dir   string // of the locks
 	files string // of what is sealed under this key
 	key   *seal.Key
-	where string
+	part  string
 }
 
 // Open opens a keychain. Each kind of key has its own part: what was sealed under
 // the keyring's key is neither lost nor written over while there is no keyring.
+// The part of this machine's key stands in where there is no keyring, and never
+// for one that was used: ErrNoRing, wrapped, or ErrShut say so.
 func Open(o Options) (*Store, error) {
 	if o.Dir == "" {
 		return nil, errors.New("a keychain needs a directory")
@@ -65,23 +68,15 @@ func Open(o Options) (*Store, error) {
 		return openExisting(o)
 	}
 	if o.Passphrase != "" {
-		return openWith(o.Dir, "passphrase", "a file, sealed under your passphrase", func(dir string) (string, error) {
-			return stretched(dir, o.Passphrase)
-		})
-	}
-	ring := o.Ring
-	if ring == nil {
-		ring = system{}
+		return openWith(o.Dir, passphrasePart, func(dir string) (string, error) { return stretched(dir, o.Passphrase) })
 	}
 	if !o.NoRing {
-		s, err := openWith(o.Dir, "keyring", "a file, sealed under a key in the system's keyring", func(dir string) (string, error) {
-			return fromRing(ring, dir)
-		})
-		if !errors.Is(err, ErrNoRing) {
-			return s, err
+		s, err := openWith(o.Dir, keyringPart, func(dir string) (string, error) { return fromRing(o.ring(), dir) })
+		if !errors.Is(err, ErrNoRing) || used(o.Dir, keyringPart) {
+			return s, err // in another part nobody would find what this one has
 		}
 	}
-	return openWith(o.Dir, "machine", "a file, sealed under a key of this machine", func(dir string) (string, error) {
+	return openWith(o.Dir, machinePart, func(dir string) (string, error) {
 		path := filepath.Join(dir, seal.File)
 		text, err := seal.ReadFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -93,38 +88,32 @@ func Open(o Options) (*Store, error) {
 
 // openExisting opens the part of a keychain that Open would, and makes nothing.
 func openExisting(o Options) (*Store, error) {
-	kind := "machine"
+	part := machinePart
 	switch {
 	case o.Passphrase != "":
-		kind = "passphrase"
-	case !o.NoRing && there(o.Dir, "keyring"):
-		kind = "keyring"
+		part = passphrasePart
+	case !o.NoRing && used(o.Dir, keyringPart):
+		return openWith(o.Dir, keyringPart, func(dir string) (string, error) { return o.ring().Get(dir) })
 	}
-	o.Existing, o.NoRing = false, kind != "keyring"
-	if kind != "keyring" { // a directory may be left without what it is sealed under
-		file := map[string]string{"machine": seal.File, "passphrase": "salt"}[kind]
-		if _, err := os.Lstat(filepath.Join(o.Dir, kind, file)); err != nil {
-			return nil, fmt.Errorf("open the keychain: %w", err)
-		}
-		return Open(o)
+	// A directory may be left without what it is sealed under.
+	file := map[string]string{machinePart: seal.File, passphrasePart: "salt"}[part]
+	if _, err := os.Lstat(filepath.Join(o.Dir, part, file)); err != nil {
+		return nil, fmt.Errorf("open the keychain: %w", err)
 	}
-	ring := o.Ring
-	if ring == nil {
-		ring = system{}
-	}
-	return openWith(o.Dir, kind, "a file, sealed under a key in the system's keyring", func(dir string) (string, error) {
-		return ring.Get(dir)
-	})
+	o.Existing, o.NoRing = false, true
+	return Open(o)
 }
 
-func there(dir, kind string) bool {
-	info, err := os.Stat(filepath.Join(dir, kind))
-	return err == nil && info.IsDir()
+func (o Options) ring() Ring {
+	if o.Ring != nil {
+		return o.Ring
+	}
+	return system{}
 }
 
-func openWith(dir, kind, where string, material func(dir string) (string, error)) (*Store, error) {
-	s := &Store{dir: dir, files: filepath.Join(dir, kind), where: where}
-	if err := os.MkdirAll(s.files, 0o700); err != nil {
+func openWith(dir, part string, material func(dir string) (string, error)) (*Store, error) {
+	s := &Store{dir: dir, files: filepath.Join(dir, part), part: part}
+	if err := ownfile.MkdirAll(s.files); err != nil {
 		return nil, fmt.Errorf("make the keychain: %w", err)
 	}
 	// Two that start at once must not make two keys.
@@ -164,11 +153,12 @@ func fromRing(ring Ring, dir string) (string, error) {
 	if err := ring.Set(dir, rand.Text()+rand.Text()); err != nil {
 		return "", err
 	}
-	return ring.Get(dir)
+	text, err = ring.Get(dir)
+	if errors.Is(err, errNotThere) { // of a prompt that was dismissed some say nothing
+		err = fmt.Errorf("%w: it did not keep the key", ErrShut)
+	}
+	return text, err
 }
-
-// Where says for people where things are kept.
-func (s *Store) Where() string { return s.where }
 
 // kept is what is sealed. The name of its file is made of the name, and does not tell it.
 type kept struct {
@@ -234,13 +224,13 @@ func (s *Store) Save(_ context.Context, name string, value []byte) error {
 }
 
 func replace(path string, text []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*") // O_EXCL, mode 0600
+	f, err := ownfile.CreateTemp(filepath.Dir(path), ".new-*") // mode 0600
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(text)
 	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
+		err = ownfile.Replace(f.Name(), path)
 	}
 	if err != nil {
 		return errors.Join(err, os.Remove(f.Name()))
@@ -250,7 +240,7 @@ func replace(path string, text []byte) error {
 
 // Delete forgets what is kept under a name, if anything is.
 func (s *Store) Delete(_ context.Context, name string) error {
-	err := os.Remove(filepath.Join(s.files, fileOf(name)+suffix))
+	err := ownfile.Remove(filepath.Join(s.files, fileOf(name)+suffix))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("write the keychain: %w", err)
 	}
@@ -289,17 +279,17 @@ const lockEvery = 50 * time.Millisecond
 // name. It ends with unlock, or with the process.
 func (s *Store) Lock(ctx context.Context, name string) (unlock func(), err error) {
 	path := filepath.Join(s.dir, fileOf("lock "+name)+".lock")
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := ownfile.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("lock the keychain: %w", err)
 	}
 	tick := time.NewTicker(lockEvery)
 	defer tick.Stop()
 	for {
-		if err = tryLock(f); err == nil {
+		if err = ownfile.TryLock(f); err == nil {
 			return func() { _ = f.Close() }, nil // which ends it
 		}
-		if !errors.Is(err, errLocked) {
+		if !errors.Is(err, ownfile.ErrLocked) {
 			return nil, errors.Join(fmt.Errorf("lock the keychain: %w", err), f.Close())
 		}
 		select {

@@ -184,3 +184,53 @@ func TestTwoThatStartAtOnceMakeOneKey(t *testing.T) {
 		t.Errorf("got %q, %v", names, err)
 	}
 }
+
+// shut is a keyring that its owner does not unlock.
+type shut struct{}
+
+func (shut) Get(string) (string, error) { return "", fmt.Errorf("%w: dismissed", ErrShut) }
+func (shut) Set(string, string) error   { return fmt.Errorf("%w: dismissed", ErrShut) }
+
+// forgetful takes a key, and does not have it afterwards.
+type forgetful struct{}
+
+func (forgetful) Get(string) (string, error) { return "", errNotThere }
+func (forgetful) Set(string, string) error   { return nil }
+
+func TestNothingStandsInForAKeyringThatGivesNothing(t *testing.T) {
+	for _, r := range []Ring{shut{}, forgetful{}} {
+		dir := t.TempDir()
+		if s, err := Open(Options{Dir: dir, Ring: r}); !errors.Is(err, ErrShut) {
+			t.Errorf("got %+v, %v; want ErrShut", s, err)
+		}
+	}
+}
+
+func TestNothingStandsInForAKeyringThatWasUsed(t *testing.T) {
+	system, o, ctx := &ring{has: map[string]string{}}, Options{Dir: t.TempDir()}, t.Context()
+	before := open(t, Options{Dir: o.Dir, Ring: None{}})
+	if err := before.Save(ctx, "old", []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	o.Ring = system
+	s := open(t, o)
+	if others := s.Elsewhere(); !slices.Equal(others, []Part{partOf(machinePart)}) {
+		t.Errorf("got %+v elsewhere", others)
+	}
+	if err := s.Save(ctx, "token", []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	o.Ring = None{}
+	for _, o.Existing = range []bool{false, true} {
+		if s, err := Open(o); !errors.Is(err, ErrNoRing) {
+			t.Errorf("got %+v, %v; want ErrNoRing", s, err)
+		}
+	}
+	o.Existing = false
+	if err := s.Delete(ctx, "token"); err != nil {
+		t.Fatal(err)
+	}
+	if s := open(t, o); s.part != machinePart {
+		t.Errorf("it is kept in %s when the keyring has nothing", s.Where())
+	}
+}

@@ -8,21 +8,36 @@ import (
 	"github.com/zalando/go-keyring"
 )
 
-// ErrNoRing says that there is no keyring here that can be used.
-var ErrNoRing = errors.New("there is no keyring")
+// What keeps a keyring from being used.
+var (
+	ErrNoRing = errors.New("there is no keyring")                                    // nothing is there that could be asked
+	ErrShut   = errors.New("the keyring is locked, or does not answer as it should") // there is one
+)
 
 var errNotThere = errors.New("not in the keyring")
 
 // Ring is an operating system's store of secrets. Get returns errNotThere for a
-// name that has none; both return ErrNoRing, wrapped, where there is no keyring.
+// name that has none; both return ErrNoRing, wrapped, where there is no keyring,
+// and ErrShut, wrapped, of one that is there and gives nothing.
 type Ring interface {
 	Get(name string) (string, error)
 	Set(name, secret string) error
 }
 
+// None is the Ring of a machine, or a session, that has no keyring.
+type None struct{}
+
+// Get implements Ring.
+func (None) Get(string) (string, error) { return "", ErrNoRing }
+
+// Set implements Ring.
+func (None) Set(string, string) error { return ErrNoRing }
+
 // system is the keyring of the operating system: the Keychain of macOS, the
 // Secret Service of Linux desktops, the Credential Manager of Windows.
-type system struct{}
+type system struct {
+	wait time.Duration // for an answer; zero: ringWait
+}
 
 const (
 	service = "gatehouse"
@@ -30,22 +45,21 @@ const (
 	ringWait = time.Minute
 )
 
-func (system) Get(name string) (string, error) {
-	secret, err := asked(func() (string, error) { return keyring.Get(service, name) })
+func (s system) Get(name string) (string, error) {
+	secret, err := s.asked(func() (string, error) { return keyring.Get(service, name) })
 	if errors.Is(err, keyring.ErrNotFound) {
 		return "", errNotThere
 	}
 	return secret, err
 }
 
-func (system) Set(name, secret string) error {
-	_, err := asked(func() (string, error) { return "", keyring.Set(service, name, secret) })
+func (s system) Set(name, secret string) error {
+	_, err := s.asked(func() (string, error) { return "", keyring.Set(service, name, secret) })
 	return err
 }
 
-// asked asks the keyring, and does not wait for ever. Whatever is wrong with one
-// that does not know the answer, there is none to rely on.
-func asked(what func() (string, error)) (string, error) {
+// asked asks the keyring, and does not wait for ever.
+func (s system) asked(what func() (string, error)) (string, error) {
 	type answer struct {
 		secret string
 		err    error
@@ -53,15 +67,23 @@ func asked(what func() (string, error)) (string, error) {
 	done := make(chan answer, 1)
 	go func() {
 		secret, err := what()
+		switch {
+		case err == nil, errors.Is(err, keyring.ErrNotFound):
+		case errors.Is(err, keyring.ErrUnsupportedPlatform), absent(err):
+			err = fmt.Errorf("%w (%w)", ErrNoRing, err)
+		default:
+			err = fmt.Errorf("%w (%w)", ErrShut, err)
+		}
 		done <- answer{secret, err}
 	}()
+	wait := s.wait
+	if wait == 0 {
+		wait = ringWait
+	}
 	select {
 	case a := <-done:
-		if a.err != nil && !errors.Is(a.err, keyring.ErrNotFound) {
-			return "", fmt.Errorf("%w: %w", ErrNoRing, a.err)
-		}
 		return a.secret, a.err
-	case <-time.After(ringWait):
-		return "", fmt.Errorf("%w: it did not answer within %s", ErrNoRing, ringWait)
+	case <-time.After(wait):
+		return "", fmt.Errorf("%w (nothing within %s)", ErrShut, wait)
 	}
 }

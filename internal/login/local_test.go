@@ -159,7 +159,7 @@ func TestGuessingIsSlowAndLocksNobodyOut(t *testing.T) {
 	}
 	mustWait(t, "nobody's name", err)
 	for range 6 { // and so is a browser that is known
-		_, err = h.Password(t.Context(), &login.Try{Username: "ada", Password: "x", From: there, Browser: known})
+		_, _ = h.Password(t.Context(), &login.Try{Username: "ada", Password: "x", From: there, Browser: known})
 	}
 	_, err = h.Password(t.Context(), &login.Try{Username: "ada", Password: good, From: there, Browser: known})
 	mustWait(t, "a known browser that guesses", err)

@@ -85,7 +85,7 @@ func (v *view) message(r *reader, name []byte) (err error) {
 	switch string(name) {
 	case "result":
 		kind := r.at()
-		at := span{}
+		var at span
 		at, err = r.object(func(name []byte) error { return v.member(r, name) })
 		if kind == '{' {
 			v.result = at.from + 1

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -26,7 +27,11 @@ import (
 // The server itself was named by whoever runs this, so it is reached wherever it
 // is. What the server's documents lead to is a stranger's choice, and goes by safehttp.
 type client struct {
-	named   map[string]bool // hosts that whoever runs this named
+	host    string                // of the server
+	public  *internet             // nil: names mean what they mean here
+	fixed   map[string]netip.Addr // by host:port: where that is said to be
+	base    dialFunc              // to addresses
+	named   map[string]bool       // hosts that whoever runs this named
 	own     *http.Transport
 	proxy   *proxy.Settings
 	through http.RoundTripper // own, by the proxy if one leads there
@@ -58,6 +63,14 @@ func (x *Exchange) unasked() bool {
 }
 
 func newClient(o *Options, target *url.URL) (*client, error) {
+	internet, err := newInternet(o)
+	if err != nil {
+		return nil, err
+	}
+	fixed, err := fixedAddresses(o.Resolve)
+	if err != nil {
+		return nil, err
+	}
 	allow := append([]string{target.Hostname()}, o.Private...)
 	if local(target.Hostname()) {
 		allow = append(allow, "localhost", "127.0.0.1", "::1")
@@ -66,36 +79,59 @@ func newClient(o *Options, target *url.URL) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	own := &http.Transport{
-		TLSClientConfig: &tls.Config{RootCAs: o.Roots, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true,
-		TLSHandshakeTimeout: o.Wait, ResponseHeaderTimeout: o.Wait, DisableCompression: true, MaxResponseHeaderBytes: 64 << 10,
-	}
-	if o.Transport != nil {
-		o.Transport(own)
-	}
-	secrets := []string{o.Credential, o.Other}
-	for _, s := range o.Bad {
-		secrets = append(secrets, s)
-	}
 	pace := o.Pace
 	if pace == 0 && !local(target.Hostname()) {
 		pace = 50 * time.Millisecond
 	}
-	hide := newMask(secrets...)
-	if u, err := url.Parse(o.URL); err == nil {
-		hide.hideURL(u)
+	c := &client{
+		host: asciiHost(target.Hostname()), public: internet, fixed: fixed, named: map[string]bool{strings.ToLower(target.Hostname()): true},
+		away: away, budget: o.Budget, pace: pace, wait: o.Wait, now: o.Now,
+		mask: o.mask(), cache: map[string]*Exchange{}, refused: map[string]int{},
 	}
-	named := map[string]bool{strings.ToLower(target.Hostname()): true}
+	for at := range fixed {
+		host, _, _ := strings.Cut(at, ":")
+		c.named[host] = true
+	}
 	for _, at := range o.Upstreams {
 		if u, err := url.Parse(at); err == nil {
-			hide.hideURL(u)
-			named[strings.ToLower(u.Hostname())] = true
+			c.mask.hideURL(u)
+			c.named[strings.ToLower(u.Hostname())] = true
 		}
 	}
-	return &client{
-		named: named, own: own, proxy: o.Proxy, through: o.Proxy.Transport(own), away: away, budget: o.Budget, pace: pace, wait: o.Wait, now: o.Now,
-		mask: hide, cache: map[string]*Exchange{}, refused: map[string]int{},
-	}, nil
+	c.connects(o)
+	return c, nil
+}
+
+// connects makes the way to hosts that were named.
+func (c *client) connects(o *Options) {
+	c.own = &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: o.Roots, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true,
+		TLSHandshakeTimeout: o.Wait, ResponseHeaderTimeout: o.Wait, DisableCompression: true, MaxResponseHeaderBytes: 64 << 10,
+	}
+	if o.Transport != nil {
+		o.Transport(c.own)
+	}
+	if c.base = c.own.DialContext; c.base == nil {
+		c.base = (&net.Dialer{Timeout: o.Wait}).DialContext
+	}
+	c.own.DialContext = c.lead(c.base)
+	if c.proxy = o.Proxy; c.public != nil || len(c.fixed) > 0 {
+		c.proxy = nil // it would look the name up by itself
+	}
+	c.through = c.proxy.Transport(c.own)
+}
+
+// mask hides what is secret in the options.
+func (o *Options) mask() *mask {
+	secrets := []string{o.Credential, o.Other}
+	for _, s := range o.Bad {
+		secrets = append(secrets, s)
+	}
+	m := newMask(secrets...)
+	if u, err := url.Parse(o.URL); err == nil {
+		m.hideURL(u)
+	}
+	return m
 }
 
 func (c *client) close() {

@@ -39,6 +39,8 @@ func verdict(o Outcome, format string, args ...any) Verdict {
 func (r *run) login(m *model) Verdict {
 	d := r.strangers()
 	switch {
+	case m.cloud && r.unreached() != nil:
+		return *r.unreached()
 	case d.state == doorUnseen:
 		return verdict(Unknown, "%s", d.why)
 	case m.cloud && inside(r.target.Hostname()):
@@ -59,6 +61,20 @@ func (r *run) login(m *model) Verdict {
 		return *v
 	}
 	return r.registers(m)
+}
+
+// unreached says why those who connect from the internet do not get here; nil:
+// nothing is known against it.
+func (r *run) unreached() *Verdict {
+	for _, rule := range []*Rule{publicNameRule, publicCertificate, publicIssuer} {
+		for i := range r.results {
+			if res := &r.results[i]; res.Rule == rule && res.Outcome == Fail {
+				v := verdict(Fail, "it connects from the internet: %s", res.Text)
+				return &v
+			}
+		}
+	}
+	return nil
 }
 
 // inside says whether only a machine or a private network reaches a host.

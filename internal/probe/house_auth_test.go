@@ -34,6 +34,10 @@ func (h *house) wellKnown(w http.ResponseWriter, _ *http.Request, path string) {
 			doc["dpop_signing_alg_values_supported"] = []string{"ES512"}
 		case h.faults["no bound tokens"]:
 			doc["dpop_bound_access_tokens_required"] = true
+		case h.faults["issuer inside"]:
+			doc["authorization_servers"] = []string{"https://id.inside.example"}
+		case h.faults["issuer of nobody"]:
+			doc["authorization_servers"] = []string{"https://id.nobody.example"}
 		case h.faults["query advertised"]:
 			doc["bearer_methods_supported"] = []string{"header", "query"}
 		}
@@ -67,6 +71,9 @@ func (h *house) serverMetadata() map[string]any {
 	}
 	if h.faults["no bound tokens"] {
 		delete(m, "dpop_signing_alg_values_supported")
+	}
+	if h.faults["token endpoint inside"] {
+		m["token_endpoint"] = "https://id.inside.example/token"
 	}
 	if h.faults["issuer with a slash"] {
 		m["issuer"] = issuerOf + "/"

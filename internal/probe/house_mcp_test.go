@@ -47,7 +47,7 @@ func (h *house) token(text string) string {
 		Sub, Aud, Iss string
 		Exp           int64
 	}
-	t, err := jose.ParseSigned(text, []jose.SignatureAlgorithm{jose.ES256, jose.HS256})
+	t, err := jose.ParseSignedCompact(text, []jose.SignatureAlgorithm{jose.ES256, jose.HS256})
 	if head, rest, ok := strings.Cut(text, "."); ok && err != nil && h.faults["alg none"] {
 		payload, _, _ := strings.Cut(rest, ".")
 		raw, _ := decode(head)
@@ -61,6 +61,11 @@ func (h *house) token(text string) string {
 		return ""
 	}
 	head := t.Signatures[0].Header
+	signature := strings.TrimLeft(text[strings.LastIndexByte(text, '.')+1:], "A")
+	if payload := t.UnsafePayloadWithoutVerification(); h.faults["zeros"] && signature == "" || h.faults["own key"] && head.JSONWebKey != nil {
+		_ = json.Unmarshal(payload, &claims)
+		return claims.Sub
+	}
 	var key any = h.signing.Public()
 	if head.Algorithm == "HS256" {
 		if !h.faults["HS256"] {

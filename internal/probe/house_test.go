@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -29,6 +30,7 @@ const (
 // house is a server that does everything right, but for its faults.
 type house struct {
 	faults   map[string]bool
+	after    func(r *http.Request, a *httptest.ResponseRecorder) // changes answers; nil: they stay
 	signing  *ecdsa.PrivateKey
 	mu       sync.Mutex
 	calls    int
@@ -51,14 +53,20 @@ func newHouse(t *testing.T, faults ...string) *house {
 	if h.signing, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 		t.Fatal(err)
 	}
-	h.server = httptest.NewUnstartedServer(h)
+	h.server = httptest.NewUnstartedServer(h.changing(h.ServeHTTP))
 	if h.faults["TLS 1.0"] {
 		h.server.TLS = &tls.Config{MinVersion: tls.VersionTLS10}
 	}
+	if h.faults["TLS 1.1"] {
+		h.server.TLS = &tls.Config{MinVersion: tls.VersionTLS11}
+	}
+	if h.faults["TLS 1.2"] {
+		h.server.TLS = &tls.Config{MaxVersion: tls.VersionTLS12}
+	}
 	h.server.Config.ErrorLog = quiet()
 	h.server.StartTLS()
-	h.plain = httptest.NewServer(http.HandlerFunc(h.overPlain))
-	h.behind = httptest.NewServer(http.HandlerFunc(h.past))
+	h.plain = httptest.NewServer(h.changing(h.overPlain))
+	h.behind = httptest.NewServer(h.changing(h.past))
 	for _, s := range []*httptest.Server{h.server, h.plain, h.behind} {
 		t.Cleanup(s.Close)
 	}
@@ -82,6 +90,22 @@ func (h *house) options() Options {
 			}
 		},
 	}
+}
+
+// changing has answers changed on their way out.
+func (h *house) changing(next http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h.after == nil {
+			next(w, r)
+			return
+		}
+		a := httptest.NewRecorder()
+		next(a, r)
+		h.after(r, a)
+		maps.Copy(w.Header(), a.Header())
+		w.WriteHeader(a.Code)
+		_, _ = w.Write(a.Body.Bytes())
+	})
 }
 
 // past is the server behind, which asks for nothing.
@@ -111,6 +135,9 @@ func (h *house) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	path := strings.TrimSuffix(r.URL.Path, "/")
 	switch {
+	case h.faults["bot protection"]:
+		w.Header().Set("Cf-Mitigated", "challenge")
+		w.WriteHeader(http.StatusForbidden)
 	case r.Host != "example.com" && !h.faults["any host"]:
 		w.WriteHeader(http.StatusMisdirectedRequest)
 	case strings.HasPrefix(path, "/.well-known/"):

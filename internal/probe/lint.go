@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"strings"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
@@ -8,7 +9,10 @@ import (
 
 var configReference = Link{"the configuration file", "https://github.com/gatehouse-mcp/gatehouse/blob/main/docs/reference/config.md"}
 
-const longOverlap = 7 * 24 * time.Hour
+const (
+	longOverlap = 7 * 24 * time.Hour
+	longLife    = 366 * 24 * time.Hour // of a key
+)
 
 // ConfigRules returns the rules about a configuration file.
 func ConfigRules() []*Rule {
@@ -59,4 +63,9 @@ func Lint(name string, c *config.Config, found config.Mistakes, o Options) (*Rep
 // loopbackOnly says whether only this machine reaches a configuration's servers.
 func loopbackOnly(c *config.Config) bool {
 	return config.Local(c.Server.Listen) && c.Server.PublicURL == "" && !c.Server.TLS.TerminatedByProxy
+}
+
+// proxied says whether a configuration leaves TLS to somebody in front and does not say so.
+func proxied(c *config.Config) bool {
+	return !c.Server.TLS.On() && !c.Server.TLS.TerminatedByProxy && config.Local(c.Server.Listen) && strings.HasPrefix(c.Server.PublicURL, "https://")
 }

@@ -60,6 +60,7 @@ func TestEveryRuleAboutAFileSeesItsFault(t *testing.T) {
 		{configUpstream, "http://127.0.0.1:3000", "http://10.0.3.7:3000", Warn},
 		{configKeys, `{pepper: "${PEPPER}"}`, "{}", Warn},
 		{configHTTPS, "  tls: {files: {cert: cert.pem, key: key.pem}}\n", "", Fail},
+		{configHTTPS, "listen: 0.0.0.0:8443\n  tls: {files: {cert: cert.pem, key: key.pem}}\n", "listen: 127.0.0.1:8443\n", Warn},
 		{configHTTPS, "key: key.pem}}", "key: key.pem}, hsts: 0s}", Warn},
 		{configLimits, "per_key: 60/min, ", "per_key: off, ", Warn},
 		{configFailures, "per_ip: 20/min", "per_ip: off", Warn},

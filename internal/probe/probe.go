@@ -11,6 +11,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -22,26 +23,31 @@ import (
 type Options struct {
 	URL string // required: of the MCP server, http or https
 
-	Credential string                           // a key or token that is accepted; empty: what needs one stays unknown
-	Other      string                           // a credential of somebody else, which is accepted too; empty: none
-	Bad        map[Bad]string                   // credentials that have to be refused
-	Upstreams  []string                         // URLs at which the server behind the gateway may be reachable past it
-	InURL      bool                             // send the credential in the URL too; it is in logs from then on
-	Burst      bool                             // send a burst, to see limits
-	Register   bool                             // register a client at the authorization server, and delete it
-	Left       func(id string, err error)       // called for each key that was made and could not be revoked, also when Run ends early; nil: only the report says so
-	Keys       KeyMaker                         // makes keys for the URL; nil: rotation and revocation stay unknown
-	Roots      *x509.CertPool                   // who vouches for servers; nil: the system's
-	Proxy      *proxy.Settings                  // which proxy leads where; nil: none
-	Private    []string                         // hosts and networks that documents may lead to though they are private, as in safehttp.Policy.Allow
-	Profile    Profile                          // which rules; empty: all
-	Only, Skip []string                         // codes or names of rules
-	Pace       time.Duration                    // between two requests; 0: 50 ms, and nothing on this machine
-	Budget     int                              // requests at most; 0: 400
-	Wait       time.Duration                    // for one answer; 0: 10 s
-	Now        func() time.Time                 // nil: time.Now
-	Progress   func(done, of int, doing string) // called before each rule; nil: nobody watches
-	Transport  func(*http.Transport)            // changes how the server is reached, for tests; nil: as it is
+	Credential  string                                                       // a key or token that is accepted; empty: what needs one stays unknown
+	Other       string                                                       // a credential of somebody else, which is accepted too; empty: none
+	Bad         map[Bad]string                                               // credentials that have to be refused
+	Upstreams   []string                                                     // URLs at which the server behind the gateway may be reachable past it
+	InURL       bool                                                         // send the credential in the URL too; it is in logs from then on
+	Burst       bool                                                         // send a burst, to see limits
+	Register    bool                                                         // register a client at the authorization server, and delete it
+	Left        func(id string, err error)                                   // called for each key that was made and could not be revoked, also when Run ends early; nil: only the report says so
+	Keys        KeyMaker                                                     // makes keys for the URL; nil: rotation and revocation stay unknown
+	From        string                                                       // Public: from the internet's point of view; empty: from this machine's
+	Resolvers   []string                                                     // URLs of the public resolvers that are asked, of DNS over HTTPS; none: PublicResolvers
+	PublicRoots *x509.CertPool                                               // authorities that clients everywhere know; nil: Mozilla's list
+	Lookup      func(ctx context.Context, host string) ([]netip.Addr, error) // this machine's resolver; nil: net.DefaultResolver
+	Resolve     []string                                                     // HOST:PORT:ADDRESS: where a host is looked at, whatever its name says
+	Roots       *x509.CertPool                                               // who vouches for servers; nil: the system's
+	Private     []string                                                     // hosts and networks that documents may lead to though they are private, as in safehttp.Policy.Allow
+	Profile     Profile                                                      // which rules; empty: all
+	Only, Skip  []string                                                     // codes or names of rules
+	Pace        time.Duration                                                // between two requests; 0: 50 ms, and nothing on this machine
+	Budget      int                                                          // requests at most; 0: 400
+	Wait        time.Duration                                                // for one answer; 0: 10 s
+	Now         func() time.Time                                             // nil: time.Now
+	Progress    func(done, of int, doing string)                             // called before each rule; nil: nobody watches
+	Transport   func(*http.Transport)                                        // changes how the server is reached, for tests; nil: as it is
+	Proxy       *proxy.Settings                                              // which proxy leads where; nil: none. With From or Resolve none leads to the server
 }
 
 // Bad is why a credential has to be refused.
@@ -81,7 +87,9 @@ type Report struct {
 	Took     time.Duration
 	Profile  Profile
 	Requests int
-	Answered bool // somebody did, whatever it was
+	Answered bool     // somebody did, whatever it was
+	From     string   // the point of view, as in Options
+	At       []string // addresses that were looked at in place of those that this machine takes the name for
 	Results  []Result
 	Clients  []ClientResult
 }
@@ -119,9 +127,12 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		return nil, err
 	}
 	defer c.close()
+	if c.public != nil {
+		c.public.name = c.public.lookup(ctx, target.Hostname(), o.Lookup)
+	}
 	run := &run{client: c, o: &o, target: target, given: given}
 	defer run.tidy(ctx)
-	report := &Report{URL: c.mask.text(target.String()), Began: o.Now(), Profile: o.Profile}
+	report := &Report{URL: c.mask.text(target.String()), Began: o.Now(), Profile: o.Profile, From: o.From}
 	for i, rule := range rules {
 		if o.Progress != nil {
 			o.Progress(i, len(rules), rule.Title)
@@ -141,6 +152,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		}
 	}
 	run.tidy(ctx)
+	report.At = c.lookedAt()
 	report.Answered, report.Requests, report.Took = c.answered || c.sent == 0, c.sent, o.Now().Sub(report.Began)
 	return report, ctx.Err()
 }

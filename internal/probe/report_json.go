@@ -11,6 +11,25 @@ type Document struct {
 	Warnings int        `json:"warnings"`
 	Unknown  int        `json:"unknown"`
 	Reports  []Findings `json:"reports"`
+	Fix      *Fix       `json:"fix,omitempty"` // with --fix
+}
+
+// Fix is what to change in the configuration of a server of ours.
+type Fix struct {
+	File     string     `json:"file"`
+	Settings []FixEntry `json:"settings"`
+	Diff     string     `json:"diff,omitempty"` // of the file, unified
+	Written  bool       `json:"written"`
+	Backup   string     `json:"backup,omitempty"` // of the file as it was
+}
+
+// FixEntry is one setting.
+type FixEntry struct {
+	Code    string `json:"code"` // of the rule that found something
+	Setting string `json:"setting"`
+	Value   string `json:"value,omitempty"` // left out: a person has to choose it
+	Note    string `json:"note"`            // what changes then, or what to choose by
+	ByHand  bool   `json:"by_hand,omitempty"`
 }
 
 // Findings are those of one server, or of one configuration file.
@@ -21,6 +40,8 @@ type Findings struct {
 	Profile  string          `json:"profile,omitempty"`
 	Requests int             `json:"requests"`
 	Answered bool            `json:"answered"`
+	From     string          `json:"from,omitempty"` // public; left out: this machine
+	At       []string        `json:"at,omitempty"`   // addresses that were looked at, whatever this machine takes the name for
 	Findings []Finding       `json:"findings"`
 	Clients  []ClientFinding `json:"clients"`
 }
@@ -65,7 +86,7 @@ type ClientFinding struct {
 // what passed has its evidence too.
 func (r *Report) Findings(full bool) Findings {
 	out := Findings{
-		Target: r.URL, Began: r.Began.UTC(), Took: r.Took.Seconds(), Profile: string(r.Profile), Requests: r.Requests, Answered: r.Answered,
+		Target: r.URL, Began: r.Began.UTC(), Took: r.Took.Seconds(), Profile: string(r.Profile), Requests: r.Requests, Answered: r.Answered, From: r.From, At: r.At,
 		Findings: []Finding{}, Clients: []ClientFinding{},
 	}
 	for i := range r.Results {

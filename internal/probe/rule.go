@@ -2,6 +2,7 @@ package probe
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -50,6 +51,7 @@ type Group string
 // The groups, in the order of a report.
 const (
 	Transport Group = "Transport"
+	Internet  Group = "From the internet"
 	Entry     Group = "Entry"
 	Discovery Group = "Discovery"
 	Refusals  Group = "Refusals"
@@ -61,7 +63,7 @@ const (
 
 // Groups lists the groups.
 func Groups() []Group {
-	return []Group{Transport, Entry, Discovery, Refusals, Behaviour, Issuer, Limits, File}
+	return []Group{Transport, Internet, Entry, Discovery, Refusals, Behaviour, Issuer, Limits, File}
 }
 
 // Link leads to a text.
@@ -80,7 +82,8 @@ type Rule struct {
 	Fix      string
 	Links    []Link
 	Check    func(r *run, t *tally)
-	Config   func(c *config.Config, t *tally) // instead of Check: it is about a file
+	Config   func(c *config.Config, t *tally)               // instead of Check: it is about a file
+	Mend     func(c *config.Config, target *url.URL) []Mend // which settings of a server of ours end it; nil: none does
 }
 
 // In says whether a rule belongs to a profile.

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"net"
 	"time"
 )
 
@@ -54,15 +55,16 @@ var certificate = &Rule{
 
 // handshake makes a connection of TLS and ends it.
 func (r *run) handshake(c *tls.Config) (*tls.ConnectionState, error) {
-	port := r.target.Port()
-	if port == "" {
-		port = "443"
-	}
-	c.ServerName = r.target.Hostname()
-	raw, err := r.dial(port)
+	raw, err := r.dial(r.port())
 	if err != nil {
 		return nil, err
 	}
+	return r.greet(raw, c)
+}
+
+// greet makes TLS of a connection, and ends it.
+func (r *run) greet(raw net.Conn, c *tls.Config) (*tls.ConnectionState, error) {
+	c.ServerName = r.target.Hostname()
 	defer func() { _ = raw.Close() }()
 	_ = raw.SetDeadline(time.Now().Add(r.wait)) // the handshake says what is wrong
 	conn := tls.Client(raw, c)

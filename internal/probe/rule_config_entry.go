@@ -9,6 +9,7 @@ var configEntry = &Rule{
 	Why:   "With policy.default: allow whoever has any accepted credential may call every tool, those that are added tomorrow too.",
 	Fix:   "Set policy.default: deny and write rules for what may be called.",
 	Links: []Link{configReference},
+	Mend:  mendEntry,
 	Config: func(c *config.Config, t *tally) {
 		if c.Auth.APIKeys == nil && len(c.Auth.Issuers) == 0 && c.Auth.Embedded == nil {
 			t.fail(nil, "no credential is accepted and none can be asked for")

@@ -9,6 +9,7 @@ var configFailures = &Rule{
 	Why:   "Whoever tries credentials has to be slowed down and seen.",
 	Fix:   "Set limits.failed_auth, and audit.file.",
 	Links: []Link{configReference},
+	Mend:  mendFailures,
 	Config: func(c *config.Config, t *tally) {
 		if c.Limits.FailedAuth.PerAddress.Zero() && !loopbackOnly(c) {
 			t.warn(nil, "limits.failed_auth.per_ip is off")

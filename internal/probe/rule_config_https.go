@@ -9,6 +9,7 @@ var configHTTPS = &Rule{
 	Why:   "Credentials that cross a network in the clear are anybody's.",
 	Fix:   "Give server.tls acme or files, or have a proxy end TLS and list it in trusted_proxies.",
 	Links: []Link{configReference},
+	Mend:  mendHSTS,
 	Config: func(c *config.Config, t *tally) {
 		s := &c.Server
 		switch {
@@ -20,6 +21,8 @@ var configHTTPS = &Rule{
 			t.pass(nil, "a proxy ends TLS")
 		case loopbackOnly(c):
 			t.without("only this machine reaches %s", s.Listen)
+		case proxied(c):
+			t.warn(nil, "public_url is https and listen is on this machine, but nothing says that a proxy ends TLS: server.tls.terminated_by_proxy")
 		default:
 			t.fail(nil, "server.tls is not set")
 		}

@@ -9,6 +9,7 @@ var configKeys = &Rule{
 	Why:   "Keys are 256 random bits and only their hash is kept. With a pepper, a copy of the database does not even let anybody check a key that they found.",
 	Fix:   "Set auth.api_keys.pepper to a reference.",
 	Links: []Link{configReference},
+	Mend:  mendPepper,
 	Config: func(c *config.Config, t *tally) {
 		switch k := c.Auth.APIKeys; {
 		case k == nil:

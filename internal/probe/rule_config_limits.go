@@ -9,6 +9,7 @@ var configLimits = &Rule{
 	Why:   "One caller in a loop takes the server from all others, and a stolen key is used until there is nothing left to take.",
 	Fix:   "Set limits.per_key or limits.per_principal, and limits.per_tenant where there are tenants.",
 	Links: []Link{configReference},
+	Mend:  mendLimits,
 	Config: func(c *config.Config, t *tally) {
 		l := &c.Limits
 		if l.PerKey.Zero() && l.PerPrincipal.Zero() && l.PerTenant.Zero() {

@@ -1,10 +1,6 @@
 package probe
 
-import (
-	"time"
-
-	"github.com/gatehouse-mcp/gatehouse/internal/config"
-)
+import "github.com/gatehouse-mcp/gatehouse/internal/config"
 
 // configRotation reads a file for the checklist.
 var configRotation = &Rule{
@@ -13,11 +9,12 @@ var configRotation = &Rule{
 	Why:   "A credential without an end is one that a thief keeps.",
 	Fix:   "Give auth.api_keys.default_ttl a time, such as 90d, and keep rotation_overlap short.",
 	Links: []Link{configReference},
+	Mend:  mendRotation,
 	Config: func(c *config.Config, t *tally) {
 		switch k := c.Auth.APIKeys; {
 		case k == nil:
 			t.pass(nil, "tokens end by themselves")
-		case k.DefaultTTL > 366*24*time.Hour:
+		case k.DefaultTTL > longLife:
 			t.warn(nil, "auth.api_keys.default_ttl is %d days", days(k.DefaultTTL))
 		case k.RotationOverlap > longOverlap:
 			t.warn(nil, "auth.api_keys.rotation_overlap is %d days: that long a replaced key goes on to work", days(k.RotationOverlap))

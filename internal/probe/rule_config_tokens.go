@@ -9,6 +9,7 @@ var configTokens = &Rule{
 	Why:   "A token that was given to another server, or to any client of the provider, is in other hands than its users.",
 	Fix:   "Set audience.mode: exact with the server's URL; where a provider cannot, list clients.",
 	Links: []Link{configReference},
+	Mend:  mendAudience,
 	Config: func(c *config.Config, t *tally) {
 		for i := range c.Auth.Issuers {
 			if u := &c.Auth.Issuers[i]; u.Audience.Mode != config.AudienceExact {

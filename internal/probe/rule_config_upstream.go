@@ -13,6 +13,7 @@ var configUpstream = &Rule{
 	Why:   "Who reaches the server behind by its own address is past every check.",
 	Fix:   "Bind it to localhost, use a network policy, or have it verify X-Gatehouse-Identity (forward.identity: jwt). See whether it is open: gatehouse check URL --upstream URL.",
 	Links: []Link{configReference},
+	Mend:  mendUpstreams,
 	Config: func(c *config.Config, t *tally) {
 		for i := range c.Servers {
 			s := &c.Servers[i]

@@ -14,6 +14,7 @@ var failures = &Rule{
 	Why:   "Whoever may try without end finds what is weak. Even where keys cannot be guessed, a flood of wrong ones costs work and hides the one that was stolen.",
 	Fix:   "Count refused credentials by address and answer 429 beyond some twenty in a minute.",
 	Links: []Link{{"OWASP, login throttling", "https://cheatsheetseries.owasp.org/cheatsheets/Authentication_Cheat_Sheet.html#login-throttling"}},
+	Mend:  mendFailures,
 	Check: func(r *run, t *tally) {
 		if !r.guarded(t) {
 			return

@@ -12,6 +12,7 @@ var hsts = &Rule{
 	Why:   "A browser that types the name without https:// can be led to plain HTTP by whoever is on the way; with Strict-Transport-Security it does not go there.",
 	Fix:   "Send Strict-Transport-Security: max-age=31536000 with every answer over HTTPS.",
 	Links: []Link{rfc("6797", "6.1")},
+	Mend:  mendHSTS,
 	Check: func(r *run, t *tally) {
 		if r.target.Scheme != "https" {
 			t.without("the URL is not https")

@@ -80,6 +80,11 @@ func (r *run) leaksOf(t *tally, x *Exchange) {
 			t.fail(x, "%s → %d has %s", x.Method+" "+pathOf(x), x.Status, l.what)
 		}
 	}
+	for _, sent := range []string{madeUp, r.o.Credential} {
+		if sent != "" && strings.Contains(text, sent) {
+			t.fail(x, "%s → %d says back the credential that was sent, and so it is in logs of answers", x.Method+" "+pathOf(x), x.Status)
+		}
+	}
 	for _, m := range address.FindAllString(text, -1) {
 		ip, err := netip.ParseAddr(m)
 		if err == nil && ip.IsPrivate() && m != r.target.Hostname() {

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 )
@@ -14,10 +15,14 @@ var rate = &Rule{
 	Why:   "One client in a loop takes the server from all others, and what is behind a tool may cost money by the call.",
 	Fix:   "Limit calls per key and per user, and answer 429 with Retry-After beyond it.",
 	Links: []Link{rfc("6585", "4"), {"OWASP API4:2023", "https://owasp.org/API-Security/editions/2023/en/0xa4-unrestricted-resource-consumption/"}},
+	Mend:  mendLimits,
 	Check: func(r *run, t *tally) {
 		for _, x := range r.all {
 			if !strings.HasPrefix(x.URL, r.url(r.target.EscapedPath())) {
 				continue // the limit of something else, such as a token endpoint
+			}
+			if c := cmp.Or(bearerIn(x), x.Sent.Get("X-Api-Key")); c != "" && c != r.o.Credential {
+				continue // that of failed attempts, which is another rule's
 			}
 			for name := range x.Header {
 				if n := strings.ToLower(name); strings.HasPrefix(n, "ratelimit") || strings.HasPrefix(n, "x-ratelimit") {
@@ -43,7 +48,7 @@ var rate = &Rule{
 			t.warn(x, "429 after %d calls at once, but without Retry-After", n)
 		case x.Status == http.StatusTooManyRequests:
 			t.pass(x, "429 with Retry-After after %d calls at once", n)
-		case x.Status == 0:
+		case x.Status == 0, x.kind() == broken, x.kind() == bot:
 			t.unknown(x, "%s", sight(x))
 		default:
 			t.warn(x, "%d calls at once, and none was refused with 429", n)

@@ -12,6 +12,7 @@ var registration = &Rule{
 	Why:   "Newer clients bring an id of their own, a URL (CIMD); Cursor, Gemini CLI and many others can only register themselves (DCR). With neither, somebody registers each client by hand.",
 	Fix:   "Advertise client_id_metadata_document_supported, with none in token_endpoint_auth_methods_supported, and a registration_endpoint with a limit on it.",
 	Links: []Link{rfc("7591", "3"), {"Client ID Metadata Document", "https://datatracker.ietf.org/doc/draft-ietf-oauth-client-id-metadata-document/"}, mcpAuthorization},
+	Mend:  mendRegistration,
 	Check: func(r *run, t *tally) {
 		i, ok := r.issued(t)
 		if !ok {

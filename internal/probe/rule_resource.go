@@ -9,6 +9,7 @@ var named = &Rule{
 	Why:   "Clients refuse metadata of another resource, and tokens are bound to that string: with another one every sign-in succeeds and every call after it is a 401.",
 	Fix:   "Set resource to the public URL of the server, byte for byte, with its path and without a slash at the end.",
 	Links: []Link{rfc("9728", "3.3"), rfc("8707", "2"), mcpAuthorization},
+	Mend:  mendPublicURL,
 	Check: func(r *run, t *tally) {
 		m, ok := r.described(t)
 		if !ok {

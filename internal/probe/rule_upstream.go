@@ -9,6 +9,7 @@ var upstream = &Rule{
 	Why:   "A gateway guards only those who come through it. Whoever reaches the server behind by its own address is asked for nothing.",
 	Fix:   "Bind it to localhost, use a network policy, or have it verify X-Gatehouse-Identity.",
 	Links: []Link{mcpSecurity},
+	Mend:  mendUpstreams,
 	Check: func(r *run, t *tally) {
 		if len(r.o.Upstreams) == 0 {
 			t.unknown(nil, "needs to know where the server behind is: --upstream URL, or -c gatehouse.yaml")

@@ -6,10 +6,11 @@ package probe
 func Rules() []*Rule {
 	return []*Rule{
 		encrypted, certificate, versions, hsts, slash,
+		publicNameRule, publicAddresses, publicCertificate,
 		demanded, toolsOpen, routes, paths, websocket, debug, upstream,
 		challengeRule, describedRule, named, contents,
 		issuerRule, pkce, registration, iss, endpoints, tokenEndpoint, bound,
-		consent, pkceEnforced, redirects, targets, issSent, schemes,
+		consent, pkceEnforced, redirects, targets, issSent, schemes, publicIssuer, publicReach,
 		cors, mismatch, origin, host, sessions, strength,
 		garbage, uniform, algorithms, audience, tokenKinds, refreshToken, expired, revoked, query,
 		leaks, rotation, rate, failures,

@@ -34,11 +34,7 @@ func (r *run) upgrade(path string) *Exchange {
 
 // overOwn sends a request over HTTP/1.1 and reads the head of the answer.
 func (r *run) overOwn(x *Exchange) error {
-	port := r.target.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[r.target.Scheme]
-	}
-	conn, err := r.dial(port)
+	conn, err := r.dial(r.port())
 	if err != nil {
 		return err
 	}
@@ -71,9 +67,5 @@ func (r *run) dial(port string) (net.Conn, error) {
 	if r.via(r.target.String()) {
 		return nil, errProxied
 	}
-	dial := (&net.Dialer{Timeout: r.wait}).DialContext
-	if r.own.DialContext != nil {
-		dial = r.own.DialContext
-	}
-	return dial(r.ctx, "tcp", net.JoinHostPort(r.target.Hostname(), port))
+	return r.own.DialContext(r.ctx, "tcp", net.JoinHostPort(r.target.Hostname(), port))
 }

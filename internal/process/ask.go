@@ -37,7 +37,7 @@ func ask(command, environ []string, limit time.Duration, also ...string) ([]byte
 	}
 	path := ""
 	for _, kv := range environ {
-		if v, ok := strings.CutPrefix(kv, "PATH="); ok {
+		if name, v, _ := strings.Cut(kv, "="); SameVariable(name, "PATH") {
 			path = v
 		}
 	}
@@ -56,8 +56,7 @@ func ask(command, environ []string, limit time.Duration, also ...string) ([]byte
 	cmd.SysProcAttr = sysAttr(nil)
 	cmd.Stdout = out
 	cmd.WaitDelay = termWait // for output that somebody it left behind holds open
-	cmd.Cancel = func() error { signalGroup(cmd.Process.Pid, kill); return nil }
-	err = cmd.Run()
+	err = runGroup(cmd)
 	switch {
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("it took longer than %s", limit)
@@ -71,11 +70,34 @@ func ask(command, environ []string, limit time.Duration, also ...string) ([]byte
 	return out.data, nil
 }
 
+// runGroup is cmd.Run of a program whose end is that of all that it has started.
+func runGroup(cmd *exec.Cmd) error {
+	var all *group
+	begun := make(chan struct{})
+	cmd.Cancel = func() error { // on another goroutine
+		if <-begun; all != nil {
+			all.signal(kill)
+		}
+		return nil
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	var err error
+	all, err = groupOf(cmd.Process)
+	close(begun)
+	if err != nil { // it was ended
+		return errors.Join(err, cmd.Wait())
+	}
+	defer all.close()
+	return cmd.Wait()
+}
+
 // picked returns the variables with these names.
 func picked(environ, names []string) map[string]string {
 	out := map[string]string{}
 	for _, kv := range environ {
-		if name, value, _ := strings.Cut(kv, "="); slices.Contains(names, name) {
+		if name, value, _ := strings.Cut(kv, "="); slices.ContainsFunc(names, func(n string) bool { return SameVariable(n, name) }) {
 			out[name] = value
 		}
 	}

@@ -14,6 +14,7 @@ type Child struct {
 	spec  Spec
 	began time.Time
 	pid   int
+	group *group
 	stdin *os.File
 	out   [2]*os.File // our ends of standard output and standard error
 	tail  tail
@@ -125,6 +126,12 @@ func (c *Child) keep(attr *os.ProcAttr, a *account, started chan<- error) {
 		return
 	}
 	c.pid = p.Pid
+	if c.group, err = groupOf(p); err != nil {
+		_, _ = p.Wait()
+		started <- err
+		return
+	}
+	defer c.group.close()
 	started <- nil
 	state := awaitExit(p)
 	close(c.exited)
@@ -136,7 +143,7 @@ func (c *Child) keep(attr *os.ProcAttr, a *account, started chan<- error) {
 	}
 	c.reaped = true
 	c.mu.Unlock()
-	awaitGroup(c.pid, drainWait)
+	c.group.await(drainWait)
 	if !waitFor(c.drained, drainWait) {
 		closeAll(c.out[:]) // held open by a process that left the group
 		<-c.drained
@@ -165,7 +172,7 @@ func (c *Child) signal(how sig) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.reaped {
-		signalGroup(c.pid, how)
+		c.group.signal(how)
 	}
 }
 

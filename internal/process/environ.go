@@ -2,6 +2,7 @@ package process
 
 import (
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
 )
@@ -9,6 +10,11 @@ import (
 // inherited are the variables that a child gets of ours; everything else, our
 // secrets among it, stays here.
 var inherited = [...]string{"PATH", "HOME", "LANG", "TZ"}
+
+// SameVariable says whether two names are of one variable of the environment.
+func SameVariable(a, b string) bool {
+	return a == b || runtime.GOOS == "windows" && strings.EqualFold(a, b)
+}
 
 // environ returns a child's whole environment, sorted by name.
 func (s *Spec) environ(a *account) []string {

@@ -31,14 +31,24 @@ func executable(m fs.FileMode) bool  { return m&0o111 != 0 }
 func replaceable(m fs.FileMode) bool { return m&0o002 != 0 }
 func plainProgram(string) error      { return nil }
 
-func signalGroup(pid int, how sig) { _ = syscall.Kill(-pid, how) }
+// group is a child and whatever it starts that stays with it.
+type group struct{ pid int }
 
-// awaitGroup waits until a group that was ended is gone, but not for long: who
-// reaps orphans is not ours to say.
-func awaitGroup(pid int, limit time.Duration) {
+// groupOf returns the group that a child leads.
+func groupOf(p *os.Process) (*group, error) { return &group{p.Pid}, nil }
+
+// signal sends a signal to all of it. Nobody else may have its number yet.
+func (g *group) signal(how sig) { _ = syscall.Kill(-g.pid, how) }
+
+// close has nothing to give back.
+func (g *group) close() {}
+
+// await waits until a group that was ended is gone, but not for long: who reaps
+// orphans is not ours to say.
+func (g *group) await(limit time.Duration) {
 	const step = 5 * time.Millisecond
 	for waited := time.Duration(0); waited < limit; waited += step {
-		if errors.Is(syscall.Kill(-pid, 0), syscall.ESRCH) {
+		if errors.Is(syscall.Kill(-g.pid, 0), syscall.ESRCH) {
 			return
 		}
 		time.Sleep(step)

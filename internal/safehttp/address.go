@@ -55,6 +55,10 @@ func public(ip netip.Addr) bool {
 	return !slices.ContainsFunc(special, func(n netip.Prefix) bool { return n.Contains(ip) })
 }
 
+// Public says whether an address belongs to the public internet, so that
+// whoever is there can be reached from everywhere.
+func Public(ip netip.Addr) bool { return public(ip) }
+
 // private says whether an address is of the kind that a company's own hosts
 // have: loopback, RFC 1918, RFC 4193 or a carrier's.
 func private(ip netip.Addr) bool {

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/ownfile"
 )
 
 // File is the name of the key file beside a database. Unfinished is the pattern
@@ -43,6 +45,9 @@ func ReadFile(path string) (string, error) {
 	if err != nil || !os.SameFile(info, now) {
 		return "", fmt.Errorf("%w: %s was exchanged just now", ErrFile, path)
 	}
+	if err := closed(f); err != nil {
+		return "", err
+	}
 	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	switch {
 	case err != nil:
@@ -53,16 +58,12 @@ func ReadFile(path string) (string, error) {
 	return string(text), nil
 }
 
+// trusted refuses what is no plain file, or none of ours alone as far as its mode says.
 func trusted(path string, info fs.FileInfo) error {
-	switch {
-	case !info.Mode().IsRegular():
+	if !info.Mode().IsRegular() {
 		return fmt.Errorf("%w: %s is not a plain file", ErrFile, path)
-	case info.Mode().Perm()&0o077 != 0:
-		return fmt.Errorf("%w: %s can be used by others (mode %04o); they may have the key. Close it: chmod 600 %[2]s", ErrFile, path, info.Mode().Perm())
-	case !ours(info):
-		return fmt.Errorf("%w: %s belongs to another user", ErrFile, path)
 	}
-	return nil
+	return ours(path, info)
 }
 
 // MakeFile makes a file with a random key, mode 0600, and returns the material.
@@ -71,8 +72,8 @@ func trusted(path string, info fs.FileInfo) error {
 func MakeFile(path string) (string, error) {
 	dir := filepath.Dir(path)
 	key := make([]byte, 32)
-	rand.Read(key)                           // never fails: the program ends instead
-	f, err := os.CreateTemp(dir, Unfinished) // O_EXCL, mode 0600
+	rand.Read(key)                                // never fails: the program ends instead
+	f, err := ownfile.CreateTemp(dir, Unfinished) // mode 0600
 	if err != nil {
 		return "", fmt.Errorf("make the key file: %w", err)
 	}
@@ -84,17 +85,8 @@ func MakeFile(path string) (string, error) {
 	if errors.Is(err, fs.ErrExist) {
 		err = nil
 	}
-	if err = errors.Join(err, os.Remove(f.Name()), syncDir(dir)); err != nil {
+	if err = errors.Join(err, os.Remove(f.Name()), ownfile.SyncDir(dir)); err != nil {
 		return "", fmt.Errorf("make the key file: %w", err)
 	}
 	return ReadFile(path)
-}
-
-// syncDir makes the names in a directory durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -9,16 +9,10 @@ import (
 	"syscall"
 )
 
-// errLocked says that another process holds the lock.
-var errLocked = errors.New("locked")
+const noFollow = syscall.O_NOFOLLOW
 
-func flock(f *os.File) error {
-	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return errLocked
-	}
-	return err
-}
+// supported says that an installation can be here.
+func supported() error { return nil }
 
 // alone waits until this process is the only one in a directory to do what it
 // is about to do; call done when it is done.

@@ -9,11 +9,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/adminapi"
 	"github.com/gatehouse-mcp/gatehouse/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
+	"github.com/gatehouse-mcp/gatehouse/internal/ownfile"
 	"github.com/gatehouse-mcp/gatehouse/internal/seal"
 )
 
@@ -50,6 +50,9 @@ func (s State) Exists() bool {
 // whoever can write there can put another database, or another socket, in its
 // place. An empty one of ours is closed to others instead.
 func (s State) Prepare() error {
+	if err := supported(); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
 		return stateError("%s cannot be made (%v). Choose another place with --state DIR.", s.Dir, err)
 	}
@@ -86,14 +89,14 @@ func stateError(format string, args ...any) error {
 // Lock takes the state for this process alone until release is called. The
 // kernel gives it back if we are killed.
 func (s State) Lock() (release func(), err error) {
-	f, err := os.OpenFile(filepath.Join(s.Dir, lockFile), os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+	f, err := os.OpenFile(filepath.Join(s.Dir, lockFile), os.O_RDWR|os.O_CREATE|noFollow, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open the lock: %w", err)
 	}
-	if err := flock(f); err != nil {
+	if err := ownfile.TryLock(f); err != nil {
 		holder, _ := os.ReadFile(f.Name())
 		_ = f.Close()
-		if !errors.Is(err, errLocked) {
+		if !errors.Is(err, ownfile.ErrLocked) {
 			return nil, fmt.Errorf("lock %s: %w", f.Name(), err)
 		}
 		return nil, running(s.Dir, strings.TrimSpace(string(holder)))

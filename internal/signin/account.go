@@ -15,13 +15,11 @@ func (c *Client) Login(ctx context.Context) (*Credential, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	unlock, err := c.Store.Lock(ctx, c.lockName())
+	release, err := c.alone(ctx)
 	if err != nil {
-		return nil, storeErr(err)
+		return nil, err
 	}
-	defer unlock()
+	defer release()
 	// A request without a credential, of which nothing is expected but a challenge.
 	a, err := c.post(ctx, c.Server, http.Header{"Mcp-Protocol-Version": {"2025-11-25"}}, "application/json", `{"jsonrpc":"2.0","id":1,"method":"ping"}`)
 	if err != nil {
@@ -59,13 +57,11 @@ func (c *Client) Logout(ctx context.Context) (signedIn, revoked bool, err error)
 	if err := c.Check(); err != nil {
 		return false, false, err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	unlock, err := c.Store.Lock(ctx, c.lockName())
+	release, err := c.alone(ctx)
 	if err != nil {
-		return false, false, storeErr(err)
+		return false, false, err
 	}
-	defer unlock()
+	defer release()
 	s, err := c.session(ctx)
 	issuer, lost := c.Store.Load(ctx, c.pointerName()) // that of a session that is damaged, too
 	if isSealed(lost) {                                // where it was is not known any more

@@ -118,13 +118,11 @@ func (c *Client) Credential(ctx context.Context) (*Credential, error) {
 	if !s.due(c.now()) {
 		return s.credential()
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	unlock, err := c.Store.Lock(ctx, c.lockName())
+	release, err := c.alone(ctx)
 	if err != nil {
-		return nil, storeErr(err)
+		return nil, err
 	}
-	defer unlock()
+	defer release()
 	if s, err = c.session(ctx); s == nil || err != nil {
 		return nil, err // somebody signed out meanwhile
 	}
@@ -144,6 +142,21 @@ func (c *Client) Credential(ctx context.Context) (*Credential, error) {
 	return renewed.credential()
 }
 
+// alone keeps everybody else away from the sign-in at the server, in this process
+// and others, until release is called.
+func (c *Client) alone(ctx context.Context) (release func(), err error) {
+	c.mu.Lock()
+	unlock, err := c.Store.Lock(ctx, c.lockName())
+	if err != nil {
+		c.mu.Unlock()
+		return nil, storeErr(err)
+	}
+	return func() {
+		unlock()
+		c.mu.Unlock()
+	}, nil
+}
+
 // Renew returns another credential after a server has refused a request: one that
 // somebody else got meanwhile, a renewed one, or one of a new sign-in. An error
 // is final for this request.
@@ -151,13 +164,11 @@ func (c *Client) Renew(ctx context.Context, r Refusal) (*Credential, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	unlock, err := c.Store.Lock(ctx, c.lockName())
+	release, err := c.alone(ctx)
 	if err != nil {
-		return nil, storeErr(err)
+		return nil, err
 	}
-	defer unlock()
+	defer release()
 	s, err := c.session(ctx)
 	if err != nil {
 		return nil, err

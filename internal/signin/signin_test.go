@@ -76,16 +76,8 @@ func TestATokenIsRenewedOnceForAll(t *testing.T) {
 func TestWhatEndedIsAskedForOnce(t *testing.T) {
 	w := newWorld(t)
 	c := w.client()
-	cred, err := w.first(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.token = func(f url.Values) (int, string) {
-		if f.Get("grant_type") == "refresh_token" {
-			return 400, `{"error":"invalid_grant"}`
-		}
-		return 200, `{"access_token":"new","token_type":"bearer"}`
-	}
+	cred := w.begun(c)
+	w.ended()
 	c.Now = func() time.Time { return time.Now().Add(time.Hour) }
 	got, err := c.Renew(t.Context(), refusal(401, `Bearer error="invalid_token"`, cred))
 	if err != nil || got.text != "new" || w.visits != 2 {
@@ -99,9 +91,7 @@ func TestWhatEndedIsAskedForOnce(t *testing.T) {
 func TestAServerThatIsDownEndsNoSignIn(t *testing.T) {
 	w := newWorld(t)
 	c := w.client()
-	if _, err := w.first(c); err != nil {
-		t.Fatal(err)
-	}
+	w.begun(c)
 	c.Now = func() time.Time { return time.Now().Add(2 * time.Hour) }
 	for status, body := range map[int]string{503: "", 403: "<html>", 404: `{"error":"not_found"}`, 407: "", 400: `{"error":"temporarily_unavailable"}`, 429: `{"error":"invalid_grant"}`} {
 		w.token = func(url.Values) (int, string) { return status, body }
@@ -119,11 +109,8 @@ func TestStepUpIsBounded(t *testing.T) {
 	w := newWorld(t)
 	w.prm["scopes_supported"] = []string{"read"}
 	c := w.client()
-	cred, err := w.first(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cred, err = c.Renew(t.Context(), refusal(403, `Bearer error="insufficient_scope", scope="write"`, cred))
+	cred := w.begun(c)
+	cred, err := c.Renew(t.Context(), refusal(403, `Bearer error="insufficient_scope", scope="write"`, cred))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,20 +142,12 @@ func TestAClientThatWasForgottenRegistersAgain(t *testing.T) {
 func TestAClientThatThePageWouldNotKnowRegistersAgain(t *testing.T) {
 	w := newWorld(t)
 	c := w.client()
-	cred, err := w.first(c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	cred := w.begun(c)
 	w.lost = "client-1"
-	w.token = func(f url.Values) (int, string) {
-		if f.Get("grant_type") == "refresh_token" {
-			return 400, `{"error":"invalid_grant"}`
-		}
-		return 200, `{"access_token":"x","token_type":"Bearer"}`
-	}
+	w.ended()
 	c.Now = func() time.Time { return time.Now().Add(time.Hour) }
 	got, err := c.Renew(t.Context(), refusal(401, "Bearer", cred))
-	if err != nil || got.text != "x" || len(w.regs) != 2 || w.visits != 2 {
+	if err != nil || got.text != "new" || len(w.regs) != 2 || w.visits != 2 {
 		t.Errorf("got %v, %v after %d registrations and %d visits", got, err, len(w.regs), w.visits)
 	}
 }
@@ -176,18 +155,10 @@ func TestAClientThatThePageWouldNotKnowRegistersAgain(t *testing.T) {
 func TestATokenThatWorkedAndWasRevokedIsReplacedAtOnce(t *testing.T) {
 	w := newWorld(t)
 	c := w.client()
-	cred, err := w.first(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.token = func(f url.Values) (int, string) {
-		if f.Get("grant_type") == "refresh_token" {
-			return 400, `{"error":"invalid_grant"}`
-		}
-		return 200, `{"access_token":"x","token_type":"Bearer"}`
-	}
+	cred := w.begun(c)
+	w.ended()
 	cred.Worked()
-	cred, err = c.Renew(t.Context(), refusal(401, "Bearer", cred))
+	cred, err := c.Renew(t.Context(), refusal(401, "Bearer", cred))
 	if err != nil || w.visits != 2 {
 		t.Fatalf("got %v after %d visits", err, w.visits)
 	}
@@ -202,22 +173,15 @@ func TestAClockThatJumps(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			c := w.client()
-			cred, err := w.first(c)
+			w.begun(c)
+			c.Now = func() time.Time { return time.Now().Add(by) }
+			cred, err := c.Credential(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
-			c.Now = func() time.Time { return time.Now().Add(by) }
-			if cred, err = c.Credential(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			w.token = func(f url.Values) (int, string) {
-				if f.Get("grant_type") == "refresh_token" {
-					return 400, `{"error":"invalid_grant"}`
-				}
-				return 200, `{"access_token":"x","token_type":"Bearer"}`
-			}
+			w.ended()
 			cred, err = c.Renew(t.Context(), refusal(401, "Bearer", cred)) // the real time has passed, too
-			if err != nil || cred.text != "x" || w.visits != 2 {
+			if err != nil || cred.text != "new" || w.visits != 2 {
 				t.Errorf("got %v after %d visits", err, w.visits)
 			}
 		})
@@ -227,9 +191,7 @@ func TestAClockThatJumps(t *testing.T) {
 func TestLogoutRevokesAndForgets(t *testing.T) {
 	w := newWorld(t)
 	c := w.client()
-	if _, err := w.first(c); err != nil {
-		t.Fatal(err)
-	}
+	w.begun(c)
 	w.token = func(url.Values) (int, string) { return 200, "" }
 	was, revoked, err := c.Logout(t.Context())
 	if !was || !revoked || err != nil || w.forms[1].Get("token") != "rt-1" {

@@ -206,6 +206,27 @@ func (w *world) first(c *Client) (*Credential, error) {
 	return c.Renew(w.t.Context(), refusal(401, "Bearer", nil))
 }
 
+// begun is first, which has to work.
+func (w *world) begun(c *Client) *Credential {
+	w.t.Helper()
+	cred, err := w.first(c)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return cred
+}
+
+// ended has the authorization server refuse to renew, and give another token for
+// a new sign-in.
+func (w *world) ended() {
+	w.token = func(f url.Values) (int, string) {
+		if f.Get("grant_type") == "refresh_token" {
+			return 400, `{"error":"invalid_grant"}`
+		}
+		return 200, `{"access_token":"new","token_type":"bearer"}`
+	}
+}
+
 // code returns the code of a refusal.
 func code(err error) string {
 	if e, ok := err.(*Error); ok { //nolint:errorlint // the tests want it bare

@@ -69,7 +69,7 @@ func scanConsent(s scanner) (*grant.Consent, error) {
 
 // consents puts scopes of one key, which follow each other, together.
 func (d consents) consents(ctx context.Context, where string, args ...any) (all []grant.Consent, err error) {
-	err = each(ctx, often{d.DB}, scanConsent, func(c *grant.Consent) {
+	err = each(ctx, often(d), scanConsent, func(c *grant.Consent) {
 		if n := len(all); n > 0 && all[n-1].ConsentKey == c.ConsentKey {
 			last := &all[n-1]
 			last.Scopes = append(last.Scopes, c.Scopes...)

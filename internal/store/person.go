@@ -148,7 +148,7 @@ func (d people) User(ctx context.Context, t tenant.ID, idOrName string) (*login.
 	if err != nil {
 		return nil, err
 	}
-	return u, known(ctx, often{d.DB}, u)
+	return u, known(ctx, often(d), u)
 }
 
 func (d people) Users(ctx context.Context, t tenant.ID, after string, limit int) ([]login.User, error) {

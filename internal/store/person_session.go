@@ -93,7 +93,7 @@ func (d people) Session(ctx context.Context, hash string, at, idle time.Time) (*
 	if err := errors.Join(err1, err2); err != nil {
 		return nil, err
 	}
-	if err := known(ctx, often{d.DB}, user); err != nil {
+	if err := known(ctx, often(d), user); err != nil {
 		return nil, err
 	}
 	p := &login.Person{User: *user, Session: *session}

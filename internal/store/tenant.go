@@ -91,11 +91,11 @@ func (d tenants) Create(ctx context.Context, n *tenant.Tenant) error {
 }
 
 func (d tenants) Get(ctx context.Context, id tenant.ID) (*tenant.Tenant, error) {
-	return linked(ctx, often{d.DB}, d.row(ctx, `SELECT `+tenantColumns+` FROM tenant WHERE id = $1`, string(id)))
+	return linked(ctx, often(d), d.row(ctx, `SELECT `+tenantColumns+` FROM tenant WHERE id = $1`, string(id)))
 }
 
 func (d tenants) ByName(ctx context.Context, name string) (*tenant.Tenant, error) {
-	return linked(ctx, often{d.DB}, d.row(ctx,
+	return linked(ctx, often(d), d.row(ctx,
 		`SELECT `+tenantColumns+` FROM tenant WHERE name = $1 AND state <> 'deleted'`, name))
 }
 

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/ownfile"
 )
 
 const (
@@ -129,7 +131,7 @@ func (f File) Change(keep bool, edit func(text []byte) ([]byte, error)) (Outcome
 		return Outcome{}, err
 	}
 	dir := filepath.Dir(real)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := ownfile.MkdirAll(dir); err != nil {
 		return Outcome{}, err
 	}
 	unlock, err := lock(dir)
@@ -219,7 +221,7 @@ func (f File) copy(real string, text []byte) (string, error) {
 		if i > 1 {
 			name = fmt.Sprintf("%s-%d%s", base, i, suffix)
 		}
-		w, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		w, err := ownfile.Create(name)
 		if errors.Is(err, fs.ErrExist) && i < 100 {
 			continue
 		}
@@ -262,17 +264,17 @@ func order(name string) string {
 
 // replace writes a file beside the one it is to be, and gives it its name.
 func (f File) replace(real string, text []byte) error {
-	w, err := os.CreateTemp(filepath.Dir(real), "."+filepath.Base(real)+infix+"*")
+	w, err := ownfile.CreateTemp(filepath.Dir(real), "."+filepath.Base(real)+infix+"*")
 	if err != nil {
 		return err
 	}
 	if err := fill(w, real, f.Mode, text); err != nil {
 		return errors.Join(err, os.Remove(w.Name()))
 	}
-	if err := os.Rename(w.Name(), real); err != nil {
+	if err := ownfile.Replace(w.Name(), real); err != nil {
 		return errors.Join(err, os.Remove(w.Name()))
 	}
-	return sync(filepath.Dir(real))
+	return ownfile.SyncDir(filepath.Dir(real))
 }
 
 // fill writes a file that has the mode and the owner of another, or a mode if
@@ -281,7 +283,7 @@ func fill(w *os.File, like string, mode fs.FileMode, text []byte) (err error) {
 	defer func() { err = errors.Join(err, w.Close()) }()
 	if info, err := os.Stat(like); err == nil {
 		mode = info.Mode().Perm()
-		if err := own(w, info); err != nil {
+		if err := own(w, like, info); err != nil {
 			return err
 		}
 	}

@@ -28,7 +28,7 @@ func lock(dir string) (unlock func(), err error) {
 }
 
 // own gives a file to the owner of another: root may be who runs us.
-func own(f *os.File, like fs.FileInfo) error {
+func own(f *os.File, _ string, like fs.FileInfo) error {
 	s, ok := like.Sys().(*syscall.Stat_t)
 	if !ok || int(s.Uid) == os.Getuid() && int(s.Gid) == os.Getgid() {
 		return nil
@@ -37,13 +37,4 @@ func own(f *os.File, like fs.FileInfo) error {
 		return err
 	}
 	return nil // a group that is not ours to give is lost
-}
-
-// sync puts a new name on disk.
-func sync(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }

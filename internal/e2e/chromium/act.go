@@ -257,6 +257,17 @@ func (b *Tab) Look(width, height int64, dark bool) {
 	})
 }
 
+// Print has the tab show a page as it is printed, whatever the screen is like.
+func (b *Tab) Print() {
+	b.t.Helper()
+	b.call("print", func(ctx context.Context) error {
+		_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Media: "print", Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}},
+		})
+		return err
+	})
+}
+
 // Shot writes a picture of the page to $GATEHOUSE_SHOTS/name.png, if that is set:
 // for people to look at.
 func (b *Tab) Shot(name string) {

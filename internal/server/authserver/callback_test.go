@@ -325,20 +325,27 @@ func TestWhoIsRefusedCanTryAnotherAccount(t *testing.T) {
 	b.wantRefused("away", answerOf("honest", "x", b.leave("honest", b.flow())), http.StatusServiceUnavailable, "GH-1446")
 }
 
-func TestDisabledPeopleStayOut(t *testing.T) {
-	h := newAbroad(t)
-	b := h.browser()
+// arrived has somebody sign in by a provider, and returns who they are here.
+func (h *abroad) arrived(b *guest) (*login.Service, *login.Person) {
+	h.t.Helper()
 	if _, to, _ := b.get(answerOf("honest", "ada", b.leave("honest", b.flow()))); to != "/account" {
-		t.Fatalf("got %q", to)
+		h.t.Fatalf("got %q", to)
 	}
 	people, ok := h.People.(*login.Service)
 	if !ok {
-		t.Fatal("no service")
+		h.t.Fatal("no service")
 	}
-	who, err := people.Session(t.Context(), b.cookies["__Host-gatehouse-session"])
+	who, err := people.Session(h.t.Context(), b.cookies["__Host-gatehouse-session"])
 	if err != nil {
-		t.Fatal(err)
+		h.t.Fatal(err)
 	}
+	return people, who
+}
+
+func TestDisabledPeopleStayOut(t *testing.T) {
+	h := newAbroad(t)
+	b := h.browser()
+	people, who := h.arrived(b)
 	people.EndTokens = func(context.Context, string, string, string) error { return nil }
 	if _, err := people.Disable(t.Context(), who.Tenant, who.ID, "admin", "left"); err != nil {
 		t.Fatal(err)
@@ -353,17 +360,7 @@ func TestDisabledPeopleStayOut(t *testing.T) {
 func TestWhoHasMovedToAnotherTenantIsToldSo(t *testing.T) {
 	h := newAbroad(t)
 	b := h.browser()
-	if _, to, _ := b.get(answerOf("honest", "ada", b.leave("honest", b.flow()))); to != "/account" {
-		t.Fatalf("got %q", to)
-	}
-	people, ok := h.People.(*login.Service)
-	if !ok {
-		t.Fatal("no service")
-	}
-	known, err := people.Session(t.Context(), b.cookies["__Host-gatehouse-session"])
-	if err != nil {
-		t.Fatal(err)
-	}
+	people, known := h.arrived(b)
 	next := tenant.Tenant{ID: "bolt", Name: "bolt", State: tenant.Active, Created: time.Now(), Changed: time.Now()}
 	if err := h.db.Tenants().Create(t.Context(), &next); err != nil {
 		t.Fatal(err)

@@ -52,16 +52,9 @@ func (s *Server) beginDevice(w http.ResponseWriter, r *http.Request, e *audit.Ev
 	if err := s.take(w, r, "device", unit.Rate{Count: 60, Per: time.Minute}); err != nil {
 		return nil, err
 	}
-	resource, scopes, offline, err := s.asked(form, s.served())
+	resource, scopes, offline, err := s.askedForOne(form)
 	if err != nil {
 		return nil, err
-	}
-	if resource == "" {
-		only, ok := oauth.MatchResource(s.served(), "")
-		if !ok {
-			return nil, notServed("", s.served())
-		}
-		resource = only
 	}
 	d := &grant.Device{
 		Client: c.ID, Resource: resource, Scopes: s.resourceAt(resource).wanted(scopes, c.Scopes),

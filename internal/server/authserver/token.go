@@ -283,3 +283,17 @@ func (s *Server) used(ctx context.Context, c *client.Client) {
 		s.Log.Warn("the use of a client is not noted", "client", c.ID, "error", err)
 	}
 }
+
+// askedForOne is asked, where what does not say which resource it is for is for
+// the only one that is served.
+func (s *Server) askedForOne(form *oauth.Params) (resource string, scopes []string, offline bool, err error) {
+	resource, scopes, offline, err = s.asked(form, s.served())
+	if err != nil || resource != "" {
+		return resource, scopes, offline, err
+	}
+	only, ok := oauth.MatchResource(s.served(), "")
+	if !ok {
+		return "", nil, false, notServed("", s.served())
+	}
+	return only, scopes, offline, nil
+}

@@ -21,16 +21,9 @@ func (s *Server) tokenOfClient(q *tokenRequest) (*issue, error) {
 	if c.Tenant == "" {
 		return nil, &oauth.Error{Code: oauth.UnauthorizedClient, Ref: "GH-1412", Description: "this client belongs to nobody that it could speak for", Cause: errors.New("it has no tenant")}
 	}
-	resource, scopes, offline, err := s.asked(q.form, s.served())
+	resource, scopes, offline, err := s.askedForOne(q.form)
 	if err != nil {
 		return nil, err
-	}
-	if resource == "" {
-		only, ok := oauth.MatchResource(s.served(), "")
-		if !ok {
-			return nil, notServed("", s.served())
-		}
-		resource = only
 	}
 	res := s.resourceAt(resource)
 	may := res.names()

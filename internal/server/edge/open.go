@@ -101,10 +101,7 @@ func openUnix(ctx context.Context, path string) (net.Listener, error) {
 			return nil, cannotListen(address, err)
 		}
 	}
-	// The mask makes the socket private from its first moment on.
-	old := syscall.Umask(0o117)
-	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
-	syscall.Umask(old)
+	l, err := bind(ctx, path)
 	if err != nil {
 		return nil, cannotListen(address, err)
 	}

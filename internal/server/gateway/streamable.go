@@ -330,7 +330,7 @@ func (j *judge) batch(e *mcp.Event) (bool, error) {
 		}
 		look = look || told
 	}
-	ok := false
+	var ok bool
 	e.Data, ok, err = j.fit(e.Data, look)
 	return ok, err
 }

@@ -260,11 +260,12 @@ func attempts(t *testing.T, d *store.DB) {
 	for range 3 {
 		wantSame(t, "free", try(now), time.Duration(0))
 	}
-	for _, wait := range []time.Duration{1, 2, 4, 8, 10, 10} {
+	for _, seconds := range []int{1, 2, 4, 8, 10, 10} {
+		wait := time.Duration(seconds) * time.Second
 		wantSame(t, "the one that makes the next wait", try(now), time.Duration(0))
-		wantSame(t, "too early", try(now), wait*time.Second)
-		wantSame(t, "too early, still", try(now.Add(wait*time.Second-time.Microsecond)), time.Second)
-		now = now.Add(wait * time.Second)
+		wantSame(t, "too early", try(now), wait)
+		wantSame(t, "too early, still", try(now.Add(wait-time.Microsecond)), time.Second)
+		now = now.Add(wait)
 	}
 	now = now.Add(time.Hour + time.Minute)
 	for range 3 {

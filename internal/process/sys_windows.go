@@ -1,5 +1,3 @@
-//go:build !unix
-
 package process
 
 import (
@@ -10,7 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
+
+	"golang.org/x/sys/windows"
 )
 
 type sig int
@@ -45,21 +44,10 @@ func onOwnThread(f func()) { go f() }
 // Conceal does nothing on this system.
 func Conceal() error { return nil }
 
-func signalGroup(pid int, how sig) {
-	if how != kill {
-		return // there is no way to ask
-	}
-	if p, err := os.FindProcess(pid); err == nil {
-		_ = p.Kill()
-	}
-}
-
 func awaitExit(p *os.Process) *os.ProcessState {
 	state, _ := p.Wait()
 	return state
 }
-
-func awaitGroup(int, time.Duration) {}
 
 // account is somebody else to run a child as: never, on this system.
 type account struct{ name, home string }
@@ -73,7 +61,10 @@ func accountOf(name string) (*account, error) {
 
 func (a *account) privileged() bool { return true }
 
-func sysAttr(*account) *syscall.SysProcAttr { return nil }
+// sysAttr has the child wait until it is in its group, and shows no window.
+func sysAttr(*account) *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{CreationFlags: windows.CREATE_SUSPENDED | windows.CREATE_NEW_PROCESS_GROUP | windows.CREATE_NO_WINDOW}
+}
 
 var errNoDir = errors.New("not a directory")
 

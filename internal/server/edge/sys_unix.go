@@ -2,7 +2,11 @@
 
 package edge
 
-import "syscall"
+import (
+	"context"
+	"net"
+	"syscall"
+)
 
 // kept are the file descriptors that connections never take: the store, the
 // audit trail and files have to be opened whatever strangers do.
@@ -20,4 +24,13 @@ func roomFor(want int) int {
 		return 1
 	}
 	return int(min(uint64(want), (cur-kept)/2))
+}
+
+// bind makes a socket for its owner and group. The mask makes it private from its
+// first moment on.
+func bind(ctx context.Context, path string) (net.Listener, error) {
+	old := syscall.Umask(0o117)
+	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
+	syscall.Umask(old)
+	return l, err
 }
