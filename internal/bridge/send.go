@@ -231,8 +231,16 @@ func refusedForAccess(res *http.Response) bool {
 
 // discard ends an answer that nobody wants, so that its connection can be used again.
 // One that does not come to its end is not waited for.
-func discard(res *http.Response) {
-	enough := time.AfterFunc(time.Second, func() { _ = res.Body.Close() })
+func discard(res *http.Response) { drain(res, time.Second) }
+
+// behindAnswer is how long the end of a stream is waited for when the answer has been
+// passed on. A stream that is broken off costs the next call a new connection, with
+// TLS and all; the client waits for neither.
+const behindAnswer = 50 * time.Millisecond
+
+// drain reads what is left of an answer for a while, and closes it.
+func drain(res *http.Response, within time.Duration) {
+	enough := time.AfterFunc(within, func() { _ = res.Body.Close() })
 	defer enough.Stop()
 	_, _ = io.CopyN(io.Discard, res.Body, 64<<10)
 	_ = res.Body.Close()
