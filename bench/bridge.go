@@ -257,9 +257,10 @@ func (y *yard) weighing(r *report, h *house, b *bridger) error {
 	}
 	look := func(row string) error {
 		time.Sleep(time.Second)
-		n, err := proportion(s.pids())
+		all, own, err := proportion(s.pids())
 		if err == nil {
-			r.sample(b.name, row, float64(n)/(1<<20))
+			r.sample(b.name, row, float64(all)/(1<<20))
+			r.sample(b.name, row+", own", float64(own)/(1<<20))
 		}
 		return err
 	}

@@ -34,8 +34,12 @@ func (r *report) printBridges(w io.Writer) {
 		return cells
 	}, "no credential", "CPU ms", "key", "CPU ms", "tokens kept", "CPU ms")
 	table("memory, MiB (PSS of all its processes)", func(b *bridger) []string {
-		return []string{r.spread(b.name, "MiB, idle"), r.spread(b.name, "MiB, after calls")}
-	}, "idle", fmt.Sprintf("after %d calls", fillCalls))
+		var cells []string // each was measured once
+		for _, row := range []string{"MiB, idle", "MiB, after calls"} {
+			cells = append(cells, short(median(r.Samples[b.name][row])), short(median(r.Samples[b.name][row+", own"])))
+		}
+		return cells
+	}, "idle", "of it no file's", fmt.Sprintf("after %d calls", fillCalls), "of it no file's")
 	table("a call", func(b *bridger) (cells []string) {
 		for _, n := range inFlight {
 			cells = append(cells, r.spread(b.name, rowCalls(toolEcho, n)+", /s"))

@@ -199,22 +199,23 @@ func coreTime(core int) (time.Duration, error) {
 }
 
 // proportion returns the bytes that processes have in memory, with their share
-// of those that several have (PSS).
-func proportion(pids []int) (int64, error) {
-	var sum int64
+// of those that several have (PSS), and how many of them are no file's.
+func proportion(pids []int) (all, own int64, err error) {
 	for _, pid := range pids {
 		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
-		_, rest, _ := bytes.Cut(b, []byte("\nPss:"))
-		var kib int64
-		if _, err := fmt.Sscan(string(rest), &kib); err != nil {
-			return 0, fmt.Errorf("smaps_rollup of %d: %w", pid, err)
+		for name, sum := range map[string]*int64{"\nPss:": &all, "\nPss_Anon:": &own} {
+			_, rest, _ := bytes.Cut(b, []byte(name))
+			var kib int64
+			if _, err := fmt.Sscan(string(rest), &kib); err != nil {
+				return 0, 0, fmt.Errorf("smaps_rollup of %d: %w", pid, err)
+			}
+			*sum += kib << 10
 		}
-		sum += kib << 10
 	}
-	return sum, nil
+	return all, own, nil
 }
 
 // memory returns the bytes that processes have in memory (RSS).
