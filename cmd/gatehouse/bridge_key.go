@@ -42,7 +42,7 @@ func (a *app) keepKey(ctx context.Context, q *keeping, name string) error {
 	if err := keyName(name); err != nil {
 		return err
 	}
-	store, err := a.openKeychain(&q.reach)
+	store, err := a.openKeychain(ctx, &q.reach)
 	if err != nil {
 		return err
 	}
