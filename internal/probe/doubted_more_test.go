@@ -81,6 +81,23 @@ func TestWhatWasNotAskedIsNotClosed(t *testing.T) {
 		wantResult(t, oneOf(t, o, upstream), Pass)
 		wantResult(t, oneOf(t, o, encrypted), Pass)
 	})
+	t.Run("the plain port says something", func(t *testing.T) {
+		t.Parallel()
+		for _, status := range []int{429, 500, 503} {
+			s := httptest.NewServer(always(status, "text/plain", "no"))
+			o := elsewhere(base, map[string]string{"443": tls443, "80": s.Listener.Addr().String()})
+			o.Only = []string{encrypted.Code}
+			wantResult(t, oneOf(t, o, encrypted), Unknown)
+			s.Close()
+		}
+	})
+}
+
+// TestWhatWasNotDialledIsNotClosed has a name that leads nowhere, and a machine without a network.
+func TestWhatWasNotDialledIsNotClosed(t *testing.T) {
+	t.Parallel()
+	base := newHouse(t).options()
+	base.Upstreams = []string{"http://behind.example.com:3000/mcp"}
 	for name, err := range map[string]error{"the name leads nowhere": &net.DNSError{Err: "no such host", IsNotFound: true}, "there is no network": syscall.ENETUNREACH} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -99,16 +116,6 @@ func TestWhatWasNotAskedIsNotClosed(t *testing.T) {
 			wantResult(t, oneOf(t, o, encrypted), Unknown)
 		})
 	}
-	t.Run("the plain port says something", func(t *testing.T) {
-		t.Parallel()
-		for _, status := range []int{429, 500, 503} {
-			s := httptest.NewServer(always(status, "text/plain", "no"))
-			o := elsewhere(base, map[string]string{"443": tls443, "80": s.Listener.Addr().String()})
-			o.Only = []string{encrypted.Code}
-			wantResult(t, oneOf(t, o, encrypted), Unknown)
-			s.Close()
-		}
-	})
 }
 
 // TestAnotherPortIsOfTheSameMachine has --resolve say where one port is: what this
