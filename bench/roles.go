@@ -33,6 +33,8 @@ func roles() map[string]func(args []string) error {
 			}
 			return listen(a[0], h)
 		},
+		"mcp":      func(a []string) error { return listen(a[0], mcpServer()) },
+		"relay":    func(a []string) error { return relay(a[0]) },
 		"keycheck": func(a []string) error { return listen(a[0], keyCheck(a[1])) },
 	}
 }

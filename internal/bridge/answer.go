@@ -81,8 +81,14 @@ func (r *remote) read(ctx context.Context, res *http.Response, id []byte, sink f
 
 // readFrom hands each message of an answer to sink, until sink says that one was
 // what was asked for.
-func (r *remote) readFrom(ctx context.Context, res *http.Response, id []byte, sink func(raw []byte) bool, at *place) error {
-	defer func() { _ = res.Body.Close() }()
+func (r *remote) readFrom(ctx context.Context, res *http.Response, id []byte, sink func(raw []byte) bool, at *place) (err error) {
+	defer func() {
+		if err == nil { // behind the answer a server ends the stream, as a rule at once
+			drain(res, behindAnswer)
+			return
+		}
+		_ = res.Body.Close()
+	}()
 	kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	switch {
 	case res.Header.Get("Content-Encoding") != "" && !strings.EqualFold(res.Header.Get("Content-Encoding"), "identity"):

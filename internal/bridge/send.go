@@ -76,13 +76,14 @@ func explain(err error) (code int, text string, data any) {
 }
 
 // newTransport is what requests to the server are sent by. There is no limit for
-// an answer: a tool may work for long. A connection that is dead is noticed.
+// an answer: a tool may work for long. A connection that is dead is noticed, and one
+// that a call leaves is kept for the next, however many there were at once.
 func newTransport(by *proxy.Settings) http.RoundTripper {
 	alive := net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 15 * time.Second, Count: 3}
 	d := &net.Dialer{Timeout: 10 * time.Second, KeepAliveConfig: alive, Control: giveUpUnheard}
 	return by.Transport(&http.Transport{
 		DialContext: d.DialContext, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout: 10 * time.Second, MaxResponseHeaderBytes: 64 << 10, IdleConnTimeout: 30 * time.Second, MaxIdleConnsPerHost: 16,
+		TLSHandshakeTimeout: 10 * time.Second, MaxResponseHeaderBytes: 64 << 10, IdleConnTimeout: 30 * time.Second, MaxIdleConnsPerHost: inFlight,
 		DisableCompression: true, ForceAttemptHTTP2: true, HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
 	}, 0)
 }
@@ -232,8 +233,16 @@ func refusedForAccess(res *http.Response) bool {
 
 // discard ends an answer that nobody wants, so that its connection can be used again.
 // One that does not come to its end is not waited for.
-func discard(res *http.Response) {
-	enough := time.AfterFunc(time.Second, func() { _ = res.Body.Close() })
+func discard(res *http.Response) { drain(res, time.Second) }
+
+// behindAnswer is how long the end of a stream is waited for when the answer has been
+// passed on. A stream that is broken off costs the next call a new connection, with
+// TLS and all; the client waits for neither.
+const behindAnswer = 50 * time.Millisecond
+
+// drain reads what is left of an answer for a while, and closes it.
+func drain(res *http.Response, within time.Duration) {
+	enough := time.AfterFunc(within, func() { _ = res.Body.Close() })
 	defer enough.Stop()
 	_, _ = io.CopyN(io.Discard, res.Body, 64<<10)
 	_ = res.Body.Close()

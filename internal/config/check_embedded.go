@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/idp"
+	"github.com/gatehouse-mcp/gatehouse/internal/pattern"
 )
 
 // OwnIssuer is the issuer of our own tokens; empty: there are none, or nobody
@@ -78,7 +78,7 @@ func (c *checker) checkLogins(at string) {
 	e := c.Auth.Embedded
 	for i := range e.Login {
 		l, at := &e.Login[i], fmt.Sprintf("%s.login[%d]", at, i)
-		if !loginName.MatchString(l.Name) {
+		if !loginName().MatchString(l.Name) {
 			c.wrongf(at+".name", "%.80q is not of lower-case letters, digits, '-' and '_', 63 at most: it stands in the redirect URI", l.Name)
 		}
 		if slices.ContainsFunc(e.Login[:i], func(o Login) bool { return o.Name == l.Name }) {
@@ -92,7 +92,7 @@ func (c *checker) checkLogins(at string) {
 }
 
 // loginName is what stands in a redirect URI, and is no other provider's on any server.
-var loginName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
+var loginName = pattern.Lazy(`^[a-z0-9][a-z0-9_-]{0,62}$`)
 
 // checkLogin asks whether people can sign in with a provider, and not just anybody.
 func (c *checker) checkLogin(at string, l *Login) {

@@ -74,7 +74,7 @@ func (c *checker) checkStdio(at string, s *Stdio) {
 // variables checks what a child is given.
 func (c *checker) variables(at string, env map[string]string, secrets map[string]Secret) {
 	for _, name := range names(env) {
-		if !variableName.MatchString(name) || strings.ContainsRune(env[name], 0) {
+		if !variableName().MatchString(name) || strings.ContainsRune(env[name], 0) {
 			c.wrongf(at+".env."+name, "is not a variable")
 		}
 		if _, twice := secrets[name]; twice {
@@ -82,7 +82,7 @@ func (c *checker) variables(at string, env map[string]string, secrets map[string
 		}
 	}
 	for _, name := range names(secrets) {
-		if !variableName.MatchString(name) || strings.ContainsRune(secrets[name].Reveal(), 0) {
+		if !variableName().MatchString(name) || strings.ContainsRune(secrets[name].Reveal(), 0) {
 			c.wrongf(at+".secrets."+name, "is not a variable")
 		}
 	}

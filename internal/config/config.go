@@ -5,9 +5,10 @@ package config
 
 import (
 	"path/filepath"
-	"regexp"
 	"slices"
 	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/pattern"
 )
 
 // Defaults of what neither the file nor a flag says.
@@ -27,10 +28,10 @@ const (
 )
 
 var (
-	serverName   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
-	servedPath   = regexp.MustCompile(`^(/|(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+)$`)
-	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	tenantName   = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+	serverName   = pattern.Lazy(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+	servedPath   = pattern.Lazy(`^(/|(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+)$`)
+	variableName = pattern.Lazy(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	tenantName   = pattern.Lazy(`^[a-z0-9][a-z0-9-]{0,62}$`)
 )
 
 // Files are those that the configuration was made of, itself first: what one

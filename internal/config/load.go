@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -17,6 +16,8 @@ import (
 	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/pattern"
 )
 
 // maxFile bounds what is parsed, in bytes: a configuration is a page of text.
@@ -199,8 +200,8 @@ func tooDeep(tokens token.Tokens) *token.Token {
 }
 
 var (
-	bareColon = regexp.MustCompile(`[{,:]\s*:\d+\s*[,}]`)
-	inBraces  = regexp.MustCompile(`[{\[,].*\$\{`)
+	bareColon = pattern.Lazy(`[{,:]\s*:\d+\s*[,}]`)
+	inBraces  = pattern.Lazy(`[{\[,].*\$\{`)
 )
 
 // syntax keeps the parser's sentence and place, not its picture of the file:
@@ -223,9 +224,9 @@ func (r *reader) syntax(err error, data []byte) {
 		return
 	}
 	switch line := lines[p.Line-1]; {
-	case bareColon.MatchString(line):
+	case bareColon().MatchString(line):
 		m.Text += `. Inside { } an address cannot begin with a colon: write 9090, or "0.0.0.0:9090"`
-	case inBraces.MatchString(line):
+	case inBraces().MatchString(line):
 		m.Text += `. Inside { } and [ ] a reference needs quotes: "${NAME}"`
 	case strings.Contains(line, "${"):
 		m.Text += `. A reference with ": " or " #" in it needs quotes: "${NAME:?why: because}"`

@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/pattern"
 )
 
 // reader walks a parsed file along the table of settings and collects every
@@ -27,14 +28,14 @@ type reader struct {
 }
 
 var (
-	apiKey     = regexp.MustCompile(`\bgth[kraci]_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}\b`)
-	privateKey = regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY`)
+	apiKey     = pattern.Lazy(`\bgth[kraci]_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}\b`)
+	privateKey = pattern.Lazy(`-----BEGIN [A-Z ]*PRIVATE KEY`)
 )
 
 // fail notes a mistake at a node; nil is the file as a whole.
 func (r *reader) fail(n ast.Node, path, format string, args ...any) {
 	text := strings.TrimSpace(path + " " + fmt.Sprintf(format, args...))
-	m := Mistake{Code: codeFile, File: r.file, Path: path, Text: apiKey.ReplaceAllString(r.source.mask(text), masked)}
+	m := Mistake{Code: codeFile, File: r.file, Path: path, Text: apiKey().ReplaceAllString(r.source.mask(text), masked)}
 	if n != nil {
 		m.Line, m.Col = position(n)
 	}
@@ -288,7 +289,7 @@ func (s *setting) judgeName(judges []func(string) error, key string) error {
 		return judges[0](key)
 	case s.within != nil:
 		return checkTenant(key)
-	case !variableName.MatchString(key):
+	case !variableName().MatchString(key):
 		return errors.New("is not the name of a variable")
 	}
 	return nil

@@ -4,11 +4,12 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/pattern"
 )
 
 // Outside is what a file may refer to. The zero value knows nothing.
@@ -25,8 +26,8 @@ func (o Outside) lookup(name string) (string, bool) {
 }
 
 var (
-	wholly   = regexp.MustCompile(`^\$\{[^{}]+\}$`)
-	variable = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*)(:\?(.*))?$`)
+	wholly   = pattern.Lazy(`^\$\{[^{}]+\}$`)
+	variable = pattern.Lazy(`^([A-Za-z_][A-Za-z0-9_]*)(:\?(.*))?$`)
 )
 
 // found is a text whose references are resolved.
@@ -86,12 +87,12 @@ func (r *reader) refer(name string, f *found) (string, error) {
 		f.secret = true
 		return r.run(line, f)
 	}
-	m := variable.FindStringSubmatch(name)
+	m := variable().FindStringSubmatch(name)
 	if m == nil {
 		return "", unknownReference(name)
 	}
 	f.from = append(f.from, "variable "+m[1])
-	f.secret = f.secret || secretName.MatchString(m[1])
+	f.secret = f.secret || secretName().MatchString(m[1])
 	value, ok := r.outside.lookup(m[1])
 	switch {
 	case ok && value != "" || ok && m[2] == "":

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"path/filepath"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
 
+	"github.com/gatehouse-mcp/gatehouse/internal/pattern"
 	"github.com/gatehouse-mcp/gatehouse/internal/unit"
 )
 
@@ -23,7 +23,7 @@ var (
 	secretType = reflect.TypeFor[Secret]()
 
 	// secretName is what variables with secrets in them are called.
-	secretName = regexp.MustCompile(`(?i)((^|_)(TOKEN|KEY|APIKEY|SECRET|PASSWD|PASSPHRASE|CREDENTIALS?)$|PASSWORD)`)
+	secretName = pattern.Lazy(`(?i)((^|_)(TOKEN|KEY|APIKEY|SECRET|PASSWD|PASSPHRASE|CREDENTIALS?)$|PASSWORD)`)
 )
 
 // scalar reads one text into a field.
@@ -179,11 +179,11 @@ func literal(s *setting, raw string, refers bool) string {
 	switch {
 	case strings.HasPrefix(raw, "keychain:"):
 		return `names a keychain, which is not available in this version of gatehouse. ` + instead
-	case s.form == formSecret && !wholly.MatchString(raw):
+	case s.form == formSecret && !wholly().MatchString(raw):
 		return "is a secret, and a file is copied and committed. " + instead
 	case s.form == formPartial && !refers:
 		return `has a secret in it, and a file is copied and committed. Refer to it, as in "Bearer ${UPSTREAM_TOKEN}"`
-	case s.form == formEnv && secretName.MatchString(s.key) && raw != "" && !refers:
+	case s.form == formEnv && secretName().MatchString(s.key) && raw != "" && !refers:
 		return "looks like a secret by its name. " + instead + "; better under secrets, which are shown nowhere"
 	}
 	return ""
@@ -211,10 +211,10 @@ func (r *reader) written(n ast.Node, path string, set *setting) (string, bool) {
 		return "", false
 	}
 	switch {
-	case apiKey.MatchString(s):
+	case apiKey().MatchString(s):
 		r.fail(n, path, "holds a gatehouse key. A file is copied and committed: revoke the key and pass secrets as ${NAME}")
 		return "", false
-	case privateKey.MatchString(s):
+	case privateKey().MatchString(s):
 		r.fail(n, path, "holds a private key. A file is copied and committed: replace the key, and name the file that it is in")
 		return "", false
 	}

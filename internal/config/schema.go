@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/google/jsonschema-go/jsonschema"
 
+	"github.com/gatehouse-mcp/gatehouse/internal/pattern"
 	"github.com/gatehouse-mcp/gatehouse/internal/unit"
 )
 
@@ -75,7 +75,7 @@ func valueSchema(s *setting, t reflect.Type) *jsonschema.Schema {
 	case s.entry:
 		return scalarSchema(s, t.Elem())
 	case s.named:
-		return &jsonschema.Schema{Type: "object", AdditionalProperties: sectionSchema(s, t.Elem()), PropertyNames: &jsonschema.Schema{Pattern: scopeToken.String()}}
+		return &jsonschema.Schema{Type: "object", AdditionalProperties: sectionSchema(s, t.Elem()), PropertyNames: &jsonschema.Schema{Pattern: scopeToken().String()}}
 	case t.Kind() == reflect.Slice:
 		return listSchema(s, t)
 	case t.Kind() == reflect.Map && s.within != nil:
@@ -83,11 +83,11 @@ func valueSchema(s *setting, t reflect.Type) *jsonschema.Schema {
 	case t.Kind() == reflect.Map && t.Elem().Kind() == reflect.Map:
 		return &jsonschema.Schema{Type: "object", AdditionalProperties: &jsonschema.Schema{Type: "object", AdditionalProperties: scalarSchema(s, t.Elem().Elem())}}
 	case t.Kind() == reflect.Map:
-		pattern := variableName
+		form := variableName
 		if s.keys != nil {
-			pattern = tenantName
+			form = tenantName
 		}
-		return &jsonschema.Schema{Type: "object", AdditionalProperties: scalarSchema(s, t.Elem()), PropertyNames: &jsonschema.Schema{Pattern: pattern.String()}}
+		return &jsonschema.Schema{Type: "object", AdditionalProperties: scalarSchema(s, t.Elem()), PropertyNames: &jsonschema.Schema{Pattern: form().String()}}
 	case s.within != nil:
 		return sectionSchema(s, t)
 	}
@@ -175,8 +175,8 @@ func defaultJSON(s *setting, t reflect.Type) json.RawMessage {
 	return json.RawMessage(fmt.Sprintf("%q", s.def))
 }
 
-var bareWord = regexp.MustCompile(`[a-z_]+`)
+var bareWord = pattern.Lazy(`[a-z_]+`)
 
 func listJSON(def string) json.RawMessage {
-	return json.RawMessage(bareWord.ReplaceAllString(def, `"$0"`))
+	return json.RawMessage(bareWord().ReplaceAllString(def, `"$0"`))
 }

@@ -163,7 +163,7 @@ func checkLong(secret string) error {
 }
 
 func checkServerName(name string) error {
-	if !serverName.MatchString(name) {
+	if !serverName().MatchString(name) {
 		return fmt.Errorf("%.80q is not a name: letters, digits, '.', '_' and '-', 64 at most", name)
 	}
 	return nil
@@ -178,7 +178,7 @@ func checkShownName(name string) error {
 }
 
 func checkTenant(name string) error {
-	if !tenantName.MatchString(name) {
+	if !tenantName().MatchString(name) {
 		return fmt.Errorf("%.80q is not the name of a tenant: a-z, 0-9 and '-', 63 at most", name)
 	}
 	return nil

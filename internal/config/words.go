@@ -6,16 +6,17 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/pattern"
 )
 
 // CheckPath says why a path cannot be served, or nil.
 func CheckPath(path string) error {
-	if !servedPath.MatchString(path) || strings.Contains(path, "..") {
+	if !servedPath().MatchString(path) || strings.Contains(path, "..") {
 		return fmt.Errorf(`%q is not a path like /mcp: no trailing "/", no dots at the start of a segment, letters, digits and ._~- only`, path)
 	}
 	return nil
@@ -62,7 +63,7 @@ func checkBareURL(text string) error {
 		return errors.New("is not an address like https://mcp.example.com") // the text may hold a password
 	case u.Path != "" && u.Path != "/":
 		return fmt.Errorf("%q has a path; the path of the MCP server is added to it", text)
-	case !hostName.MatchString(u.Hostname()) && net.ParseIP(u.Hostname()) == nil:
+	case !hostName().MatchString(u.Hostname()) && net.ParseIP(u.Hostname()) == nil:
 		return fmt.Errorf("%q needs the name of one host, in lower case", text)
 	}
 	return nil
@@ -78,7 +79,7 @@ func CheckOrigin(text string) error {
 	return nil
 }
 
-var hostName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$`)
+var hostName = pattern.Lazy(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$`)
 
 // CheckHost says why a text is not the name of one host, or nil.
 func CheckHost(text string) error {
@@ -87,7 +88,7 @@ func CheckHost(text string) error {
 		return fmt.Errorf("%q would match other hosts too; name each", text)
 	case net.ParseIP(text) != nil:
 		return fmt.Errorf("%q is an address, not the name of a host", text)
-	case len(text) > 253 || !hostName.MatchString(text):
+	case len(text) > 253 || !hostName().MatchString(text):
 		return fmt.Errorf("%.80q is not the name of a host like mcp.example.com: lower case, no scheme, no port", text)
 	}
 	return nil
@@ -106,7 +107,7 @@ func CheckAddress(text string) error {
 		return nil
 	}
 	if name, ok := strings.CutPrefix(text, "systemd:"); ok {
-		if !serverName.MatchString(name) {
+		if !serverName().MatchString(name) {
 			return fmt.Errorf("%.80q needs the name of a socket (FileDescriptorName=) after systemd:", text)
 		}
 		return nil

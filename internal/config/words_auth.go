@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/pattern"
 )
 
 // algorithms are what an issuer may sign with. RFC 7518 §3.1, RFC 8037 §3.1
@@ -54,22 +55,22 @@ func checkClaimPath(path string) error {
 }
 
 // scopeToken is what a scope's name may have. RFC 6749 §3.3
-var scopeToken = regexp.MustCompile(`^[\x21\x23-\x5b\x5d-\x7e]{1,128}$`)
+var scopeToken = pattern.Lazy(`^[\x21\x23-\x5b\x5d-\x7e]{1,128}$`)
 
 func checkScope(name string) error {
-	if !scopeToken.MatchString(name) {
+	if !scopeToken().MatchString(name) {
 		return fmt.Errorf(`%.80q is not the name of a scope: no blanks, quotes or backslashes, 128 characters at most`, name)
 	}
 	return nil
 }
 
-var attributeName = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,62}$`)
+var attributeName = pattern.Lazy(`^[a-z_][a-z0-9_]{0,62}$`)
 
 func checkAttribute(name string) error {
 	switch {
 	case name == "name":
 		return errors.New("is the tenant's own name; call it otherwise")
-	case !attributeName.MatchString(name):
+	case !attributeName().MatchString(name):
 		return fmt.Errorf("%.80q is not the name of an attribute: a-z, 0-9 and '_'", name)
 	}
 	return nil

@@ -34,6 +34,7 @@ var wrongSettings = []struct {
 	{"a name that is a path", "GH-2001", "name", "redirect URI", func(s *federation.Settings) { s.Name = "../x" }},
 	{"no such preset", "GH-2001", "preset", "There are:", func(s *federation.Settings) { s.Preset = "gogle" }},
 	{"a parameter of another", "GH-2001", "organization", "is not a parameter of google", func(s *federation.Settings) { s.Params = map[string]string{"organization": "x"} }},
+	{"a scope that is too long", "GH-2001", "scopes", "no scope", func(s *federation.Settings) { s.Scopes = []string{strings.Repeat("a", 257)} }},
 	{"two scopes in one", "GH-2001", "scopes", "no scope", func(s *federation.Settings) { s.Scopes = []string{"a b"} }},
 	{"an authority for no domain", "GH-2001", "authoritative", "no domain", func(s *federation.Settings) { s.Authoritative = []string{"acme"} }},
 	{"a network with bits too many", "GH-2001", "private", "mask", func(s *federation.Settings) { s.Private = []string{"10.0.0.1/8"} }},

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"slices"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse"
 	"github.com/gatehouse-mcp/gatehouse/internal/idp"
 	"github.com/gatehouse-mcp/gatehouse/internal/jws"
+	"github.com/gatehouse-mcp/gatehouse/internal/pattern"
 	"github.com/gatehouse-mcp/gatehouse/internal/safehttp"
 )
 
@@ -255,15 +255,15 @@ func claimMap(c *idp.Claims) *gatehouse.ClaimMap {
 // username is what people call an account.
 func username(claims []jws.Member) string {
 	s := text(claims, "preferred_username")
-	if len(s) > 128 || !namePlain.MatchString(s) {
+	if len(s) > 128 || !namePlain().MatchString(s) {
 		return ""
 	}
 	return s
 }
 
 var (
-	namePlain  = regexp.MustCompile(`^[\p{L}\p{N}][\p{L}\p{M}\p{N} ._@+-]*$`)
-	methodForm = regexp.MustCompile(`^[a-zA-Z0-9._:-]{1,32}$`)
+	namePlain  = pattern.Lazy(`^[\p{L}\p{N}][\p{L}\p{M}\p{N} ._@+-]*$`)
+	methodForm = pattern.Lazy(`^[a-zA-Z0-9._:-]{1,32}$`)
 )
 
 // methods are how somebody proved who they are. RFC 8176
@@ -272,7 +272,7 @@ func methods(claims []jws.Member) []string {
 	list, _ := jws.Elements(v)
 	var out []string
 	for _, e := range list {
-		if s, ok := jws.Text(e); ok && methodForm.MatchString(s) && len(out) < 8 {
+		if s, ok := jws.Text(e); ok && methodForm().MatchString(s) && len(out) < 8 {
 			out = append(out, s)
 		}
 	}

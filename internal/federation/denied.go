@@ -3,11 +3,11 @@ package federation
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"golang.org/x/oauth2"
 
+	"github.com/gatehouse-mcp/gatehouse/internal/pattern"
 	"github.com/gatehouse-mcp/gatehouse/internal/safehttp"
 )
 
@@ -85,7 +85,7 @@ var entra = map[string]what{
 	"90025":   {CodeUnavailable, "Microsoft is busy. Try again in a minute."},
 }
 
-var aadsts = regexp.MustCompile(`\bAADSTS([0-9]{4,8})\b`)
+var aadsts = pattern.Lazy(`\bAADSTS([0-9]{4,8})\b`)
 
 // denied refuses because of an error that the browser brought back.
 func (b *base) denied(code, description string) *Refusal {
@@ -108,7 +108,7 @@ func (b *base) fromEntra(description string, cause error) *Refusal {
 	if b.settings.Preset != "entra" {
 		return nil
 	}
-	found := aadsts.FindStringSubmatch(description)
+	found := aadsts().FindStringSubmatch(description)
 	if found == nil {
 		return nil
 	}

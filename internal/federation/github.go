@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/idp"
+	"github.com/gatehouse-mcp/gatehouse/internal/pattern"
 	"github.com/gatehouse-mcp/gatehouse/internal/safehttp"
 )
 
@@ -23,7 +23,7 @@ import (
 const apiVersion = "2022-11-28"
 
 // loginForm is what a login can be, those of Enterprise's managed users among them.
-var loginForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
+var loginForm = pattern.Lazy(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
 
 // GitHub signs people in with GitHub, which is no OpenID provider. [Open] makes one.
 type GitHub struct {
@@ -116,14 +116,14 @@ func (g *GitHub) profile(ctx context.Context, access string) (*Profile, error) {
 	if err := g.get(ctx, access, "/user", &user); err != nil {
 		return nil, g.failed(err)
 	}
-	if user.ID <= 0 || !loginForm.MatchString(user.Login) {
+	if user.ID <= 0 || !loginForm().MatchString(user.Login) {
 		return nil, g.invalid(errors.New("GET /user names nobody"))
 	}
 	if user.Type != "" && user.Type != "User" {
 		return nil, g.refuse(CodeAllow, "You signed in to %s with an account that is not a person's.", fmt.Errorf("it is of type %.40q", user.Type))
 	}
 	who := &Profile{Provider: g.Name(), Issuer: g.login.Issuer, Subject: strconv.FormatInt(user.ID, 10), Username: user.Login, Name: user.Login}
-	if len(user.Name) <= 128 && namePlain.MatchString(user.Name) {
+	if len(user.Name) <= 128 && namePlain().MatchString(user.Name) {
 		who.Name = user.Name
 	}
 	if err := g.emails(ctx, access, who); err != nil {

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/idp"
+	"github.com/gatehouse-mcp/gatehouse/internal/pattern"
 	"github.com/gatehouse-mcp/gatehouse/internal/safehttp"
 )
 
@@ -134,8 +134,8 @@ func (s *Settings) client() (*http.Client, error) {
 }
 
 var (
-	nameForm  = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
-	scopeForm = regexp.MustCompile(`^[\x21\x23-\x5b\x5d-\x7e]{1,256}$`) // RFC 6749 §3.3
+	nameForm  = pattern.Lazy(`^[a-z0-9][a-z0-9_-]{0,62}$`)
+	scopeForm = pattern.Lazy(`^[\x21\x23-\x5b\x5d-\x7e]{1,256}$`) // RFC 6749 §3.3
 )
 
 // expand returns how people sign in by these settings, or Problems.
@@ -144,7 +144,7 @@ func (s *Settings) expand() (*idp.Login, error) {
 	wrong := func(setting, format string, args ...any) {
 		all = append(all, Problem{"GH-2001", setting, fmt.Sprintf(format, args...)})
 	}
-	if !nameForm.MatchString(s.Name) {
+	if !nameForm().MatchString(s.Name) {
 		wrong("name", "%.80q is not of lower-case letters, digits, '-' and '_', 63 at most: it stands in the redirect URI", s.Name)
 	}
 	p := idp.Find(s.Preset)
@@ -166,7 +166,7 @@ func (s *Settings) expand() (*idp.Login, error) {
 		wrong("client_secret", "%v", err)
 	}
 	for _, scope := range s.Scopes {
-		if !scopeForm.MatchString(scope) {
+		if !scopeForm().MatchString(scope) {
 			wrong("scopes", "%.80q is no scope", scope)
 		}
 	}

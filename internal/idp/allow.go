@@ -2,9 +2,10 @@ package idp
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/pattern"
 )
 
 // Allow says who of those whom a provider knows may come in. Users may, whatever
@@ -43,13 +44,13 @@ func (a *Allow) Empty() bool {
 func (a *Allow) Memberships() bool { return len(a.Orgs)+len(a.Teams)+len(a.Groups)+len(a.Roles) > 0 }
 
 var (
-	domainForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$`)
-	orgForm    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
-	teamForm   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}/[A-Za-z0-9_.-]{1,255}$`)
+	domainForm = pattern.Lazy(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$`)
+	orgForm    = pattern.Lazy(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
+	teamForm   = pattern.Lazy(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}/[A-Za-z0-9_.-]{1,255}$`)
 )
 
 // IsDomain says whether a text is a domain like acme.com, in lower case.
-func IsDomain(text string) bool { return domainForm.MatchString(text) }
+func IsDomain(text string) bool { return domainForm().MatchString(text) }
 
 // openDomains are domains where anybody can have an address.
 var openDomains = []string{
@@ -104,7 +105,7 @@ func (l *Login) OpenToAll(name string, a *Allow) []Problem {
 func entry(list, e string, l *Login) string {
 	switch list {
 	case ListDomains:
-		if !domainForm.MatchString(e) {
+		if !domainForm().MatchString(e) {
 			return "is no domain like acme.com, in lower case; those below it are others"
 		}
 	case ListUsers:
@@ -115,11 +116,11 @@ func entry(list, e string, l *Login) string {
 			return "is a login, which can be renamed and registered by somebody else: write a verified address, or the numeric id that `gh api users/LOGIN --jq .id` tells"
 		}
 	case ListOrgs:
-		if !orgForm.MatchString(e) {
+		if !orgForm().MatchString(e) {
 			return "is no organization like acme"
 		}
 	case ListTeams:
-		if !teamForm.MatchString(e) {
+		if !teamForm().MatchString(e) {
 			return "is no team like acme/platform"
 		}
 	}
@@ -135,7 +136,7 @@ func entry(list, e string, l *Login) string {
 func Address(text string) (local, domain string, ok bool) {
 	local, domain, ok = strings.Cut(text, "@")
 	domain = Lower(domain)
-	ok = ok && local != "" && len(text) <= 254 && domainForm.MatchString(domain) &&
+	ok = ok && local != "" && len(text) <= 254 && domainForm().MatchString(domain) &&
 		!strings.ContainsFunc(local, func(c rune) bool { return c <= ' ' || c > '~' || strings.ContainsRune(`"(),:;<>[\]`, c) })
 	return local, domain, ok
 }

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/pattern"
 )
 
 // Problem is what is wrong with one setting.
@@ -109,10 +111,10 @@ func (p *Preset) takes() string {
 }
 
 var (
-	guid  = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
-	host  = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$`)
-	claim = regexp.MustCompile(`^[^\s?#{}\\"=]{1,256}$`)
-	word  = regexp.MustCompile(`^[^\s/?#{}\\"]{1,256}$`)
+	guid  = pattern.Lazy(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+	host  = pattern.Lazy(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$`)
+	claim = pattern.Lazy(`^[^\s?#{}\\"=]{1,256}$`)
+	word  = pattern.Lazy(`^[^\s/?#{}\\"]{1,256}$`)
 )
 
 // judge returns a value in its plain form, or says why it cannot be.
@@ -128,7 +130,7 @@ func (q *Param) judge(v string) (plain, why string) {
 		if u, err := url.Parse(v); err == nil && u.Host != "" {
 			return v, fmt.Sprintf("%.120q is a URL; write the host alone: %s", v, u.Host)
 		}
-		if !host.MatchString(v) || strings.Contains(v, "..") {
+		if !host().MatchString(v) || strings.Contains(v, "..") {
 			return v, fmt.Sprintf("%.120q is not the name of a host like %s, in lower case", v, q.Example)
 		}
 	case URL:
@@ -138,16 +140,16 @@ func (q *Param) judge(v string) (plain, why string) {
 		}
 		return strings.TrimSuffix(v, "/"), ""
 	case Claim:
-		if !claim.MatchString(v) {
+		if !claim().MatchString(v) {
 			return v, fmt.Sprintf("%.80q is no path in the claims like %s", v, q.Example)
 		}
 	case GUID:
-		if !guid.MatchString(v) {
+		if !guid().MatchString(v) {
 			return v, fmt.Sprintf("%.80q is not a GUID like %s", v, q.Example)
 		}
 		return strings.ToLower(v), ""
 	default:
-		if !word.MatchString(v) {
+		if !word().MatchString(v) {
 			return v, fmt.Sprintf("%.80q has a blank, a slash or a brace in it, or is too long. For example: %s", v, q.Example)
 		}
 	}
@@ -157,15 +159,15 @@ func (q *Param) judge(v string) (plain, why string) {
 // filler puts parameters where their names stand.
 type filler struct{ values map[string]string }
 
-var placeholder = regexp.MustCompile(`\{([a-z_]+)(:last|:host)?\}`)
+var placeholder = pattern.Lazy(`\{([a-z_]+)(:last|:host)?\}`)
 
 // text fills in one text; a parameter that has no value makes it empty. What
 // stands in braces and is no parameter, such as {resource} or the name of a
 // claim, stays.
 func (f filler) text(t string) string {
 	missing := false
-	out := placeholder.ReplaceAllStringFunc(t, func(m string) string {
-		parts := placeholder.FindStringSubmatch(m)
+	out := placeholder().ReplaceAllStringFunc(t, func(m string) string {
+		parts := placeholder().FindStringSubmatch(m)
 		v, ok := f.values[parts[1]]
 		switch {
 		case !ok && known[parts[1]]:

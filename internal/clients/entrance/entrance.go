@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -18,6 +17,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/clients"
 	"github.com/gatehouse-mcp/gatehouse/internal/discovery"
 	"github.com/gatehouse-mcp/gatehouse/internal/oauth"
+	"github.com/gatehouse-mcp/gatehouse/internal/pattern"
 	"github.com/gatehouse-mcp/gatehouse/internal/safehttp"
 )
 
@@ -132,7 +132,7 @@ func (e *Entrance) registers(ctx context.Context, f safehttp.Fetcher) {
 	}
 }
 
-var metadataParam = regexp.MustCompile(`(?i)[ ,]resource_metadata="([^"\\]{1,1000})"`)
+var metadataParam = pattern.Lazy(`(?i)[ ,]resource_metadata="([^"\\]{1,1000})"`)
 
 // places returns where the metadata of a protected server may be: where its
 // challenge says, and where the specification has it. RFC 9728 §3.1, §5.1
@@ -143,7 +143,7 @@ func places(server string, h http.Header) []string {
 	}
 	var all []string
 	for _, challenge := range h.Values("WWW-Authenticate") {
-		if m := metadataParam.FindStringSubmatch(challenge); m != nil {
+		if m := metadataParam().FindStringSubmatch(challenge); m != nil {
 			if at, err := url.Parse(m[1]); err == nil && at.Scheme == u.Scheme && at.Host == u.Host { // a stranger's would be of somebody else's server
 				all = append(all, m[1])
 			}

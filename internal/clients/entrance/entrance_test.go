@@ -80,6 +80,7 @@ func TestWhatServersSay(t *testing.T) {
 		{"OAuth, whose server is away", answers{"POST /mcp": bare, "GET " + prm: mine}, clients.ByOAuth, nil, "could not be asked"},
 		{"the metadata of another", answers{"POST /mcp": closed, "GET /prm": says(200, kind, `{"resource":"https://other.example","authorization_servers":["{}"]}`)}, clients.ByKey, nil, "not of this URL"},
 		{"metadata without a server", answers{"POST /mcp": closed, "GET /prm": says(200, kind, `{"resource":"{}/mcp"}`)}, clients.ByKey, nil, ""},
+		{"a challenge that is too long", answers{"POST /mcp": says(401, kind, "{}", "WWW-Authenticate", `Bearer resource_metadata="{}/`+strings.Repeat("a", 1000)+`"`), "GET /" + strings.Repeat("a", 1000): mine, "GET " + asm: metadata}, clients.ByKey, nil, ""},
 		{"metadata elsewhere", answers{"POST /mcp": says(401, kind, "{}", "WWW-Authenticate", `Bearer resource_metadata="http://169.254.169.254/latest"`)}, clients.ByKey, nil, ""},
 		{"metadata that is a page", answers{"POST /mcp": bare, "GET " + prm: says(200, "text/html", "<html>")}, clients.ByKey, nil, ""},
 	}

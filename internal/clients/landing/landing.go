@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/clients"
 )
@@ -27,7 +28,8 @@ type Page struct {
 //go:embed page.html
 var text string
 
-var page = template.Must(template.New("page").Parse(text))
+// page is read when it is asked for: most commands never show it.
+var page = sync.OnceValue(func() *template.Template { return template.Must(template.New("page").Parse(text)) })
 
 // HTML returns the page.
 func (p Page) HTML() ([]byte, error) {
@@ -53,7 +55,7 @@ func (p Page) HTML() ([]byte, error) {
 		}
 	}
 	var b bytes.Buffer
-	if err := page.Execute(&b, v); err != nil {
+	if err := page().Execute(&b, v); err != nil {
 		return nil, err
 	}
 	return b.Bytes(), nil

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"path"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -35,9 +36,12 @@ type view struct {
 // A page's template is a file of templates/ that defines "title" and "main", and
 // may define "script", which writes the name of a file of assets that is run, or
 // nothing. Files whose name begins with "_" define what several pages share.
+//
+// They are read when the first page is asked for: most commands, a bridge among
+// them, never show one.
 var (
-	assets = readAssets()
-	pages  = readPages()
+	assets = sync.OnceValue(readAssets)
+	pages  = sync.OnceValue(readPages)
 )
 
 type asset struct {
@@ -62,7 +66,7 @@ func readAssets() map[string]*asset {
 func readPages() map[string]*template.Template {
 	funcs := template.FuncMap{
 		"asset": func(name string) (string, error) {
-			a := assets[name]
+			a := assets()[name]
 			if a == nil {
 				return "", fmt.Errorf("there is no %s", name)
 			}
@@ -86,7 +90,7 @@ func readPages() map[string]*template.Template {
 
 // asset serves a file under the name that has its hash in it: it never changes.
 func (s *Server) asset(w http.ResponseWriter, r *http.Request) {
-	for _, a := range assets {
+	for _, a := range assets() {
 		if a.name != r.PathValue("asset") {
 			continue
 		}
@@ -127,7 +131,7 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, name
 
 // write returns the page, and says in v whether it has a script.
 func write(name string, v *view) ([]byte, error) {
-	t := pages[name]
+	t := pages()[name]
 	if t == nil {
 		return nil, fmt.Errorf("there is no template %s", name)
 	}

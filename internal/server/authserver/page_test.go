@@ -12,7 +12,7 @@ import (
 func TestTheStyleIsKept(t *testing.T) {
 	h := newHouse(t)
 	p := h.browser().get("/device")
-	href := "/auth/" + assets["style.css"].name
+	href := "/auth/" + assets()["style.css"].name
 	if !strings.Contains(p.text, `href="`+href+`"`) {
 		t.Fatalf("the page has no style\n%s", p.text)
 	}
@@ -36,7 +36,7 @@ func TestPagesAreLight(t *testing.T) {
 	}
 	for name, p := range map[string]*reply{"consent": consent, "login": login, "device": b.get("/device"), "account": in.get("/account"), "unknown": b.get(ask("x", ""))} {
 		weight := len(p.text)
-		for _, a := range assets {
+		for _, a := range assets() {
 			if strings.Contains(p.text, a.name) {
 				weight += len(a.body)
 			}
