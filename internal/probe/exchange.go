@@ -154,7 +154,8 @@ func (m *mask) hideURL(u *url.URL) {
 
 var (
 	looksJWT = regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*`)
-	looksKey = regexp.MustCompile(`\b(?:gth[a-z]_[0-9A-Za-z]{12}_|sk-|sk_live_|sk_test_|rk_live_|ghp_|gho_|ghs_|github_pat_|xox[abpr]-|AKIA|AIza|glpat-)[0-9A-Za-z_-]{12,}`)
+	// A key id of AWS has 20 characters: an id of a request, which has fewer, begins with AKIA at times, too.
+	looksKey = regexp.MustCompile(`\b(?:(?:gth[a-z]_[0-9A-Za-z]{12}_|sk-|sk_live_|sk_test_|rk_live_|ghp_|gho_|ghs_|github_pat_|xox[abpr]-|AIza|glpat-)[0-9A-Za-z_-]{12,}|AKIA[0-9A-Z]{16}\b)`)
 	member   = regexp.MustCompile(`((?i:"[\w-]*(?:token|secret|passwd|password|api[_-]?key)")\s*:\s*")[^"]{4,}`)
 	dialled  = regexp.MustCompile(`((?i:[?&;](?:code|[^=&;\s"]*(?:key|token|secret|auth|passw|sig)[^=&;\s"]*)=))[^&;\s"]+`)
 	userInfo = regexp.MustCompile(`(://)[^/?#@\s"]+@`)

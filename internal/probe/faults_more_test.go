@@ -86,6 +86,7 @@ func faultsOfRefusals() []fine {
 		{sessions, "is not accepted at all", Unknown, nil, func(o *Options) { o.Other = "house_of_nobody_0123456789" }},
 		{strength, "128 are the least", Warn, nil, func(o *Options) { o.Credential, o.Keys = "abcdefgh12345678", nil }},
 		{leaks, "what looks like a secret", Fail, at("/mcp", 401, "text/plain", "ghp_0123456789abcdefghijABCDEFGHIJ"), nil},
+		{leaks, "what looks like a secret", Fail, at("/mcp", 401, "text/plain", "AKIA0123456789ABCDEF"), nil},
 		{leaks, "an internal address", Warn, at("/mcp", 401, "text/plain", "from 10.1.2.3"), nil},
 		{leaks, "tells which software", Warn, head(0, "X-Powered-By", "Express"), nil},
 		{leaks, "a redirect has a secret", Fail, head(401, "Location", "https://example.com/?token=abcdefgh"), nil},
