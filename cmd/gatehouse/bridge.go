@@ -29,6 +29,7 @@ type reach struct {
 	port                     int
 	noBrowser                bool
 	keychain, proxy          string
+	look                     bool   // into the keychain, and make none
 	instead                  string // what to do without the keyring; empty: as the flag has it
 	provider, providerClient string
 	providerToken            string
@@ -112,7 +113,7 @@ type wire struct {
 
 // carry runs the bridge.
 func (a *app) carry(ctx context.Context, server string, o *reach, w *wire) error {
-	store, err := a.openKeychain(o)
+	store, err := a.openKeychain(ctx, o)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,7 +15,7 @@ import (
 
 // account is the sign-in at a server, and the keychain that it is in.
 func (a *app) account(ctx context.Context, server string, o *reach) (*signin.Client, *keychain.Store, error) {
-	store, err := a.openKeychain(o)
+	store, err := a.openKeychain(ctx, o)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -118,7 +119,7 @@ func (a *app) bridgeStatus() *cobra.Command {
 		Use: "status", Short: "Show where somebody has signed in", Example: "  gatehouse bridge status\n  gatehouse bridge status --json\n",
 		Args: exactly(), DisableFlagsInUseLine: true,
 		RunE: func(c *cobra.Command, _ []string) error {
-			store, err := a.openKeychain(&o)
+			store, err := a.openKeychain(c.Context(), &o)
 			if err != nil {
 				return err
 			}
@@ -163,11 +164,25 @@ func (a *app) bridgeStatus() *cobra.Command {
 	return c
 }
 
-// completeSignedIn offers the servers where somebody has signed in.
+// completeSignedIn offers the servers where somebody has signed in, as far as that is
+// known without the system's keyring: it may ask to be unlocked, and not answer, and
+// whoever presses Tab has asked for neither.
 func (a *app) completeSignedIn(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	state, err := a.stateDir()
+	if err != nil || len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	ctx := c.Context()
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	ctx, stop := context.WithTimeout(ctx, time.Second)
+	defer stop()
+	o := a.keychainOptions(state.Dir, &reach{keychain: "auto", look: true})
+	o.Ring = keychain.None{}
 	var all []string
-	if store, err := a.openKeychain(&reach{keychain: "auto"}); err == nil && len(args) == 0 {
-		accounts, _ := signin.Accounts(c.Context(), store)
+	if store, err := keychain.Open(ctx, o); err == nil {
+		accounts, _ := signin.Accounts(ctx, store)
 		for _, one := range accounts {
 			all = append(all, one.Server)
 		}

@@ -2,11 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 )
 
 // keeping is what bridge key was asked.
@@ -42,33 +47,35 @@ func (a *app) keepKey(ctx context.Context, q *keeping, name string) error {
 	if err := keyName(name); err != nil {
 		return err
 	}
-	store, err := a.openKeychain(&q.reach)
-	if err != nil {
+	q.look = a.dry || q.remove // neither makes a keychain
+	store, err := a.openKeychain(ctx, &q.reach)
+	where, more := "the keychain, which is made then", ""
+	var there []byte
+	switch {
+	case err == nil:
+		where, more = store.Where(), elsewhere(store)
+		if there, err = store.Load(ctx, keyRecord(name)); err != nil {
+			return err
+		}
+	case !q.look || !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
-	there, err := store.Load(ctx, keyRecord(name))
 	switch {
-	case err != nil:
-		return err
 	case q.remove && there == nil:
-		return &fault{exitNotFound, "GH-2401", "The keychain has nothing under the name " + strconv.Quote(name) + "." + elsewhere(store)}
+		return &fault{exitNotFound, "GH-2401", "The keychain has nothing under the name " + strconv.Quote(name) + "." + more}
 	case q.remove && a.dry:
-		a.done("would take %s out of %s", name, store.Where())
+		a.done("would take %s out of %s", name, where)
 		return nil
 	case q.remove:
 		if err := store.Delete(ctx, keyRecord(name)); err != nil {
 			return err
 		}
-		a.done("%s is no longer in %s", name, store.Where())
+		a.done("%s is no longer in %s", name, where)
 		return nil
 	case there != nil && !q.replace:
 		return &fault{exitConflict, "GH-2402", "The keychain has something under the name " + strconv.Quote(name) + ". Choose another name, or say --replace."}
 	}
-	var args []string
-	if q.from != "" {
-		args = []string{q.from}
-	}
-	key, err := a.source(args)
+	key, err := a.keyTyped(ctx, q.from)
 	if err != nil {
 		return err
 	}
@@ -76,7 +83,7 @@ func (a *app) keepKey(ctx context.Context, q *keeping, name string) error {
 		return usage("what was read is no key: a key is one line of at most %d characters, without spaces", maxKept) // and is not repeated
 	}
 	if a.dry {
-		a.done("would keep a key as %s in %s", name, store.Where())
+		a.done("would keep a key as %s in %s", name, where)
 		return nil
 	}
 	if err := store.Save(ctx, keyRecord(name), []byte(key)); err != nil {
@@ -90,14 +97,53 @@ func (a *app) keepKey(ctx context.Context, q *keeping, name string) error {
 	return nil
 }
 
+// keyTyped reads a key from where it is. At a terminal it is one line, and is not shown.
+func (a *app) keyTyped(ctx context.Context, from string) (string, error) {
+	f, ok := a.in.(*os.File)
+	if from != "" {
+		return a.source([]string{from})
+	}
+	if !ok || !terminal(f) {
+		return a.source(nil)
+	}
+	before, err := term.GetState(int(f.Fd()))
+	if err != nil {
+		return "", fmt.Errorf("read the key: %w", err)
+	}
+	a.say("Paste the key, which is not shown, and press Enter: ")
+	type line struct {
+		text []byte
+		err  error
+	}
+	read := make(chan line, 1)
+	go func() {
+		text, err := term.ReadPassword(int(f.Fd()))
+		read <- line{text, err}
+	}()
+	select {
+	case l := <-read:
+		a.say("\n")
+		if l.err != nil {
+			return "", fmt.Errorf("read the key: %w", l.err)
+		}
+		return strings.TrimSpace(string(l.text)), nil
+	case <-ctx.Done(): // who reads does not end before Enter, nor would the terminal show anything again
+		a.say("\n")
+		return "", errors.Join(ctx.Err(), term.Restore(int(f.Fd()), before))
+	}
+}
+
 const maxKept = 8 << 10 // bytes of a key: a header has not more room
 
 var recordName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*$`)
 
+// keyLike is how keys begin: ours, those of others, and tokens in the form of a JWT.
+var keyLike = regexp.MustCompile(`^(gth[a-z]_|(sk|pk|rk)[-_]|gh[a-z]_|github_pat_|glpat-|xox[a-z]-|xapp-|npm_|hf_|pypi-|dop_v1_|shp[a-z]{2}_|lin_api_|ntn_|secret_|whsec_|AKIA|ASIA|AIza|ya29\.|eyJ)`)
+
 // keyName refuses what is no name, without repeating it: it may be the key.
 func keyName(name string) error {
-	if len(name) > 64 || !recordName.MatchString(name) || strings.HasPrefix(name, "gthk_") {
-		return usage("the name of a key has at most 64 characters: letters, digits and . _ -. The key itself is asked for, and does not belong on the command line")
+	if len(name) > 64 || !recordName.MatchString(name) || keyLike.MatchString(name) || len(name) > 32 && !strings.ContainsAny(name, ".-") {
+		return usage("the name of a key has at most 64 characters: letters, digits and . _ -, and does not look like a key. The key itself is asked for, and does not belong on the command line")
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -20,8 +21,9 @@ import (
 // passphraseVariable holds what the keychain is sealed under where there is no keyring.
 const passphraseVariable = "GATEHOUSE_KEYCHAIN_PASSPHRASE"
 
-// openKeychain opens the user's keychain.
-func (a *app) openKeychain(o *reach) (*keychain.Store, error) {
+// openKeychain opens the user's keychain. Who only looks gets fs.ErrNotExist, wrapped,
+// when there is none yet.
+func (a *app) openKeychain(ctx context.Context, o *reach) (*keychain.Store, error) {
 	if o.keychain != "auto" && o.keychain != "file" {
 		return nil, usage("--keychain %.40q is neither auto nor file", o.keychain)
 	}
@@ -30,8 +32,10 @@ func (a *app) openKeychain(o *reach) (*keychain.Store, error) {
 		return nil, err
 	}
 	instead := orElse(o.instead, "--keychain file, or "+passphraseVariable)
-	s, err := keychain.Open(a.keychainOptions(state.Dir, o))
+	s, err := keychain.Open(ctx, a.keychainOptions(state.Dir, o))
 	switch {
+	case o.look && errors.Is(err, fs.ErrNotExist):
+		return nil, err
 	case errors.Is(err, keychain.ErrNoRing):
 		return nil, &fault{exitFailure, codeRing, sentence(err.Error()) + " What is kept is sealed under a key in the one that was here before. Come back in the session that has it, or do without what is kept: " + instead + "."}
 	case errors.Is(err, keychain.ErrShut):
@@ -56,7 +60,7 @@ func elsewhere(s *keychain.Store) string {
 
 // keychainOptions say where the user's keychain is, and what it is sealed under.
 func (a *app) keychainOptions(state string, o *reach) keychain.Options {
-	opts := keychain.Options{Dir: filepath.Join(state, "keychain"), Passphrase: a.getenv(passphraseVariable), NoRing: o.keychain == "file"}
+	opts := keychain.Options{Dir: filepath.Join(state, "keychain"), Passphrase: a.getenv(passphraseVariable), NoRing: o.keychain == "file", Existing: o.look}
 	if !a.hasRing() {
 		opts.Ring = keychain.None{}
 	}

@@ -153,6 +153,9 @@ func (a *app) runCheck(ctx context.Context, q *checking, args []string) error {
 	if err != nil {
 		return err
 	}
+	if q.write && q.ours == nil { // before anybody is asked
+		return usage("--write needs the configuration of the server, without mistakes in it: -c gatehouse.yaml")
+	}
 	if q.rotate {
 		d, err := a.open(ctx, false)
 		if err != nil {

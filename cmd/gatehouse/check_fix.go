@@ -23,11 +23,12 @@ type fixing struct {
 	before, after []byte
 }
 
-// workOut finds what to change, and writes it if that is wanted; nil: no file is known.
+// workOut finds what to change, and writes it if that is wanted; nil: no file is
+// known. With an error there may be what would have been written.
 func (a *app) workOut(q *checking, all []*probe.Report) (*fixing, error) {
 	if q.ours == nil {
 		if q.write {
-			return nil, usage("--write needs the configuration of the server, without mistakes in it: -c gatehouse.yaml")
+			return nil, usage("--write needs a configuration without mistakes in it")
 		}
 		return nil, nil //nolint:nilnil // what to do is said with each finding
 	}

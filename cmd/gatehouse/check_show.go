@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -51,19 +52,19 @@ func (a *app) progressEnds(shown bool) {
 	}
 }
 
-// tell writes the reports in every form that was asked for, and judges.
+// tell writes the reports in every form that was asked for, and judges. A file that
+// cannot be written is said last: what was found is not lost for it.
 func (a *app) tell(q *checking, all []*probe.Report) error {
 	files := []struct {
 		name  string
 		write func(io.Writer, []*probe.Report) error
 	}{{q.sarif, probe.WriteSARIF}, {q.junit, probe.WriteJUnit}, {q.html, probe.WriteHTML}}
+	var failed error
 	for _, f := range files {
 		if f.name == "" {
 			continue
 		}
-		if err := writeReport(f.name, all, f.write); err != nil {
-			return err
-		}
+		failed = cmp.Or(failed, writeReport(f.name, all, f.write))
 	}
 	var doc probe.Document
 	for _, r := range all {
@@ -72,10 +73,8 @@ func (a *app) tell(q *checking, all []*probe.Report) error {
 	var fixed *fixing
 	if q.fix {
 		var err error
-		if fixed, err = a.workOut(q, all); err != nil {
-			return err
-		}
-		if fixed != nil {
+		fixed, err = a.workOut(q, all)
+		if failed = cmp.Or(failed, err); fixed != nil {
 			doc.Fix = &fixed.Fix
 		}
 	}
@@ -90,7 +89,7 @@ func (a *app) tell(q *checking, all []*probe.Report) error {
 		a.sumUp(&doc)
 		a.showFixes(q, fixed)
 	}
-	return judgeCheck(q, &doc)
+	return cmp.Or(failed, judgeCheck(q, &doc))
 }
 
 // writeReport writes a file in one piece.

@@ -63,7 +63,7 @@ func (a *app) other(ctx context.Context, args []string) ([]config.Setting, error
 	}
 	var all []config.Setting
 	for _, s := range now.Settings {
-		all = append(all, config.Setting(s))
+		all = append(all, config.Setting{Path: s.Path, Value: s.Value, Origin: s.Origin, Digest: s.Digest})
 	}
 	return all, nil
 }

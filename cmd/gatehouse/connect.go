@@ -102,9 +102,9 @@ func (a *app) program(name string) bool {
 
 // self is the command that starts this program, for a client to start the bridge
 // by. In a project's file no path of this machine has a place.
-func (q *connecting) self() string {
+func (p *plan) self() string {
 	path, err := os.Executable()
-	if err != nil || q.project {
+	if err != nil || p.project {
 		return "gatehouse"
 	}
 	return path

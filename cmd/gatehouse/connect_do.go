@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -23,6 +25,9 @@ func (a *app) connectOne(ctx context.Context, q *connecting, c *clients.Client, 
 		return p, a.showPlan(p, nil)
 	}
 	text, err := p.file.Read()
+	if err == nil {
+		err = p.file.Writable() // of the client's own command nobody knows whether it asks
+	}
 	if err != nil {
 		return nil, fileFault(p.file.Path, err)
 	}
@@ -132,6 +137,10 @@ func (a *app) apply(p *plan, before, after []byte) error {
 // byCommand runs the client's own command and looks at what it wrote; false: it
 // did not do what it should.
 func (a *app) byCommand(p *plan) (bool, error) {
+	before, err := p.file.Read()
+	if err != nil {
+		return false, fileFault(p.file.Path, err)
+	}
 	backup, err := p.file.Copy()
 	if err != nil {
 		return false, fileFault(p.file.Path, err)
@@ -145,6 +154,9 @@ func (a *app) byCommand(p *plan) (bool, error) {
 	if err == nil && wrong == nil && len(left) == 0 {
 		p.result.State, p.result.Backup = "written", backup
 		return true, nil
+	}
+	if backup != "" && bytes.Equal(text, before) {
+		_ = os.Remove(backup) // the edit makes its own of the same
 	}
 	a.warn("%s did not do it (%s); its file is edited instead.", p.command[0], reason(err))
 	return false, nil

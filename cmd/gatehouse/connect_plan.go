@@ -46,16 +46,16 @@ type connection struct {
 
 // plan decides how a client gets in.
 func (a *app) plan(q *connecting, c *clients.Client, to *target) (*plan, error) {
-	p := &plan{client: c, project: q.project, ours: to.server != "", server: clients.Server{Name: to.name, URL: to.url}}
+	s := a.system()
+	p := &plan{client: c, ours: to.server != "", server: clients.Server{Name: to.name, URL: to.url}}
+	p.project = q.project || c.Writes() && c.File(s, false) == "" // which the line of a bridge depends on
 	if err := p.choose(q, to); err != nil {
 		return nil, err
 	}
 	if err := p.byProxy(a); err != nil {
 		return nil, err
 	}
-	s := a.system()
 	if c.Writes() {
-		p.project = q.project || c.File(s, false) == ""
 		path := c.File(s, p.project)
 		if path == "" {
 			return nil, usage("%s has no file for a project. Leave --project out", c.Name)
@@ -117,7 +117,7 @@ func (p *plan) choose(q *connecting, to *target) error {
 		if want == clients.ByKey && keyFrom == "" {
 			keyFrom = "keychain:" + to.name
 		}
-		p.server.Line = clients.Bridge(q.self(), to.url, keyFrom)
+		p.server.Line = clients.Bridge(p.self(), to.url, keyFrom)
 		return nil
 	case q.via == viaBridge || c.Can(want):
 		return &fault{exitFailure, "GH-2205", c.Name + " cannot start a program, so there is no bridge for it. Leave --via and --key-from out."}

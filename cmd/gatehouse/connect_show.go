@@ -217,7 +217,9 @@ func (a *app) showDone(p *plan) error {
 // here, and a key for somebody else's server cannot be made here.
 func (a *app) keyStep(p *plan) []string {
 	create := "gatehouse key create" + a.place() + " --name " + p.client.ID
-	switch from := p.server.Line; {
+	line := p.server.Line
+	from := slices.Index(line, "--key-from")
+	switch {
 	case p.server.Way == clients.ByKey && p.client.Prompt && p.ours:
 		return []string{"Make a key to give it: " + create}
 	case p.server.Way == clients.ByKey && p.server.Var != "" && !p.client.Prompt && a.getenv(p.server.Var) == "":
@@ -226,8 +228,8 @@ func (a *app) keyStep(p *plan) []string {
 			step += "; make one: " + create
 		}
 		return []string{step}
-	case p.server.Way == clients.ByBridge && slices.Contains(from, "--key-from"):
-		name, ok := strings.CutPrefix(from[len(from)-1], "keychain:")
+	case p.server.Way == clients.ByBridge && from >= 0:
+		name, ok := strings.CutPrefix(line[from+1], "keychain:")
 		switch {
 		case ok && p.ours:
 			return []string{"Put a key there: " + create + " --out keychain:" + name}

@@ -258,7 +258,7 @@ func TestAPersonChoosesAmongTheClientsFoundHere(t *testing.T) {
 
 // TestAKeyForSomebodyElsesServerIsNotMadeHere: the next step fits whose server it is.
 func TestAKeyForSomebodyElsesServerIsNotMadeHere(t *testing.T) {
-	a, _ := atHome(t, "")
+	a, _ := atHome(t, "", "HTTPS_PROXY=p.example:3128") // which is in the line of a bridge too
 	for _, tt := range []struct{ id, server, want string }{
 		{"claude-desktop", "", "gatehouse bridge key acme"}, {"claude-desktop", "files", "gatehouse key create --name claude-desktop --out keychain:acme"},
 		{"cursor", "", "export ACME_MCP_KEY=<the key>   where Cursor is started"}, {"cursor", "files", "make one: gatehouse key create"}, {"vscode", "", ""},

@@ -37,9 +37,17 @@ func boundsOf(pid int) (b doctor.Bounds, err error) {
 		return b, errors.New("the process is in no control group")
 	}
 	group, _, _ = strings.Cut(group, "\n")
+	return boundsIn("/sys/fs/cgroup", group)
+}
+
+// boundsIn reads them from where the groups are.
+func boundsIn(root, group string) (b doctor.Bounds, err error) {
+	if _, err := os.Stat(root + path.Clean("/"+group)); err != nil { // as in a container that sees the names of its host
+		return b, errors.New("its control group is not to be seen from here")
+	}
 	for at := path.Clean("/" + group); ; at = path.Dir(at) {
 		for file, to := range map[string]*uint64{"memory.max": &b.Memory, "pids.max": &b.Processes} {
-			n, err := limitIn("/sys/fs/cgroup" + at + "/" + file)
+			n, err := limitIn(root + at + "/" + file)
 			if err != nil {
 				return b, err
 			}

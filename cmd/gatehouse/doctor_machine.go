@@ -128,9 +128,8 @@ func verifyTrail(ctx context.Context, path string) (*doctor.Verified, error) {
 // keptAccounts opens the keychain of the bridge if there is one, and makes none. With
 // a file it may be elsewhere than the installation: clients start the bridge without.
 func (a *app) keptAccounts(ctx context.Context, state string) (string, []signin.Account, error) {
-	o := a.keychainOptions(state, &reach{keychain: "auto"})
-	o.Existing = true
-	s, err := keychain.Open(o)
+	o := a.keychainOptions(state, &reach{keychain: "auto", look: true})
+	s, err := keychain.Open(ctx, o)
 	if errors.Is(err, fs.ErrNotExist) {
 		if left, _ := filepath.Glob(filepath.Join(state, "keychain", "*", "*.sealed")); len(left) > 0 {
 			return "", nil, fmt.Errorf("what it was sealed under is not here, and %s has %s", filepath.Join(state, "keychain"), count(len(left), "entry", "entries"))

@@ -61,7 +61,7 @@ func (a *app) secretOf(flag, program string) (string, error) {
 func (a *app) secretIn(ctx context.Context, flag, name string, store *keychain.Store) (string, error) {
 	if store == nil {
 		var err error
-		if store, err = a.usersKeychain("another source in place of keychain:NAME"); err != nil {
+		if store, err = a.usersKeychain(ctx, "another source in place of keychain:NAME"); err != nil {
 			return "", err
 		}
 	}
@@ -78,8 +78,8 @@ func keyRecord(name string) string { return "key/" + name }
 // usersKeychain opens the keychain in which the bridge looks, which is the user's,
 // whatever installation or file a command is about. instead is what to do without
 // the keyring.
-func (a *app) usersKeychain(instead string) (*keychain.Store, error) {
+func (a *app) usersKeychain(ctx context.Context, instead string) (*keychain.Store, error) {
 	own := *a
 	own.file, own.state = "", ""
-	return own.openKeychain(&reach{keychain: "auto", instead: instead + ", or " + passphraseVariable})
+	return own.openKeychain(ctx, &reach{keychain: "auto", instead: instead + ", or " + passphraseVariable})
 }

@@ -61,7 +61,7 @@ func (a *app) openSink(ctx context.Context, out string) (*sink, error) {
 // user's, whatever installation the key is of.
 func (a *app) openChain(ctx context.Context, s *sink, name string) (*sink, error) {
 	var err error
-	if s.chain, err = a.usersKeychain("--out file:PATH"); err != nil {
+	if s.chain, err = a.usersKeychain(ctx, "--out file:PATH"); err != nil {
 		return nil, err
 	}
 	s.record = keyRecord(name)

@@ -2,16 +2,17 @@ package main
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 )
 
-// unified is the difference of two texts as patch reads it, with two lines around
-// each change; "": there is none. What may be a secret is masked.
+// unified is the difference of two texts of YAML as patch reads it; "": there is
+// none. Lines that stay as they are are not in it: they may hold secrets. Nor is
+// what may be one in those that change.
 func unified(name string, before, after []byte) string {
 	if string(before) == string(after) {
 		return ""
 	}
-	const around = 2
 	ops := lineDiff(strings.SplitAfter(string(before), "\n"), strings.SplitAfter(string(after), "\n"))
 	var b strings.Builder
 	_, _ = fmt.Fprintf(&b, "--- %s\n+++ %s\n", name, name)
@@ -20,22 +21,19 @@ func unified(name string, before, after []byte) string {
 			i++
 			continue
 		}
-		from, last := max(i-around, 0), i
-		for j := i; j < len(ops) && j-last <= 2*around; j++ {
-			if ops[j].kind != ' ' {
-				last = j
-			}
+		to := i
+		for to < len(ops) && ops[to].kind != ' ' {
+			to++
 		}
-		to := min(last+around+1, len(ops))
-		writeHunk(&b, ops, from, to)
+		writeHunk(&b, ops[i:to])
 		i = to
 	}
 	return b.String()
 }
 
-func writeHunk(b *strings.Builder, ops []lineOp, from, to int) {
+func writeHunk(b *strings.Builder, ops []lineOp) {
 	old, put := 0, 0
-	for _, o := range ops[from:to] {
+	for _, o := range ops {
 		if o.kind != '+' {
 			old++
 		}
@@ -43,14 +41,49 @@ func writeHunk(b *strings.Builder, ops []lineOp, from, to int) {
 			put++
 		}
 	}
-	_, _ = fmt.Fprintf(b, "@@ -%d,%d +%d,%d @@\n", ops[from].old, old, ops[from].put, put)
-	for _, o := range ops[from:to] {
+	at := func(line, n int) int { // of no lines: the one in front
+		if n == 0 {
+			line--
+		}
+		return line
+	}
+	_, _ = fmt.Fprintf(b, "@@ -%d,%d +%d,%d @@\n", at(ops[0].old, old), old, at(ops[0].put, put), put)
+	for _, o := range ops {
 		text, ended := strings.CutSuffix(o.text, "\n")
-		b.WriteString(string(o.kind) + hidden(text) + "\n")
+		b.WriteString(string(o.kind) + hiddenYAML(text) + "\n")
 		if !ended {
 			b.WriteString("\\ No newline at end of file\n")
 		}
 	}
+}
+
+// What may be secret in a line of our configuration, where values need no quotes.
+// Secrets themselves have to be references there; a program's arguments and
+// variables, and URLs, may be anything.
+var (
+	secretYAML = regexp.MustCompile(`(?i)([\w-]*(?:secret|token|passw|pwd|pepper|credential|authorization|dsn|(?:api|access|private|signing|encryption)[_-]?key)[\w-]*["']?\s*:\s*)` +
+		`("(?:[^"\\]|\\.)*"?|'[^']*'?|(?:\$\{[^}]*\}|[^\s"'{\[])(?:\$\{[^}]*\}|[^,}#])*)`)
+	reference = regexp.MustCompile(`^["']?(?i:bearer |basic )?\$\{[^}]*\}["']?\s*$`)
+	programs  = regexp.MustCompile(`\b((?:env|command|args|cwd)["']?\s*:\s*)\S.*`)
+	inURL     = regexp.MustCompile(`(://)[^\s/"']*@|([?&][\w.~-]+=)[^&\s"'#}]+`)
+)
+
+func hiddenYAML(line string) string {
+	line = programs.ReplaceAllString(line, "${1}••••••")
+	line = inURL.ReplaceAllStringFunc(line, func(found string) string {
+		if m := inURL.FindStringSubmatch(found); m[2] != "" {
+			return m[2] + "••••••"
+		}
+		return "://••••••@"
+	})
+	line = secretYAML.ReplaceAllStringFunc(line, func(found string) string {
+		m := secretYAML.FindStringSubmatch(found)
+		if reference.MatchString(m[2]) {
+			return found
+		}
+		return m[1] + "••••••"
+	})
+	return hidden(line)
 }
 
 // lineOp is a line that stays, goes or comes, and the numbers that it has.

@@ -259,7 +259,7 @@ func statusProblem(res *http.Response, body []byte) error {
 	if res.StatusCode == http.StatusNotFound || res.StatusCode == http.StatusMethodNotAllowed {
 		text += " Is the address that of an MCP server? The path of most is /mcp."
 	}
-	return &problem{code: codeStatus, text: text, request: signin.RequestID(res.Header)}
+	return &problem{code: codeStatus, text: text, request: signin.RequestID(res.Header), status: res.StatusCode}
 }
 
 // plain is what a server said, made fit for a log and a terminal.

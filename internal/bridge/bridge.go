@@ -241,7 +241,7 @@ func (b *Bridge) response(m *message) {
 		return
 	}
 	m, err := b.questions.answered(m)
-	if err != nil {
+	if err != nil { // nobody can say which server it is for
 		b.Log.Warn("an answer of the client cannot be passed on", "error", err)
 		return
 	}
@@ -272,9 +272,15 @@ func (b *Bridge) fail(id []byte, code int, text string) {
 	b.write((&mcp.Error{Code: code, Message: text, ID: id}).JSON())
 }
 
-// deliver passes a message of the server on to the client, when it is one. It says
-// whether that was the answer to id.
+// deliver is deliverOf for what comes in no session.
 func (b *Bridge) deliver(raw, id []byte) (answered bool) {
+	return b.deliverOf(raw, id, b.remote.which())
+}
+
+// deliverOf passes a message of the server on to the client, when it is one. It says
+// whether that was the answer to id. session is the one in which the message came,
+// which may have ended since.
+func (b *Bridge) deliverOf(raw, id []byte, session int) (answered bool) {
 	e, err := mcp.Peek(raw)
 	if err != nil {
 		b.Log.Warn("the server sent what is no message", "error", err)
@@ -293,7 +299,7 @@ func (b *Bridge) deliver(raw, id []byte) (answered bool) {
 		return false
 	}
 	if e.Kind == mcp.Request {
-		if raw, err = b.questions.ask(raw, e, b.remote.which()); err != nil {
+		if raw, err = b.questions.ask(raw, e, session); err != nil {
 			b.Log.Warn("the server asks what cannot be passed on", "error", err)
 			return false
 		}

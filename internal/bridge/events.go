@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/mcp"
 )
@@ -18,6 +19,7 @@ import (
 type eventServer struct {
 	r        *remote
 	endpoint string
+	of       int // the session that its stream is
 
 	mu     sync.Mutex
 	waits  map[string]*expected // by id
@@ -64,6 +66,7 @@ func (r *remote) connect(ctx context.Context) (*eventServer, error) {
 	}
 	s := &eventServer{r: r, waits: map[string]*expected{}, cancel: cancel}
 	stream := mcp.NewEventReader(res.Body, r.b.max())
+	late := time.AfterFunc(r.b.patience(), cancel) // many wait for this, and a stream of another kind is silent
 	for s.endpoint == "" {
 		e, err := stream.Next()
 		if err == nil && e.Name == "endpoint" {
@@ -72,13 +75,18 @@ func (r *remote) connect(ctx context.Context) (*eventServer, error) {
 		if err != nil {
 			_ = res.Body.Close()
 			cancel()
+			if !late.Stop() && ctx.Err() == nil {
+				err = &otherServer{res.StatusCode, kind}
+			}
 			return nil, err
 		}
 	}
+	late.Stop()
 	stop()
 	r.mu.Lock()
 	r.mode, r.sse = events, s
 	r.generation++
+	s.of = r.generation
 	r.mu.Unlock()
 	r.running.Go(func() {
 		defer cancel()
@@ -122,7 +130,7 @@ func (s *eventServer) follow(stream *mcp.EventReader) {
 			s.answered(string(m.ID), e.Data)
 			continue
 		}
-		s.r.arrived(s.r.base, e.Data)
+		s.r.arrived(s.r.base, e.Data, s.of)
 	}
 }
 

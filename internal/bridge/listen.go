@@ -26,14 +26,13 @@ func (r *remote) listen() {
 	r.mu.Lock()
 	was := r.listening
 	r.listening = stop
-	generation := r.generation
 	r.mu.Unlock()
 	if was != nil {
 		was()
 	}
 	r.running.Go(func() {
 		defer stop()
-		if err := r.follow(ctx, generation, sync.OnceFunc(func() { close(opened) })); err != nil && ctx.Err() == nil {
+		if err := r.follow(ctx, sync.OnceFunc(func() { close(opened) })); err != nil && ctx.Err() == nil {
 			r.b.Log.Info("the server's own stream has ended", "because", err)
 		}
 	})
@@ -44,13 +43,13 @@ func (r *remote) listen() {
 }
 
 // follow reads the stream, again and again. It tells when the first one was answered.
-func (r *remote) follow(ctx context.Context, generation int, answered func()) error {
+func (r *remote) follow(ctx context.Context, answered func()) error {
 	defer answered()
 	at := &place{}
 	var cut time.Time // when the last one ended; zero: there was none
 	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
 		began := time.Now()
-		heard, err := r.hear(ctx, generation, at, cut, answered)
+		heard, err := r.hear(ctx, at, cut, answered)
 		if !errors.Is(err, errCut) {
 			return err
 		}
@@ -75,10 +74,10 @@ const missing = 5 * time.Second
 
 // hear reads the stream once. errCut says that it is to be opened again; heard,
 // whether it was open.
-func (r *remote) hear(ctx context.Context, generation int, at *place, cut time.Time, answered func()) (heard bool, err error) {
+func (r *remote) hear(ctx context.Context, at *place, cut time.Time, answered func()) (heard bool, err error) {
 	once, stir := context.WithCancel(ctx)
 	defer stir()
-	_, header := r.inSession()
+	generation, header := r.inSession()
 	header.Set("Accept", "text/event-stream")
 	if at.id != "" {
 		header.Set("Last-Event-ID", at.id)
@@ -100,7 +99,11 @@ func (r *remote) hear(ctx context.Context, generation int, at *place, cut time.T
 		body, e := errorIn(res)
 		_ = res.Body.Close()
 		if lost, _ := r.lost(res.StatusCode, e); lost {
-			return false, r.revive(ctx, generation) // which opens another stream
+			// The new session opens another stream, and that is this one's end, not its own.
+			if err := r.revive(r.base, generation); err == nil || !comesBack(err) {
+				return false, err
+			}
+			return false, errCut
 		}
 		return false, statusProblem(res, body)
 	}
@@ -110,7 +113,7 @@ func (r *remote) hear(ctx context.Context, generation int, at *place, cut time.T
 	if !cut.IsZero() && at.id == "" && r.sleeper.now().Sub(cut) >= missing {
 		r.tellNews(ctx)
 	}
-	err = r.readFrom(once, res, nil, func(raw []byte) bool { r.arrived(ctx, raw); return false }, at)
+	err = r.readFrom(once, res, nil, func(raw []byte) bool { r.arrived(ctx, raw, generation); return false }, at)
 	if once.Err() != nil && ctx.Err() == nil {
 		err = errSlept
 	}
@@ -127,7 +130,7 @@ func comesBack(err error) bool {
 		return !by.Final()
 	}
 	var p *problem
-	return errors.As(err, &p) && p.code == codeUnreachable || unanswered(err)
+	return errors.As(err, &p) && (p.code == codeUnreachable || passing(p.status)) || unanswered(err)
 }
 
 // nextCursor returns where a list goes on; empty: it does not.

@@ -17,7 +17,7 @@ type message struct {
 	mcp.Envelope
 	raw    []byte
 	params params
-	of     int // the session that it is of, and of no other; 0: any
+	of     int // the session that it is of, or was sent in last; 0: any
 }
 
 // params is what is read of the parameters.

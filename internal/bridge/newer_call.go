@@ -35,6 +35,7 @@ const manyNews = 64
 type news struct {
 	mcp.Envelope
 	raw []byte
+	of  int // the session in which it came
 	err error
 }
 
@@ -99,7 +100,7 @@ func (b *backport) send(q *message) *errand {
 				b.notification(e, raw)
 				return false
 			}
-			x.tell(news{Envelope: e, raw: raw})
+			x.tell(news{Envelope: e, raw: raw, of: q.of})
 			return e.Kind == mcp.Response && bytes.Equal(e.ID, q.ID)
 		})
 		if err == nil {
@@ -147,7 +148,7 @@ func (b *backport) wait(ctx context.Context, m *message, x *errand) error {
 		if forClient(n.Method) {
 			return b.park(m, x, n)
 		}
-		b.reply(ctx, n.Envelope)
+		b.reply(ctx, n)
 	}
 }
 
@@ -158,8 +159,8 @@ func forClient(method string) bool {
 
 // asked takes a question on the server's own stream: many ask there what belongs to
 // a call. Any call can carry it, since the server knows the answer by its own id.
-func (b *backport) asked(ctx context.Context, e mcp.Envelope, raw []byte) {
-	if forClient(e.Method) {
+func (b *backport) asked(ctx context.Context, n news) {
+	if forClient(n.Method) {
 		b.mu.Lock()
 		var by *errand
 		for x := range b.out {
@@ -167,20 +168,20 @@ func (b *backport) asked(ctx context.Context, e mcp.Envelope, raw []byte) {
 		}
 		b.mu.Unlock()
 		if by != nil {
-			by.tell(news{Envelope: e, raw: raw})
+			by.tell(n)
 			return
 		}
 	}
-	b.reply(ctx, e)
+	b.reply(ctx, n)
 }
 
 // reply answers a question of the server that is none for the client.
-func (b *backport) reply(ctx context.Context, e mcp.Envelope) {
+func (b *backport) reply(ctx context.Context, e news) {
 	text := (&mcp.Error{Code: mcp.CodeMethodNotFound, Message: "Nobody can be asked that.", ID: e.ID}).JSON()
 	if e.Method == "ping" {
 		text = resultOf(e.ID, []byte("{}"))
 	}
-	b.say(ctx, text, b.r.which())
+	b.say(ctx, text, e.of)
 }
 
 // say sends the server what it does not answer, when the session is the one that it
@@ -209,7 +210,7 @@ func (b *backport) park(m *message, x *errand, n news) error {
 		return err
 	}
 	b.mu.Lock()
-	x.asked, x.of = bytes.Clone(n.ID), b.r.which()
+	x.asked, x.of = bytes.Clone(n.ID), n.of
 	x.giveUp = time.AfterFunc(askedFor, func() {
 		if b.take(state) != nil {
 			b.giveUp(x)

@@ -122,11 +122,11 @@ func (b *backport) notification(e mcp.Envelope, raw []byte) {
 	}
 }
 
-// arrived takes a message of the server's own stream.
-func (r *remote) arrived(ctx context.Context, raw []byte) {
+// arrived takes a message of the server's own stream, which is of a session.
+func (r *remote) arrived(ctx context.Context, raw []byte, session int) {
 	b := r.backport()
 	if b == nil {
-		r.b.deliver(raw, nil)
+		r.b.deliverOf(raw, nil, session)
 		return
 	}
 	raw = bytes.Clone(raw) // it is looked at later
@@ -137,6 +137,6 @@ func (r *remote) arrived(ctx context.Context, raw []byte) {
 	case e.Kind == mcp.Notification:
 		b.notification(e, raw)
 	case e.Kind == mcp.Request:
-		b.asked(ctx, e, raw)
+		b.asked(ctx, news{Envelope: e, raw: raw, of: session})
 	}
 }

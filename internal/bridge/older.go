@@ -105,7 +105,15 @@ func (t *translator) resume(ctx context.Context, m *message) error {
 	if _, err := t.discover(ctx, m); err != nil {
 		return err
 	}
+	t.r.b.Log.Info("the server knows MCP 2026-07-28 only from now on: translating")
+	t.level, t.watched = t.r.kept.now()
+	t.r.mu.Lock()
+	t.r.mode, t.r.translate = older, t
+	t.r.generation++ // the session has ended, and no other takes its place
+	t.r.mu.Unlock()
 	t.listen()
+	t.r.takeBack(ctx)
+	t.r.tellNews(ctx)
 	return nil
 }
 

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -41,13 +42,25 @@ func (h *held) saw(q asked) {
 }
 
 const (
-	changed  = `{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}`
-	answered = `{"jsonrpc":"2.0","id":"theirs","result":{}}`
+	changed = `{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}`
+	theirs  = `{"jsonrpc":"2.0","id":"theirs-%d","result":{}}` // the answer to a question
 )
+
+// asks has the server ask so many questions on its own stream.
+func (h *held) asks(n int) {
+	h.get = func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		for i := range n {
+			_, _ = fmt.Fprintf(w, "data: {\"jsonrpc\":\"2.0\",\"id\":\"theirs-%d\",\"method\":\"roots/list\"}\n\n", i)
+		}
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}
+}
 
 // TestAMessageThatTheServerDoesNotTakeHoldsUpNobody: the client goes on, and may cancel.
 func TestAMessageThatTheServerDoesNotTakeHoldsUpNobody(t *testing.T) {
-	for name, line := range map[string]string{"a notification": changed, "a response": answered} {
+	for name, line := range map[string]string{"a notification": changed, "a response": fmt.Sprintf(theirs, 0)} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			began, release := make(chan struct{}), make(chan struct{})
@@ -65,8 +78,10 @@ func TestAMessageThatTheServerDoesNotTakeHoldsUpNobody(t *testing.T) {
 				}
 				answer(w, q.ID, `{}`)
 			}
+			h.asks(1)
 			d := sit(t, served(t, h), func(b *Bridge) { b.Patience = time.Minute })
 			d.hello()
+			d.hear() // the question
 			d.say(line)
 			d.say(callLine, 1)
 			select {
@@ -114,11 +129,15 @@ func TestAnAnswerToANotificationIsNotReadToItsEnd(t *testing.T) {
 func TestARequestComesAfterTheNotificationsBeforeIt(t *testing.T) {
 	var all []string
 	h := &held{hold: func(http.ResponseWriter, *http.Request, asked) bool { return false }}
+	h.asks(20)
 	d := sit(t, served(t, h), nil)
 	d.hello()
+	for range 20 {
+		d.hear() // the questions
+	}
 	for i := range 20 {
 		d.say(changed)
-		d.say(answered)
+		d.say(theirs, i)
 		d.say(callLine, i+1)
 		d.hear()
 		all = append(all, "notifications/roots/list_changed", "", "tools/call")

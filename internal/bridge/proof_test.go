@@ -139,7 +139,7 @@ func (v *vault) told() (seen []string) {
 // machine signs in to a server by itself.
 func machine(t *testing.T, server string) *signin.Client {
 	t.Helper()
-	kept, err := keychain.Open(keychain.Options{Dir: t.TempDir(), NoRing: true})
+	kept, err := keychain.Open(t.Context(), keychain.Options{Dir: t.TempDir(), NoRing: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,7 @@ func TestAProxyThatReachesNobodyIsTriedForAWhile(t *testing.T) {
 		asked.Add(1)
 		w.WriteHeader(http.StatusBadGateway)
 	}))
-	d := sit(t, "https://mcp.example/mcp", func(b *Bridge) { b.Proxy, b.Patience = by(t, at), 300*time.Millisecond })
+	d := sit(t, "https://mcp.example/mcp", func(b *Bridge) { b.Proxy, b.Patience = by(t, at), 2*time.Second })
 	d.say(callLine, 1)
 	if got := d.hear().Error.Message; !strings.HasPrefix(got, codeProxy) || asked.Load() < 2 {
 		t.Errorf("got %q, asked %d times", got, asked.Load())

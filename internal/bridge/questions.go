@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"bytes"
+	"errors"
 	"sync"
 
 	"github.com/go-json-experiment/json"
@@ -15,10 +16,12 @@ import (
 // the yes to another question.
 type questions struct {
 	mu   sync.Mutex
+	n    int                 // that were asked
 	open map[string]question // by the id that the client has
 }
 
 type question struct {
+	n      int    // how many were asked before
 	of     int    // its session
 	id     []byte // as the server has it
 	lapsed bool   // the client was told that its session has ended
@@ -32,9 +35,10 @@ const manyQuestions = 1024
 func (q *questions) ask(raw []byte, e mcp.Envelope, session int) ([]byte, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.open == nil || len(q.open) >= manyQuestions {
+	if q.open == nil {
 		q.open = map[string]question{}
 	}
+	q.room()
 	id := bytes.Clone(e.ID)
 	if was, taken := q.open[string(id)]; taken && was.of != session {
 		id = ownID()
@@ -43,19 +47,37 @@ func (q *questions) ask(raw []byte, e mcp.Envelope, session int) ([]byte, error)
 			return nil, err
 		}
 	}
-	q.open[string(id)] = question{of: session, id: bytes.Clone(e.ID)}
+	q.n++
+	q.open[string(id)] = question{n: q.n, of: session, id: bytes.Clone(e.ID)}
 	return raw, nil
 }
 
+// room forgets the oldest question when there are too many.
+func (q *questions) room() {
+	if len(q.open) < manyQuestions {
+		return
+	}
+	oldest, n := "", q.n+1
+	for id, one := range q.open {
+		if one.n < n {
+			oldest, n = id, one.n
+		}
+	}
+	delete(q.open, oldest)
+}
+
+// errNotAsked says that the client answers what no server has asked, or twice.
+var errNotAsked = errors.New("nobody asked that")
+
 // answered returns the client's answer as the server gets it, with the session that
-// it is for.
+// it is for. One to no question would answer whatever has the same number.
 func (q *questions) answered(m *message) (*message, error) {
 	q.mu.Lock()
 	was, ok := q.open[string(m.ID)]
 	delete(q.open, string(m.ID))
 	q.mu.Unlock()
 	if !ok {
-		return m, nil
+		return nil, errNotAsked
 	}
 	raw := m.raw
 	if !bytes.Equal(was.id, m.ID) {

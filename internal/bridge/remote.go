@@ -40,7 +40,7 @@ type remote struct {
 	first      *message // the client's initialize
 	session    string   // Mcp-Session-Id; empty: none
 	version    string   // as the server settled it
-	generation int      // of the session
+	generation int      // of the session; 1: before the first one
 	listening  context.CancelFunc
 	stir       context.CancelFunc // has the stream that is listened to opened again; nil: there was none
 	sse        *eventServer
@@ -50,7 +50,7 @@ type remote struct {
 }
 
 func newRemote(b *Bridge, base context.Context) *remote {
-	r := &remote{b: b, base: base, own: b.Transport == nil}
+	r := &remote{b: b, base: base, own: b.Transport == nil, generation: 1}
 	through := b.Transport
 	if r.own {
 		through = newTransport(b.Proxy)
@@ -104,7 +104,7 @@ func (r *remote) request(ctx context.Context, m *message) error {
 	if r.is() == older {
 		return r.translate.request(ctx, m)
 	}
-	return r.converse(ctx, m, func(raw []byte) bool { return r.b.deliver(raw, m.ID) })
+	return r.converse(ctx, m, func(raw []byte) bool { return r.b.deliverOf(raw, m.ID, m.of) })
 }
 
 // notify sends what is not answered: a notification, or the client's own answer.

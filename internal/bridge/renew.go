@@ -56,6 +56,23 @@ func (k *kept) set(m *message) {
 	}
 }
 
+// now is the level, empty when none was set, and the resources that are watched.
+func (k *kept) now() (level string, watched map[string]bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var p struct {
+		Level string `json:"level"`
+	}
+	if k.level != nil && json.Unmarshal(k.level, &p) != nil {
+		p.Level = "" // of another shape, which no newer server knows
+	}
+	watched = map[string]bool{}
+	for uri := range k.watched {
+		watched[uri] = true
+	}
+	return p.Level, watched
+}
+
 // learning has the bridge learn from the answer to a request before the client has it.
 func (r *remote) learning(m *message, sink func(raw []byte) bool) func(raw []byte) bool {
 	switch m.Method {
@@ -82,10 +99,7 @@ func (r *remote) learning(m *message, sink func(raw []byte) bool) func(raw []byt
 // client had set, takes back what the old one asked, and tells what may be different
 // since. Log messages have their level before the next call; the rest comes beside it.
 func (r *remote) restore(ctx context.Context) {
-	now := r.which()
-	for _, id := range r.b.questions.lapse(now) {
-		r.arrived(ctx, append(append([]byte(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"reason":"The server's session has ended.","requestId":`), id...), "}}"...))
-	}
+	now := r.takeBack(ctx)
 	r.kept.mu.Lock()
 	level, watched := r.kept.level, make([][]byte, 0, len(r.kept.watched))
 	for _, params := range r.kept.watched {
@@ -106,6 +120,15 @@ func (r *remote) restore(ctx context.Context) {
 	})
 }
 
+// takeBack takes back what sessions asked that have ended, and returns the one there is.
+func (r *remote) takeBack(ctx context.Context) (now int) {
+	now = r.which()
+	for _, id := range r.b.questions.lapse(now) {
+		r.arrived(ctx, append(append([]byte(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"reason":"The server's session has ended.","requestId":`), id...), "}}"...), now)
+	}
+	return now
+}
+
 // tellNews tells the client that all it may hear of may have changed.
 func (r *remote) tellNews(ctx context.Context) {
 	r.kept.mu.Lock()
@@ -117,8 +140,9 @@ func (r *remote) tellNews(ctx context.Context) {
 		all.URIs = append(all.URIs, uri)
 	}
 	r.kept.mu.Unlock()
+	now := r.which()
 	for _, raw := range all.news(nil) {
-		r.arrived(ctx, raw)
+		r.arrived(ctx, raw, now)
 	}
 }
 
@@ -130,10 +154,11 @@ func (r *remote) again(ctx context.Context, method string, params []byte) {
 		return
 	}
 	var no *rpcError
+	now := r.which()
 	sink := func(raw []byte) bool {
 		e, err := mcp.Peek(raw)
 		if err != nil || e.Kind != mcp.Response {
-			r.arrived(ctx, raw)
+			r.arrived(ctx, raw, now)
 			return false
 		}
 		no = readError(raw)

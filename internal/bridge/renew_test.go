@@ -30,6 +30,13 @@ func newForgetful() *forgetful {
 		answer(w, q.ID, `{}`)
 	}
 	f.get = func(w http.ResponseWriter, r *http.Request) {
+		f.old.mu.Lock()
+		known := f.session == r.Header.Get("Mcp-Session-Id")
+		f.old.mu.Unlock()
+		if !known {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
 		mine := f.opens.Add(1)
 		w.Header().Set("Content-Type", "text/event-stream")
 		_ = http.NewResponseController(w).Flush()

@@ -35,6 +35,7 @@ type problem struct {
 	text    string
 	err     error
 	request string // id that the server gave it; empty: none
+	status  int    // of HTTP; 0: it is not about one
 }
 
 func (p *problem) Error() string {

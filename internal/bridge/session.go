@@ -148,6 +148,7 @@ func (r *remote) once(ctx context.Context, m *message, sink func(raw []byte) boo
 		return s.request(ctx, m, sink, again)
 	}
 	generation, header := r.inSession()
+	m.of = generation
 	res, err := r.send(ctx, http.MethodPost, r.b.Server, m.raw, withContent(header), r.harmless(m))
 	if err != nil {
 		return err
@@ -236,13 +237,10 @@ func (r *remote) reopen(ctx context.Context) error {
 	switch {
 	case err != nil:
 		return err
+	case refusal != nil && passing(refusal.res.StatusCode): // in no way of talking
+		return statusProblem(refusal.res, refusal.body)
 	case refusal != nil:
-		t := newTranslator(r)
-		if err := t.resume(ctx, m); err == nil {
-			r.b.Log.Info("the server knows MCP 2026-07-28 only from now on: translating")
-			r.mu.Lock()
-			r.mode, r.translate = older, t
-			r.mu.Unlock()
+		if newTranslator(r).resume(ctx, m) == nil {
 			return nil
 		}
 		if s, err := r.connect(ctx); err == nil {

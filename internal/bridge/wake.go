@@ -11,7 +11,7 @@ import (
 type sleeper struct {
 	now func() time.Time // of the wall
 
-	mu     sync.Mutex
+	mu     sync.Mutex // held until what follows from it is done: nobody else may be told that it was not
 	wall   time.Time
 	steady time.Time
 }
@@ -19,11 +19,10 @@ type sleeper struct {
 // nap is how far the clocks may be apart: time servers move the one of the wall.
 const nap = 10 * time.Second
 
-// slept says whether the machine was asleep since it was asked last.
+// slept says whether the machine was asleep since it was asked last. The one who asks
+// holds mu.
 func (s *sleeper) slept() bool {
 	wall, steady := s.now().Round(0), time.Now() // rounded, it is of the wall alone
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	apart := wall.Sub(s.wall) - steady.Sub(s.steady)
 	was := !s.wall.IsZero() && apart > nap
 	s.wall, s.steady = wall, steady
@@ -33,7 +32,12 @@ func (s *sleeper) slept() bool {
 // wake gives up the connections from before the machine slept. They are dead as often
 // as not, and nobody says so: what is sent by them waits for many minutes.
 func (r *remote) wake() {
-	if !r.own || !r.sleeper.slept() {
+	if !r.own {
+		return
+	}
+	r.sleeper.mu.Lock()
+	defer r.sleeper.mu.Unlock()
+	if !r.sleeper.slept() {
 		return
 	}
 	r.b.Log.Info("the machine has slept, or its clock was set: connecting anew")

@@ -1,7 +1,9 @@
 package bridge
 
 import (
+	"context"
 	"io"
+	"log/slog"
 	"net"
 	"net/http/httptest"
 	"strings"
@@ -96,11 +98,13 @@ func TestAMachineThatSleptConnectsAnew(t *testing.T) {
 	slept = 3 * time.Hour
 	mu.Unlock()
 	d.say(callLine, 2)
-	if got := d.hear(); string(got.ID) != "2" || string(got.Result) != "{}" {
-		t.Errorf("got %+v", got)
+	heard := map[string]bool{}
+	for range 2 { // in either order: the news is of the server's own stream, which is open again
+		got := d.hear()
+		heard[string(got.ID)+string(got.Result)+got.Method] = true
 	}
-	if got := d.hear(); got.Method != "notifications/tools/list_changed" { // by the server's own stream, which is open again
-		t.Errorf("got %+v", got)
+	if !heard["2{}"] || !heard["notifications/tools/list_changed"] {
+		t.Errorf("got %v", heard)
 	}
 	f.says <- `{"jsonrpc":"2.0","method":"notifications/message","params":{}}`
 	if got := d.hear(); got.Method != "notifications/message" {
@@ -122,6 +126,41 @@ func TestWhenAMachineHasSlept(t *testing.T) {
 		if got := s.slept(); got != step.want {
 			t.Errorf("at %s: got %t", step.to, got)
 		}
+	}
+}
+
+// during is a log that has something done when it is written to.
+type during struct {
+	slog.Handler
+	do func()
+}
+
+func (d during) Handle(context.Context, slog.Record) error { d.do(); return nil }
+
+// TestNobodyHasADeadConnectionWhileOthersAreMade: whoever asks second must not be told that nobody slept.
+func TestNobodyHasADeadConnectionWhileOthersAreMade(t *testing.T) {
+	var by time.Duration
+	b := &Bridge{Now: func() time.Time { return time.Now().Add(by) }}
+	r := newRemote(b, t.Context())
+	dead := r.wire.Load()
+	second := make(chan bool, 1)
+	b.Log = slog.New(during{slog.NewTextHandler(io.Discard, nil), func() { // it was noticed, and nothing is made yet
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			r.wake()
+			second <- r.wire.Load() == dead
+		}()
+		select {
+		case <-done:
+		case <-time.After(200 * time.Millisecond):
+		}
+	}})
+	r.wake()
+	by = time.Hour
+	r.wake()
+	if <-second {
+		t.Error("the second one has a connection from before")
 	}
 }
 

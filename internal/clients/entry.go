@@ -238,7 +238,24 @@ func (c *Client) Snippet(v Server) (string, error) {
 }
 
 // Put puts the entry into the text of the client's file. No change: it is there.
+// One of the same name that leads elsewhere goes as a whole: its headers and its
+// variables are for another server.
 func (c *Client) Put(text []byte, v Server) ([]byte, []edit.Splice, error) {
+	at, found := c.URLOf(text, v.Name)
+	if !found || at == v.URL {
+		return c.merge(text, v)
+	}
+	text, taken, err := c.Take(text, v.Name)
+	if err != nil {
+		return nil, nil, err
+	}
+	out, all, err := c.merge(text, v)
+	return out, append(taken, all...), err
+}
+
+// merge puts the entry in, or changes in one that leads to the same server what
+// has to be: the rest is its owner's.
+func (c *Client) merge(text []byte, v Server) ([]byte, []edit.Splice, error) {
 	want, drop := c.Entry(v)
 	path := append(c.root(text), v.Name)
 	if was, _, err := edit.Lookup(c.Format, text, append(slices.Clone(path), "transport")...); err == nil {

@@ -62,8 +62,9 @@ func (s *System) expand(place string) (path string, sure, ok bool) {
 		}
 		return s.join(base, below), false, true
 	}
-	if below == "" { // the variable has the file itself
-		return base, base != "", base != ""
+	if below == "" { // the variable has the file itself; of a relative one only the client knows where
+		ok = filepath.IsAbs(base)
+		return base, ok, ok
 	}
 	return s.join(base, below), base != "", base != ""
 }

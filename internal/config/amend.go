@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -51,36 +52,34 @@ func Amend(name string, text []byte, changes []Amendment, o Outside) ([]byte, er
 	return after, judgeAmended(Diff(old.Settings(), changed.Settings()), changes)
 }
 
-var elementOf = regexp.MustCompile(`\[[^\]]*\]`)
-
 // judgeAmended wants each amendment to have changed something, and nothing else to have changed.
 func judgeAmended(differs []Change, changes []Amendment) error {
-	general := func(path string) string { return elementOf.ReplaceAllString(path, "[]") }
 	for _, c := range changes {
-		done := false
-		for _, d := range differs {
-			done = done || within(general(d.Path), general(c.Path))
-		}
-		if !done {
+		if !slices.ContainsFunc(differs, func(d Change) bool { return within(d.at(), c.Path) }) {
 			return fmt.Errorf("%s %w", c.Path, errByHand)
 		}
 	}
 	for _, d := range differs {
-		meant := false
-		for _, c := range changes {
-			meant = meant || within(general(d.Path), general(c.Path)) || follows(&d, general(d.Path), general(c.Path))
-		}
-		if !meant {
+		if !slices.ContainsFunc(changes, func(c Amendment) bool { return within(d.at(), c.Path) || follows(&d, c.Path) }) {
 			return fmt.Errorf("%s %w: %s would change too", changes[0].Path, errByHand, d.Path)
 		}
 	}
 	return nil
 }
 
+// at is the path of what changed, with elements by number.
+func (c *Change) at() string {
+	if c.New != nil {
+		return c.New.at
+	}
+	return c.Old.at
+}
+
 // follows says whether a setting has another default only because of one beside it.
-func follows(d *Change, setting, path string) bool {
+func follows(d *Change, path string) bool {
 	section := path[:max(strings.LastIndexByte(path, '.'), 0)]
-	return section != "" && d.New != nil && d.New.Origin == "default" && within(setting, section)
+	byDefault := d.New != nil && d.New.Origin == "default" && (d.Old == nil || d.Old.Origin == "default")
+	return section != "" && byDefault && within(d.at(), section)
 }
 
 // within says whether a setting is at a path or below it.

@@ -67,17 +67,18 @@ func TestAmend(t *testing.T) {
 func TestAmendLeavesAlone(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ old, with, path, value string }{
-		"an anchor":                {"default: allow", "default: &x allow", "policy.default", "deny"},
-		"a folded value":           {"127.0.0.1:8080   # this machine", ">-\n    127.0.0.1:8080", "server.listen", "127.0.0.1:9090"},
-		"a list for a value":       {"", "", "policy.rules", "deny"},
-		"a member of a value":      {"", "", "server.listen.port", "1"},
-		"a server that is not":     {"", "", "servers[7].url", "http://127.0.0.1:1/mcp"},
-		"a setting that is not":    {"", "", "server.lisen", "127.0.0.1:1"},
-		"a value that is none":     {"", "", "limits.per_key", "often"},
-		"a value with a way out":   {"", "", "policy.default", "deny, files: [x]"},
-		"a value that is there":    {"", "", "policy.default", "allow"},
-		"a value that opens more":  {"", "", "limits.per_key", "30/min\n  per_tenant: 1/min"},
-		"a file that is not right": {"version: 1", "version: 2", "policy.default", "deny"},
+		"an anchor":                 {"default: allow", "default: &x allow", "policy.default", "deny"},
+		"a folded value":            {"127.0.0.1:8080   # this machine", ">-\n    127.0.0.1:8080", "server.listen", "127.0.0.1:9090"},
+		"a list for a value":        {"", "", "policy.rules", "deny"},
+		"a member of a value":       {"", "", "server.listen.port", "1"},
+		"a server that is not":      {"", "", "servers[7].url", "http://127.0.0.1:1/mcp"},
+		"a setting that is not":     {"", "", "server.lisen", "127.0.0.1:1"},
+		"a value that is none":      {"", "", "limits.per_key", "often"},
+		"a value with a way out":    {"", "", "policy.default", "deny, files: [x]"},
+		"a value that is there":     {"", "", "policy.default", "allow"},
+		"a value that opens more":   {"", "", "limits.per_key", "30/min\n  per_tenant: 1/min"},
+		"a value of another server": {"", "", "servers[0].url", "http://10.0.3.7:3000/mcp\", forward: {identity: jwt}}"},
+		"a file that is not right":  {"version: 1", "version: 2", "policy.default", "deny"},
 	}
 	for name, tt := range tests {
 		text := strings.Replace(amended, tt.old, tt.with, 1)

@@ -19,6 +19,7 @@ type Setting struct {
 	Value  any    `json:"value"`            // text, bool, int or a list of texts; nil: nothing. Secrets are masked
 	Origin string `json:"origin"`           // such as "gatehouse.yaml:14" or "default"
 	Digest string `json:"digest,omitempty"` // of a secret: tells whether two differ, and too short to guess it by
+	at     string // its path with elements by number, as in [Amendment]
 }
 
 // Text is the value as one would write it.
@@ -220,7 +221,7 @@ func (w *lister) text(path, shown, text string, secret bool) {
 func (w *lister) hidden(path string) bool { return w.source != nil && w.source.at[path].hidden }
 
 func (w *lister) emit(path, shown string, value any, secret string) {
-	s := Setting{Path: shown, Value: value, Origin: w.origin(path)}
+	s := Setting{Path: shown, Value: value, Origin: w.origin(path), at: path}
 	if secret != "" {
 		sum := sha256.Sum256([]byte("gatehouse setting\x00" + path + "\x00" + secret))
 		s.Digest = hex.EncodeToString(sum[:2])

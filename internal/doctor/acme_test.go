@@ -88,6 +88,10 @@ var ailing = []illness{
 		l.Config.Servers[1].Stdio.Command = []string{"/usr/bin/bwrap", "files-server"}
 		l.Switch = func(string) ([]byte, error) { return []byte("0\n"), nil }
 	}, Fail, "GH-2424", "bwrap can make no sandbox for this account (/proc/sys/kernel/unprivileged_userns_clone is 0)"},
+	{"sandbox", "a kernel that does not say whether bwrap works", func(l *lab) {
+		l.Config.Servers[1].Stdio.Command = []string{"/usr/bin/bwrap", "files-server"}
+		l.Switch = func(string) ([]byte, error) { return nil, errors.New("permission denied") }
+	}, Unknown, "", "cannot be seen: permission denied"},
 	{"sandbox", "programs that may use up all there is", func(l *lab) { l.Bounds = func(int) (Bounds, error) { return Bounds{}, nil } }, Warn, "GH-2424", "nothing bounds their memory, nor how many"},
 	{"sandbox", "programs that may be as many as they like", func(l *lab) { l.Bounds = func(int) (Bounds, error) { return Bounds{Memory: 1 << 30}, nil } }, Warn, "GH-2424", "nothing bounds how many processes"},
 	{"sandbox", "bounds that are not seen", func(l *lab) {

@@ -104,22 +104,28 @@ func (s *scrubber) document(name string, of any) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// lines scrubs a text: what goes over lines as a whole, then each line, as JSON
-// where it is that.
+// lines scrubs a text: what goes over lines as a whole, then each line, as JSON from
+// where that begins. A journal and a terminal put the time and a host in front.
 func (s *scrubber) lines(text string) string {
+	text = s.strike("", text) // a secret may have lines
 	text = patterns[0].find.ReplaceAllStringFunc(text, func(string) string { s.note("", patterns[0].what); return Gone })
 	all := strings.Split(text, "\n")
 	for i, line := range all {
-		var v map[string]any
-		if strings.HasPrefix(line, "{") && json.Unmarshal([]byte(line), &v) == nil {
-			if clean, err := json.Marshal(s.value("", v)); err == nil {
-				all[i] = string(clean)
-				continue
-			}
-		}
-		all[i] = s.text("", line)
+		all[i] = s.line(line)
 	}
 	return strings.Join(all, "\n")
+}
+
+func (s *scrubber) line(line string) string {
+	var v map[string]any
+	if at := strings.IndexByte(line, '{'); at >= 0 && json.Unmarshal([]byte(line[at:]), &v) == nil {
+		if clean, err := json.Marshal(s.value("", v)); err == nil {
+			if before, whole := strings.CutSuffix(s.pairs(line[:at+1]), "{"); whole { // else it belongs to what is taken out
+				return before + string(clean)
+			}
+		}
+	}
+	return s.pairs(line)
 }
 
 var inEnvironment = regexp.MustCompile(`\.env[.\[]|\.env$`)

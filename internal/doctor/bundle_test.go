@@ -239,6 +239,29 @@ func TestALogKeepsWhatHelpsAndNamesNobody(t *testing.T) {
 	}
 }
 
+// TestALogOfAJournalNamesNobody has what a journal and a terminal make of our log.
+func TestALogOfAJournalNamesNobody(t *testing.T) {
+	for _, line := range []string{
+		`Nov 27 10:00:00 box gatehouse[812]: {"msg":"user created","by":"MARK","user":"MARK","request":"WT56X5OZFPWD2CCV"}`,
+		`time=2026-11-27T10:00:00.000Z level=INFO msg="user created" by=MARK user=MARK request=WT56X5OZFPWD2CCV`,
+		`Nov 27 10:00:00 box gatehouse[812]: level=INFO msg="user created" by="MARK \" MARK" caller.subject=MARK email=MARK request=WT56X5OZFPWD2CCV note="{"`,
+		`user=MARK {"msg":"user created","username":"MARK","sub":"MARK","request_id":"WT56X5OZFPWD2CCV"}`,
+		`username=MARK sub=MARK msg="user created" request_id=WT56X5OZFPWD2CCV token=MARK`,
+	} {
+		s := newScrubber(nil, nil)
+		got := s.lines(line)
+		if strings.Contains(got, "MARK") || !strings.Contains(got, "‹person›") || !strings.Contains(got, "WT56X5OZFPWD2CCV") || !strings.Contains(got, "user created") {
+			t.Errorf("got %s", got)
+		}
+	}
+	for _, line := range []string{"request=gthk_7Qm2Vx9KtB4c_EXAMPLEonlyNotARealSecret", "request=WT56X5OZFPWD2CCVab0123cdEFghIJkl", `msg="{WT56X5OZFPWD2CCV" x={`,
+		"Cookie: a=b; user=ada; c=MARK", `Cookie: a={"b":"MARK"}`, "Cookie: a=b, request=WT56X5OZFPWD2CCV MARK"} {
+		if got := newScrubber(nil, nil).lines(line); !strings.Contains(got, Gone) || strings.Contains(got, "MARK") {
+			t.Errorf("got %s", got)
+		}
+	}
+}
+
 // TestEachKindIsSeenByItself has for each pattern what no other would see.
 func TestEachKindIsSeenByItself(t *testing.T) {
 	for what, text := range map[string]string{
@@ -295,6 +318,9 @@ func FuzzScrub(f *testing.F) {
 		s := newScrubber([]string{secret}, nil)
 		if got := s.text("", before+secret+after); strings.Contains(got, secret) {
 			t.Errorf("%q is still in %q", secret, got)
+		}
+		if got := s.lines(before + secret + after); strings.Contains(got, secret) {
+			t.Errorf("%q is still in the lines %q", secret, got)
 		}
 		_ = newReducer(s).events([][]byte{[]byte(before + secret + after)})
 		if _, err := json.Marshal(s.value("", map[string]any{before: secret, "a": []any{after}})); err != nil {

@@ -59,7 +59,11 @@ func (m *Machine) judgeNamespaces(r *report, name string) {
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // this kernel has no such switch
 		}
-		if err == nil && strings.TrimSpace(string(text)) == at.bad && !m.Root {
+		if err != nil {
+			r.unknown("look yourself: sysctl -a | grep userns", "%s: whether bwrap can make a sandbox cannot be seen: %v", name, err)
+			return
+		}
+		if strings.TrimSpace(string(text)) == at.bad && !m.Root {
 			r.fail("GH-2424", at.fix, "%s: bwrap can make no sandbox for this account (%s is %s)", name, at.file, at.bad)
 			return
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"regexp"
 	"slices"
@@ -96,13 +97,21 @@ var patterns = []struct {
 var opaque = regexp.MustCompile(`[A-Za-z0-9+/_=-]{16,}`)
 
 // text returns what may be seen of a text.
-func (s *scrubber) text(place, text string) string {
+func (s *scrubber) text(place, text string) string { return s.looks(place, s.strike(place, text)) }
+
+// strike takes out what is known.
+func (s *scrubber) strike(place, text string) string {
 	if s.known != nil {
 		if clean := s.known.Replace(text); clean != text {
 			s.note(place, "known secret, or name of the machine")
 			text = clean
 		}
 	}
+	return text
+}
+
+// looks takes out what looks like a secret.
+func (s *scrubber) looks(place, text string) string {
 	for _, p := range patterns {
 		if clean := p.find.ReplaceAllString(text, p.put); clean != text {
 			s.note(place, p.what)
@@ -170,6 +179,40 @@ func random(run string) bool {
 
 // personal are members of our log that say who somebody is.
 var personal = []string{"user", "username", "subject", "sub", "by", "email"}
+
+// inPairs are members of a log that is text, as log/slog writes it: what names
+// somebody, and ids of requests.
+var inPairs = regexp.MustCompile(`(^|[\s{(,])((?:[\w-]+\.)*)((?:` + strings.Join(personal, "|") + `|request|request_id)=)("(?:[^"\\]|\\.)*"?|[^\s"]+)`)
+
+// pairs returns what may be seen of a line of text in which
+// nothing that is known is left. It is scrubbed as a whole: a header with a credential goes on to the end of the line.
+func (s *scrubber) pairs(line string) string {
+	var ids []string
+	each := func(line string, put func(name, value string) string) string {
+		return inPairs.ReplaceAllStringFunc(line, func(pair string) string {
+			m := inPairs.FindStringSubmatch(pair)
+			return m[1] + m[2] + m[3] + put(m[3], m[4])
+		})
+	}
+	line = each(line, func(name, value string) string {
+		if !ownRequest(strings.TrimSuffix(name, "="), value) {
+			return value
+		}
+		ids = append(ids, value)
+		return fmt.Sprintf("‹%d›", len(ids))
+	})
+	line = each(s.looks("", line), func(name, value string) string {
+		if name = strings.TrimSuffix(name, "="); !slices.Contains(personal, name) {
+			return value
+		}
+		s.note(name, "name of a person")
+		return "‹person›"
+	})
+	for i, id := range ids {
+		line = strings.Replace(line, fmt.Sprintf("‹%d›", i+1), id, 1)
+	}
+	return line
+}
 
 // ownRequest says whether a member is the id of a request, which is no secret though
 // it looks like one.

@@ -55,7 +55,7 @@ func (d *desktop) bridge(args ...string) []string {
 // token is the access token that the desktop has of a sign-in.
 func (d *desktop) token() string {
 	d.t.Helper()
-	store, err := keychain.Open(keychain.Options{Dir: filepath.Join(d.state, "keychain"), NoRing: true})
+	store, err := keychain.Open(d.t.Context(), keychain.Options{Dir: filepath.Join(d.state, "keychain"), NoRing: true})
 	if err != nil {
 		d.t.Fatal(err)
 	}

@@ -2,8 +2,10 @@ package e2e
 
 import (
 	"encoding/json"
+	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,22 +16,21 @@ import (
 
 const proxyPassword = "Zwei7Olives"
 
-// tinyproxy starts a proxy that knows one name that nobody else knows, and wants a
-// password. It returns what stands in HTTPS_PROXY.
+// tinyproxy starts a proxy that wants a password, and asks another for the one name
+// that nobody else knows. It returns what stands in HTTPS_PROXY.
 func tinyproxy(t *testing.T, name string) (p *program, url string) {
 	t.Helper()
 	program, err := exec.LookPath("tinyproxy")
 	if err != nil {
 		missing(t, "tinyproxy")
 	}
-	if os.Getuid() != 0 {
-		missing(t, "root, for names of its own")
-	}
+	knows := httptest.NewServer(knowing(name))
+	t.Cleanup(knows.Close)
 	dir, address := t.TempDir(), freeAddress(t)
 	_, port, _ := net.SplitHostPort(address)
-	write(t, filepath.Join(dir, "hosts"), "127.0.0.1 localhost "+name+"\n")
-	write(t, filepath.Join(dir, "tinyproxy.conf"), "Port "+port+"\nListen 127.0.0.1\nTimeout 600\nMaxClients 50\nLogLevel Connect\nBasicAuth ada "+proxyPassword+"\n")
-	p = start(t, exec.Command("unshare", "-m", "sh", "-c", `mount --bind "$0/hosts" /etc/hosts && exec "$1" -d -c "$0/tinyproxy.conf"`, dir, program))
+	conf := filepath.Join(dir, "tinyproxy.conf")
+	write(t, conf, "Port "+port+"\nListen 127.0.0.1\nTimeout 600\nMaxClients 50\nLogLevel Connect\nBasicAuth ada "+proxyPassword+"\nUpstream http "+knows.Listener.Addr().String()+"\n")
+	p = start(t, exec.Command(program, "-d", "-c", conf))
 	eventually(t, "the proxy listens", func() bool {
 		c, err := net.Dial("tcp", address)
 		if err == nil {
@@ -38,6 +39,29 @@ func tinyproxy(t *testing.T, name string) (p *program, url string) {
 		return err == nil
 	})
 	return p, "http://ada:" + proxyPassword + "@" + address
+}
+
+// knowing is a proxy that finds one name on this machine, and no other anywhere.
+func knowing(name string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		host, port, _ := net.SplitHostPort(r.Host)
+		out, err := net.Dial("tcp", "127.0.0.1:"+port)
+		if err != nil || host != name || r.Method != http.MethodConnect {
+			http.Error(w, "no such name", http.StatusBadGateway)
+			return
+		}
+		defer func() { _ = out.Close() }()
+		in, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer func() { _ = in.Close() }()
+		if _, err := io.WriteString(in, "HTTP/1.1 200 OK\r\n\r\n"); err != nil {
+			return
+		}
+		go func() { _, _ = io.Copy(out, in) }()
+		_, _ = io.Copy(in, out)
+	}
 }
 
 // TestTheBridgeGoesThroughAProxy signs a user in and calls where only a proxy leads to

@@ -1,6 +1,7 @@
 package keychain
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -14,7 +15,7 @@ func TestLookingMakesNoKeychain(t *testing.T) {
 			o.Dir = filepath.Join(t.TempDir(), "keychain")
 			look := o
 			look.Existing = true
-			if _, err := Open(look); !errors.Is(err, fs.ErrNotExist) {
+			if _, err := Open(t.Context(), look); !errors.Is(err, fs.ErrNotExist) {
 				t.Fatalf("got %v, want fs.ErrNotExist", err)
 			}
 			if _, err := os.Lstat(o.Dir); !errors.Is(err, fs.ErrNotExist) {
@@ -24,7 +25,7 @@ func TestLookingMakesNoKeychain(t *testing.T) {
 			if err := s.Save(t.Context(), "a", []byte("b")); err != nil {
 				t.Fatal(err)
 			}
-			again, err := Open(look)
+			again, err := Open(t.Context(), look)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -39,17 +40,20 @@ func TestLookingMakesNoKeychain(t *testing.T) {
 type empty struct{ t *testing.T }
 
 // Get implements Ring.
-func (empty) Get(string) (string, error) { return "", errNotThere }
+func (empty) Get(context.Context, string) (string, error) { return "", errNotThere }
 
 // Set implements Ring.
-func (e empty) Set(string, string) error { e.t.Error("a key was put into the keyring"); return nil }
+func (e empty) Set(context.Context, string, string) error {
+	e.t.Error("a key was put into the keyring")
+	return nil
+}
 
 func TestLookingPutsNoKeyIntoTheKeyring(t *testing.T) {
 	o := Options{Dir: t.TempDir(), Ring: empty{t}, Existing: true}
 	if err := os.Mkdir(filepath.Join(o.Dir, "keyring"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := Open(o); err == nil {
+	if s, err := Open(t.Context(), o); err == nil {
 		t.Errorf("got %v, want an error", s)
 	}
 }

@@ -59,24 +59,25 @@ type Store struct {
 // Open opens a keychain. Each kind of key has its own part: what was sealed under
 // the keyring's key is neither lost nor written over while there is no keyring.
 // The part of this machine's key stands in where there is no keyring, and never
-// for one that was used: ErrNoRing, wrapped, or ErrShut say so.
-func Open(o Options) (*Store, error) {
+// for one that was used: ErrNoRing, wrapped, or ErrShut say so. A keyring, and others
+// who wait for it, are waited for a minute in all, or until the context ends.
+func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Dir == "" {
 		return nil, errors.New("a keychain needs a directory")
 	}
 	if o.Existing {
-		return openExisting(o)
+		return openExisting(ctx, o)
 	}
 	if o.Passphrase != "" {
-		return openWith(o.Dir, passphrasePart, func(dir string) (string, error) { return stretched(dir, o.Passphrase) })
+		return openWith(ctx, o.Dir, passphrasePart, func(_ context.Context, dir string) (string, error) { return stretched(dir, o.Passphrase) })
 	}
 	if !o.NoRing {
-		s, err := openWith(o.Dir, keyringPart, func(dir string) (string, error) { return fromRing(o.ring(), dir) })
+		s, err := openWith(ctx, o.Dir, keyringPart, func(ctx context.Context, dir string) (string, error) { return fromRing(ctx, o.ring(), dir) })
 		if !errors.Is(err, ErrNoRing) || used(o.Dir, keyringPart) {
 			return s, err // in another part nobody would find what this one has
 		}
 	}
-	return openWith(o.Dir, machinePart, func(dir string) (string, error) {
+	return openWith(ctx, o.Dir, machinePart, func(_ context.Context, dir string) (string, error) {
 		path := filepath.Join(dir, seal.File)
 		text, err := seal.ReadFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -87,13 +88,13 @@ func Open(o Options) (*Store, error) {
 }
 
 // openExisting opens the part of a keychain that Open would, and makes nothing.
-func openExisting(o Options) (*Store, error) {
+func openExisting(ctx context.Context, o Options) (*Store, error) {
 	part := machinePart
 	switch {
 	case o.Passphrase != "":
 		part = passphrasePart
 	case !o.NoRing && used(o.Dir, keyringPart):
-		return openWith(o.Dir, keyringPart, func(dir string) (string, error) { return o.ring().Get(dir) })
+		return openWith(ctx, o.Dir, keyringPart, func(ctx context.Context, dir string) (string, error) { return o.ring().Get(ctx, dir) })
 	}
 	// A directory may be left without what it is sealed under.
 	file := map[string]string{machinePart: seal.File, passphrasePart: "salt"}[part]
@@ -101,7 +102,7 @@ func openExisting(o Options) (*Store, error) {
 		return nil, fmt.Errorf("open the keychain: %w", err)
 	}
 	o.Existing, o.NoRing = false, true
-	return Open(o)
+	return Open(ctx, o)
 }
 
 func (o Options) ring() Ring {
@@ -111,18 +112,24 @@ func (o Options) ring() Ring {
 	return system{}
 }
 
-func openWith(dir, part string, material func(dir string) (string, error)) (*Store, error) {
+func openWith(ctx context.Context, dir, part string, material func(ctx context.Context, dir string) (string, error)) (*Store, error) {
 	s := &Store{dir: dir, files: filepath.Join(dir, part), part: part}
 	if err := ownfile.MkdirAll(s.files); err != nil {
 		return nil, fmt.Errorf("make the keychain: %w", err)
 	}
-	// Two that start at once must not make two keys.
-	unlock, err := s.Lock(context.Background(), "key")
+	// A keyring may hang, or ask the user: then who waits behind it is not to wait longer.
+	ctx, stop := context.WithTimeoutCause(ctx, ringWait, fmt.Errorf("nothing within %s", ringWait))
+	defer stop()
+	// Two that start at once must not make two keys. Other parts have locks of their own.
+	unlock, err := s.Lock(ctx, "key of "+part)
+	if err != nil && ctx.Err() != nil {
+		return nil, fmt.Errorf("open the keychain: %w (%w)", ErrShut, context.Cause(ctx))
+	}
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	text, err := material(s.files)
+	text, err := material(ctx, s.files)
 	if err != nil {
 		return nil, fmt.Errorf("open the keychain: %w", err)
 	}
@@ -145,15 +152,15 @@ func stretched(dir, passphrase string) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(argon2.IDKey([]byte(passphrase), []byte(salt), 3, 64<<10, 4, 32)), nil
 }
 
-func fromRing(ring Ring, dir string) (string, error) {
-	text, err := ring.Get(dir)
+func fromRing(ctx context.Context, ring Ring, dir string) (string, error) {
+	text, err := ring.Get(ctx, dir)
 	if !errors.Is(err, errNotThere) {
 		return text, err
 	}
-	if err := ring.Set(dir, rand.Text()+rand.Text()); err != nil {
+	if err := ring.Set(ctx, dir, rand.Text()+rand.Text()); err != nil {
 		return "", err
 	}
-	text, err = ring.Get(dir)
+	text, err = ring.Get(ctx, dir)
 	if errors.Is(err, errNotThere) { // of a prompt that was dismissed some say nothing
 		err = fmt.Errorf("%w: it did not keep the key", ErrShut)
 	}

@@ -19,7 +19,7 @@ type ring struct {
 	has map[string]string
 }
 
-func (r *ring) Get(name string) (string, error) {
+func (r *ring) Get(_ context.Context, name string) (string, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if s, ok := r.has[name]; ok {
@@ -28,7 +28,7 @@ func (r *ring) Get(name string) (string, error) {
 	return "", errNotThere
 }
 
-func (r *ring) Set(name, secret string) error {
+func (r *ring) Set(_ context.Context, name, secret string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.has[name] = secret
@@ -38,12 +38,14 @@ func (r *ring) Set(name, secret string) error {
 // broken is what a machine without a keyring has.
 type broken struct{}
 
-func (broken) Get(string) (string, error) { return "", fmt.Errorf("%w: no bus", ErrNoRing) }
-func (broken) Set(string, string) error   { return fmt.Errorf("%w: no bus", ErrNoRing) }
+func (broken) Get(context.Context, string) (string, error) {
+	return "", fmt.Errorf("%w: no bus", ErrNoRing)
+}
+func (broken) Set(context.Context, string, string) error { return fmt.Errorf("%w: no bus", ErrNoRing) }
 
 func open(t *testing.T, o Options) *Store {
 	t.Helper()
-	s, err := Open(o)
+	s, err := Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +171,7 @@ func TestTwoThatStartAtOnceMakeOneKey(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 8 {
 		all.Go(func() {
-			s, err := Open(Options{Dir: dir, Ring: system})
+			s, err := Open(t.Context(), Options{Dir: dir, Ring: system})
 			if err != nil {
 				t.Error(err)
 				return
@@ -188,21 +190,63 @@ func TestTwoThatStartAtOnceMakeOneKey(t *testing.T) {
 // shut is a keyring that its owner does not unlock.
 type shut struct{}
 
-func (shut) Get(string) (string, error) { return "", fmt.Errorf("%w: dismissed", ErrShut) }
-func (shut) Set(string, string) error   { return fmt.Errorf("%w: dismissed", ErrShut) }
+func (shut) Get(context.Context, string) (string, error) {
+	return "", fmt.Errorf("%w: dismissed", ErrShut)
+}
+func (shut) Set(context.Context, string, string) error { return fmt.Errorf("%w: dismissed", ErrShut) }
 
 // forgetful takes a key, and does not have it afterwards.
 type forgetful struct{}
 
-func (forgetful) Get(string) (string, error) { return "", errNotThere }
-func (forgetful) Set(string, string) error   { return nil }
+func (forgetful) Get(context.Context, string) (string, error) { return "", errNotThere }
+func (forgetful) Set(context.Context, string, string) error   { return nil }
 
 func TestNothingStandsInForAKeyringThatGivesNothing(t *testing.T) {
 	for _, r := range []Ring{shut{}, forgetful{}} {
 		dir := t.TempDir()
-		if s, err := Open(Options{Dir: dir, Ring: r}); !errors.Is(err, ErrShut) {
+		if s, err := Open(t.Context(), Options{Dir: dir, Ring: r}); !errors.Is(err, ErrShut) {
 			t.Errorf("got %+v, %v; want ErrShut", s, err)
 		}
+	}
+}
+
+// hung is a keyring that does not answer.
+type hung struct{ asked chan struct{} }
+
+func (h hung) Get(ctx context.Context, _ string) (string, error) {
+	close(h.asked)
+	<-ctx.Done()
+	return "", ErrShut
+}
+func (hung) Set(context.Context, string, string) error { return ErrShut }
+
+// TestNobodyQueuesForEverBehindAKeyringThatHangs: who waits for the one that asks it is
+// told too, and who does without a keyring does not wait.
+func TestNobodyQueuesForEverBehindAKeyringThatHangs(t *testing.T) {
+	first, end := context.WithCancel(t.Context())
+	defer end()
+	o, ended := Options{Dir: t.TempDir(), Ring: hung{make(chan struct{})}}, make(chan error)
+	go func() {
+		_, err := Open(first, o)
+		ended <- err
+	}()
+	<-o.Ring.(hung).asked
+	open(t, Options{Dir: o.Dir, NoRing: true})
+	short, stop := context.WithTimeout(t.Context(), 3*lockEvery)
+	defer stop()
+	if s, err := Open(short, o); !errors.Is(err, ErrShut) {
+		t.Errorf("got %+v, %v; want ErrShut", s, err)
+	}
+	end()
+	if err := <-ended; !errors.Is(err, ErrShut) {
+		t.Errorf("the first: got %v", err)
+	}
+}
+
+// TestAKeyringThatEndsWhileItIsAskedIsShut: the library panics then.
+func TestAKeyringThatEndsWhileItIsAskedIsShut(t *testing.T) {
+	if _, err := asked(t.Context(), func() (string, error) { var body []any; return body[1].(string), nil }); !errors.Is(err, ErrShut) {
+		t.Errorf("got %v, want ErrShut", err)
 	}
 }
 
@@ -222,7 +266,7 @@ func TestNothingStandsInForAKeyringThatWasUsed(t *testing.T) {
 	}
 	o.Ring = None{}
 	for _, o.Existing = range []bool{false, true} {
-		if s, err := Open(o); !errors.Is(err, ErrNoRing) {
+		if s, err := Open(t.Context(), o); !errors.Is(err, ErrNoRing) {
 			t.Errorf("got %+v, %v; want ErrNoRing", s, err)
 		}
 	}

@@ -1,6 +1,7 @@
 package keychain
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -65,7 +66,7 @@ func TestALockedKeyringIsNoMissingOne(t *testing.T) {
 	d, o := desktop(t)
 	d.Keyring(true)
 	d.Lock() // nobody is there to unlock it: its prompt is dismissed
-	if s, err := Open(o); !errors.Is(err, ErrShut) || errors.Is(err, ErrNoRing) {
+	if s, err := Open(t.Context(), o); !errors.Is(err, ErrShut) || errors.Is(err, ErrNoRing) {
 		t.Fatalf("got %+v, %v; want ErrShut", s, err)
 	}
 	if _, err := os.Lstat(filepath.Join(o.Dir, machinePart)); !errors.Is(err, fs.ErrNotExist) {
@@ -82,7 +83,7 @@ func TestWithoutAKeyringAKeyOfTheMachineStandsIn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d, o := desktop(t)
 			start(d)
-			s, err := Open(o)
+			s, err := Open(t.Context(), o)
 			if err != nil || s.part != machinePart {
 				t.Fatalf("got %+v, %v", s, err)
 			}
@@ -102,7 +103,7 @@ func TestAKeyringThatWasUsedIsMissed(t *testing.T) {
 	if got, err := s.Load(t.Context(), "token"); string(got) != "x" || err != nil {
 		t.Errorf("got %q, %v while the keyring is away", got, err)
 	}
-	if s, err := Open(o); !errors.Is(err, ErrNoRing) {
+	if s, err := Open(t.Context(), o); !errors.Is(err, ErrNoRing) {
 		t.Fatalf("got %+v, %v; want ErrNoRing", s, err)
 	}
 	said := o
@@ -124,12 +125,12 @@ func TestAKeyringThatHangsIsNotWaitedForEver(t *testing.T) {
 	d, o := desktop(t)
 	d.Keyring(true)
 	d.Signal(syscall.SIGSTOP)
-	o.Ring = system{wait: 100 * time.Millisecond}
-	if s, err := Open(o); !errors.Is(err, ErrShut) {
+	short, stop := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer stop()
+	if s, err := Open(short, o); !errors.Is(err, ErrShut) {
 		t.Fatalf("got %+v, %v; want ErrShut", s, err)
 	}
 	d.Signal(syscall.SIGCONT)
-	o.Ring = nil
 	if s := open(t, o); s.part != keyringPart {
 		t.Errorf("it is kept in %s", s.Where())
 	}
@@ -144,7 +145,7 @@ func TestManyWhoStartAtOnceMakeOneKeyInARealKeyring(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 8 {
 		all.Go(func() {
-			s, err := Open(o)
+			s, err := Open(t.Context(), o)
 			if err == nil {
 				err = s.Save(ctx, fmt.Sprint(i), []byte("x"))
 			}

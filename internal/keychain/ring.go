@@ -1,6 +1,7 @@
 package keychain
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -18,26 +19,24 @@ var errNotThere = errors.New("not in the keyring")
 
 // Ring is an operating system's store of secrets. Get returns errNotThere for a
 // name that has none; both return ErrNoRing, wrapped, where there is no keyring,
-// and ErrShut, wrapped, of one that is there and gives nothing.
+// and ErrShut, wrapped, of one that is there and gives nothing before the context ends.
 type Ring interface {
-	Get(name string) (string, error)
-	Set(name, secret string) error
+	Get(ctx context.Context, name string) (string, error)
+	Set(ctx context.Context, name, secret string) error
 }
 
 // None is the Ring of a machine, or a session, that has no keyring.
 type None struct{}
 
 // Get implements Ring.
-func (None) Get(string) (string, error) { return "", ErrNoRing }
+func (None) Get(context.Context, string) (string, error) { return "", ErrNoRing }
 
 // Set implements Ring.
-func (None) Set(string, string) error { return ErrNoRing }
+func (None) Set(context.Context, string, string) error { return ErrNoRing }
 
 // system is the keyring of the operating system: the Keychain of macOS, the
 // Secret Service of Linux desktops, the Credential Manager of Windows.
-type system struct {
-	wait time.Duration // for an answer; zero: ringWait
-}
+type system struct{}
 
 const (
 	service = "gatehouse"
@@ -45,30 +44,30 @@ const (
 	ringWait = time.Minute
 )
 
-func (s system) Get(name string) (string, error) {
-	secret, err := s.asked(func() (string, error) { return keyring.Get(service, name) })
+func (system) Get(ctx context.Context, name string) (string, error) {
+	secret, err := asked(ctx, func() (string, error) { return keyring.Get(service, name) })
 	if errors.Is(err, keyring.ErrNotFound) {
 		return "", errNotThere
 	}
 	return secret, err
 }
 
-func (s system) Set(name, secret string) error {
-	_, err := s.asked(func() (string, error) { return "", keyring.Set(service, name, secret) })
+func (system) Set(ctx context.Context, name, secret string) error {
+	_, err := asked(ctx, func() (string, error) { return "", keyring.Set(service, name, secret) })
 	return err
 }
 
 // asked asks the keyring, and does not wait for ever.
-func (s system) asked(what func() (string, error)) (string, error) {
+func asked(ctx context.Context, what func() (string, error)) (string, error) {
 	type answer struct {
 		secret string
 		err    error
 	}
 	done := make(chan answer, 1)
 	go func() {
-		secret, err := what()
+		secret, err := guarded(what)
 		switch {
-		case err == nil, errors.Is(err, keyring.ErrNotFound):
+		case err == nil, errors.Is(err, keyring.ErrNotFound), errors.Is(err, ErrShut):
 		case errors.Is(err, keyring.ErrUnsupportedPlatform), absent(err):
 			err = fmt.Errorf("%w (%w)", ErrNoRing, err)
 		default:
@@ -76,14 +75,21 @@ func (s system) asked(what func() (string, error)) (string, error) {
 		}
 		done <- answer{secret, err}
 	}()
-	wait := s.wait
-	if wait == 0 {
-		wait = ringWait
-	}
 	select {
 	case a := <-done:
 		return a.secret, a.err
-	case <-time.After(wait):
-		return "", fmt.Errorf("%w (nothing within %s)", ErrShut, wait)
+	case <-ctx.Done():
+		return "", fmt.Errorf("%w (%w)", ErrShut, context.Cause(ctx))
 	}
+}
+
+// guarded asks. The library reads a prompt's answer from a channel that is closed when
+// the bus ends, and takes what it then has not got apart.
+func guarded(what func() (string, error)) (secret string, err error) {
+	defer func() {
+		if recover() != nil {
+			secret, err = "", fmt.Errorf("%w (it ended while it was asked)", ErrShut)
+		}
+	}()
+	return what()
 }

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/proxy"
@@ -27,7 +28,9 @@ import (
 // The server itself was named by whoever runs this, so it is reached wherever it
 // is. What the server's documents lead to is a stranger's choice, and goes by safehttp.
 type client struct {
-	host    string                // of the server
+	host    string // of the server
+	at      string // its port
+	dead    dead
 	public  *internet             // nil: names mean what they mean here
 	fixed   map[string]netip.Addr // by host:port: where that is said to be
 	base    dialFunc              // to addresses
@@ -55,11 +58,12 @@ var (
 	errBudget  = errors.New("the budget of requests is spent")
 	errLimited = errors.New("the server limits us (429), so it was not asked any more")
 	errProxied = errors.New("it would be the proxy that answers: except the host from it with NO_PROXY")
+	errBesides = errors.New("--resolve does not say where this port is: name it too")
 )
 
 // unasked says whether there was no question, so that nothing follows from it.
 func (x *Exchange) unasked() bool {
-	return x.Err == errBudget || x.Err == errLimited || x.Err == errProxied //nolint:errorlint // they are never wrapped
+	return x.Err == errBudget || x.Err == errLimited || x.Err == errProxied || x.Err == errBesides //nolint:errorlint // they are never wrapped
 }
 
 func newClient(o *Options, target *url.URL) (*client, error) {
@@ -84,7 +88,7 @@ func newClient(o *Options, target *url.URL) (*client, error) {
 		pace = 50 * time.Millisecond
 	}
 	c := &client{
-		host: asciiHost(target.Hostname()), public: internet, fixed: fixed, named: map[string]bool{strings.ToLower(target.Hostname()): true},
+		host: asciiHost(target.Hostname()), at: portOf(target), public: internet, fixed: fixed, named: map[string]bool{strings.ToLower(target.Hostname()): true},
 		away: away, budget: o.Budget, pace: pace, wait: o.Wait, now: o.Now,
 		mask: o.mask(), cache: map[string]*Exchange{}, refused: map[string]int{},
 	}
@@ -219,6 +223,10 @@ func (c *client) send(ctx context.Context, a *ask) *Exchange {
 		x.Err = errLimited
 		return x
 	}
+	if c.besides(a.url) {
+		x.Err = errBesides
+		return x
+	}
 	via := c.via(a.url)
 	if via && !strings.HasPrefix(a.url, "https://") {
 		x.Err = errProxied
@@ -266,15 +274,20 @@ func (c *client) exchange(ctx context.Context, a *ask, x *Exchange) {
 	ctx, stop := context.WithTimeout(ctx, c.wait)
 	defer stop()
 	var reached atomic.Bool
+	var tried atomic.Int32 // connections that were begun towards somebody: a name that leads nowhere is not closed
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		ConnectStart: func(_, _ string) { tried.Add(1) },
 		ConnectDone: func(_, _ string, err error) {
-			if err == nil {
+			switch {
+			case err == nil:
 				reached.Store(true)
+			case errors.Is(err, syscall.ENETUNREACH): // nothing left this machine
+				tried.Add(-1)
 			}
 		},
 		GotConn: func(httptrace.GotConnInfo) { reached.Store(true) },
 	})
-	defer func() { x.unreached = x.Status == 0 && !reached.Load() }()
+	defer func() { x.unreached = x.Status == 0 && tried.Load() > 0 && !reached.Load() }()
 	r, err := http.NewRequestWithContext(ctx, a.method, a.url, strings.NewReader(a.body))
 	if err != nil {
 		x.Err = err

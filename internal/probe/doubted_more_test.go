@@ -1,12 +1,17 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
+	"net/netip"
+	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -15,10 +20,7 @@ func elsewhere(o Options, to map[string]string) Options {
 	o.Transport = func(way *http.Transport) {
 		way.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			_, port, _ := net.SplitHostPort(addr)
-			if to[port] == "" {
-				return nil, &net.OpError{Op: "dial", Net: network, Err: errors.New("connection refused")}
-			}
-			return (&net.Dialer{}).DialContext(ctx, network, to[port])
+			return (&net.Dialer{}).DialContext(ctx, network, cmp.Or(to[port], "127.0.0.1:1"))
 		}
 	}
 	return o
@@ -89,6 +91,94 @@ func TestWhatWasNotAskedIsNotClosed(t *testing.T) {
 			s.Close()
 		}
 	})
+}
+
+// TestWhatWasNotDialledIsNotClosed has a name that leads nowhere, and a machine without a network.
+func TestWhatWasNotDialledIsNotClosed(t *testing.T) {
+	t.Parallel()
+	base := newHouse(t).options()
+	base.Upstreams = []string{"http://behind.example.com:3000/mcp"}
+	for name, err := range map[string]error{"the name leads nowhere": &net.DNSError{Err: "no such host", IsNotFound: true}, "there is no network": syscall.ENETUNREACH} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := base
+			o.Only = []string{upstream.Code, encrypted.Code}
+			o.Transport = func(way *http.Transport) {
+				way.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+					if trace := httptrace.ContextClientTrace(ctx); trace != nil && errors.Is(err, syscall.ENETUNREACH) { // as net.Dialer tells it
+						trace.ConnectStart(network, addr)
+						trace.ConnectDone(network, addr, err)
+					}
+					return nil, err
+				}
+			}
+			wantResult(t, oneOf(t, o, upstream), Unknown)
+			wantResult(t, oneOf(t, o, encrypted), Unknown)
+		})
+	}
+}
+
+// TestAnotherPortIsOfTheSameMachine has --resolve say where one port is: what this
+// machine takes the name for is not asked about others.
+func TestAnotherPortIsOfTheSameMachine(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	o := h.options()
+	o.Only, o.Resolve = []string{encrypted.Code}, []string{"example.com:443:192.0.2.7"}
+	got := oneOf(t, o, encrypted)
+	if wantResult(t, got, Unknown); !strings.Contains(got.Text, "--resolve") {
+		t.Errorf("got %q", got.Text)
+	}
+	o.Resolve = append(o.Resolve, "example.com:80:192.0.2.7")
+	wantResult(t, oneOf(t, o, encrypted), Pass)
+}
+
+// TestDeadAddressesDoNotHideTheOthers tries those that did not answer last, and not all of them at once.
+func TestDeadAddressesDoNotHideTheOthers(t *testing.T) {
+	t.Parallel()
+	n := &publicName{}
+	for i := range maxTried + 2 {
+		n.all = append(n.all, netip.AddrFrom4([4]byte{93, 184, 215, byte(i)}))
+	}
+	c := &client{host: "example.com", public: &internet{name: n}}
+	up, tried := n.all[maxTried+1], 0
+	dial := c.lead(func(_ context.Context, _, addr string) (net.Conn, error) {
+		tried++
+		if addr == up.String()+":443" {
+			here, _ := net.Pipe()
+			return here, nil
+		}
+		return nil, syscall.ECONNREFUSED
+	})
+	for i, want := range []int{maxTried, 2, 1} {
+		if i == 2 {
+			c.dead.note(n.all[0], true)
+			n.all = []netip.Addr{n.all[0], up}
+		}
+		tried = 0
+		if _, err := dial(t.Context(), "tcp", "example.com:443"); (err == nil) != (i > 0) || tried != want {
+			t.Errorf("dial %d: %d addresses, %v; want %d", i, tried, err, want)
+		}
+	}
+	over, stop := context.WithCancel(t.Context())
+	stop()
+	tried, up = 0, netip.Addr{}
+	if _, err := dial(over, "tcp", "example.com:443"); err == nil || tried != 1 {
+		t.Errorf("%d addresses when nobody waits any more, %v", tried, err)
+	}
+}
+
+// TestTargetsAreASCII has a name be what connections, certificates and resolvers know.
+func TestTargetsAreASCII(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"https://bücher.example/mcp": "https://xn--bcher-kva.example/mcp", "https://BÜCHER.example:8443": "https://xn--bcher-kva.example:8443/",
+		"https://Example.com/mcp": "https://Example.com/mcp", "http://[::1]:8080/mcp": "http://[::1]:8080/mcp",
+	} {
+		if got, err := Target(in); err != nil || got.String() != want {
+			t.Errorf("%s: got %v, %v, want %s", in, got, err, want)
+		}
+	}
 }
 
 // TestWhoIsRefusedAnywayProvesNothing has servers that answer 403 to everybody,

@@ -29,7 +29,7 @@ type Exchange struct {
 	TLS    *tls.ConnectionState
 	Took   time.Duration
 
-	unreached bool // it was asked, and no connection came about
+	unreached bool // somebody was dialled, and no connection came about
 	mask      *mask
 }
 

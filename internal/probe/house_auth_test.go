@@ -38,6 +38,10 @@ func (h *house) wellKnown(w http.ResponseWriter, _ *http.Request, path string) {
 			doc["authorization_servers"] = []string{"https://id.inside.example"}
 		case h.faults["issuer of nobody"]:
 			doc["authorization_servers"] = []string{"https://id.nobody.example"}
+		case h.faults["issuer without metadata"]:
+			doc["authorization_servers"] = []string{"https://example.com/nowhere"}
+		case h.faults["issuer without a host"]:
+			doc["authorization_servers"] = []string{"https:///realms/acme"}
 		case h.faults["query advertised"]:
 			doc["bearer_methods_supported"] = []string{"header", "query"}
 		}

@@ -61,6 +61,7 @@ func publicProofs() []proof {
 		{publicAddresses, "dead address", Warn}, {publicAddresses, "all dead", Unknown}, {publicAddresses, "many addresses", Unknown}, {publicAddresses, "no IPv6 here", Unknown}, {publicAddresses, "name private", Unknown},
 		{publicCertificate, "own authority", Fail}, {publicCertificate, "certificate over", Fail}, {publicCertificate, "all dead", Unknown}, {publicCertificate, "name private", Unknown},
 		{publicIssuer, "issuer inside", Fail}, {publicIssuer, "issuer of nobody", Fail}, {publicIssuer, "token endpoint inside", Fail},
+		{publicIssuer, "issuer without metadata", Unknown}, {publicIssuer, "issuer without a host", Unknown},
 		{publicReach, "bot protection", Warn},
 	}
 }
@@ -173,6 +174,11 @@ func TestNoAddressOfThisNetworkIsTaken(t *testing.T) {
 				n++
 				if !strings.HasPrefix(addr, public4+":") && !strings.HasPrefix(addr, "["+public6+"]:") {
 					t.Errorf("connected to %s", addr)
+				}
+			}
+			for _, res := range r.Results {
+				if res.Rule == encrypted && name != "split" { // nobody was asked
+					wantResult(t, res, Unknown)
 				}
 			}
 			if split := name == "split"; split != (n > 0) || split != r.Answered {

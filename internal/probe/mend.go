@@ -3,6 +3,7 @@ package probe
 import (
 	"fmt"
 	"net/url"
+	"strings"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
 )
@@ -45,7 +46,7 @@ func mendHSTS(c *config.Config, _ *url.URL) []Mend {
 		return nil
 	}
 	if proxied(c) {
-		return []Mend{{Path: "server.tls.terminated_by_proxy", Value: "true", Note: "what the proxy on this machine says of callers is believed, and Strict-Transport-Security is sent"}}
+		return []Mend{{Path: "server.tls.terminated_by_proxy", Value: "true", Note: "Strict-Transport-Security is sent; whom the proxy speaks for is believed once it is in server.trusted_proxies"}}
 	}
 	return []Mend{{Path: "server.tls", Note: "acme, files or terminated_by_proxy: it depends on where TLS ends"}}
 }
@@ -61,7 +62,12 @@ func mendFailures(c *config.Config, _ *url.URL) []Mend {
 	if !c.Limits.FailedAuth.PerAddress.Zero() {
 		return nil
 	}
-	return []Mend{{Path: "limits.failed_auth.per_ip", Value: "20/min", Note: "an address with more refused credentials is not heard for a while: name proxies in server.trusted_proxies first"}}
+	m := Mend{Path: "limits.failed_auth.per_ip", Value: "20/min", Note: "an address with more refused credentials is not heard for a while"}
+	if s := &c.Server; (proxied(c) || s.TLS.TerminatedByProxy) && len(s.TrustedProxies) == 0 && !strings.HasPrefix(s.Listen, "unix:") {
+		m.Value = "" // everybody has the proxy's address, and any stranger would shut all of them out
+		m.Note += ": say which proxies there are in server.trusted_proxies first, then 20/min"
+	}
+	return []Mend{m}
 }
 
 func mendUpstreams(c *config.Config, _ *url.URL) (all []Mend) {
@@ -116,7 +122,7 @@ func mendRotation(c *config.Config, _ *url.URL) (all []Mend) {
 func mendAudience(c *config.Config, _ *url.URL) (all []Mend) {
 	for i := range c.Auth.Issuers {
 		if u := &c.Auth.Issuers[i]; u.Audience.Mode != config.AudienceExact {
-			all = append(all, Mend{Path: fmt.Sprintf("auth.issuers[%d].audience.mode", i), Value: string(config.AudienceExact), Note: "tokens whose aud is not this server's URL are refused then, so have the provider put it there first"})
+			all = append(all, Mend{Path: fmt.Sprintf("auth.issuers[%d].audience.mode", i), Note: "exact, once the provider puts this server's URL into aud: tokens without it are refused then"})
 		}
 	}
 	return all
@@ -131,7 +137,7 @@ func mendPublicURL(c *config.Config, target *url.URL) []Mend {
 	}
 	for i := range c.Servers {
 		if s := &c.Servers[i]; target.Host != "" && s.Path == target.Path {
-			return []Mend{{Path: "server.public_url", Value: target.Scheme + "://" + target.Host, Note: "tokens are for this URL from then on: those for the old one are refused"}}
+			return []Mend{{Path: "server.public_url", Note: "what clients have as its URL, without the path, if that is what was checked: tokens for the old one are refused then"}}
 		}
 	}
 	return nil

@@ -79,9 +79,10 @@ func TestWhatIsMendedIsFoundNoMore(t *testing.T) {
 func TestWhatAPersonHasToChoose(t *testing.T) {
 	t.Parallel()
 	for path, edit := range map[string][2]string{
-		"auth.api_keys.pepper": {`{pepper: "${PEPPER}"}`, "{}"},
-		"policy.default":       {`{default: deny, rules: [{name: all, tools: ["*"]}]}`, "{default: allow}"},
-		"server.tls":           {"  tls: {files: {cert: cert.pem, key: key.pem}}\n", ""},
+		"auth.api_keys.pepper":          {`{pepper: "${PEPPER}"}`, "{}"},
+		"policy.default":                {`{default: deny, rules: [{name: all, tools: ["*"]}]}`, "{default: allow}"},
+		"server.tls":                    {"  tls: {files: {cert: cert.pem, key: key.pem}}\n", ""},
+		"auth.issuers[0].audience.mode": {`"https://id.example.com"}`, `"https://id.example.com", clients: any, audience: {mode: issuer_and_client}}`},
 	} {
 		m, _ := mended(t, strings.Replace(careful, edit[0], edit[1], 1))
 		if len(m) != 1 || m[0].Path != path || m[0].Value != "" || m[0].Note == "" {
@@ -100,19 +101,27 @@ func TestWhatIsFoundAtAServerIsMendedInItsFile(t *testing.T) {
 		}
 		return (&Report{URL: at, Results: []Result{{rule, Verdict{Outcome: Fail}}, {rule, Verdict{Outcome: Warn}}, {encrypted, Verdict{Outcome: Fail}}}}).Mends(c)
 	}
+	const behind = "  tls: {terminated_by_proxy: true}\n"
+	unlimited := func(tls, listen string) string {
+		return strings.NewReplacer("  tls: {files: {cert: cert.pem, key: key.pem}}\n", tls, "listen: 0.0.0.0:8443", listen, "per_ip: 20/min", "per_ip: off").Replace(careful)
+	}
 	own := strings.Replace(careful, "  api_keys:", "  embedded: {clients: {dcr: {enabled: false}, cimd: {enabled: false}}}\n  api_keys:", 1)
 	for name, tt := range map[string]struct {
 		text, at string
 		rule     *Rule
 		want     string
 	}{
-		"another name":       {careful, "https://tools.example.com/mcp", named, "server.public_url: https://tools.example.com"},
+		"another name":       {careful, "https://tools.example.com/mcp", named, "server.public_url: "},
 		"another path":       {careful, "https://mcp.example.com/other", named, ""},
 		"a host of its own":  {strings.Replace(careful, "{name: notes,", "{name: notes, host: a.example.com,", 1), "https://tools.example.com/mcp", named, ""},
 		"no registration":    {own, houseURL, registration, "auth.embedded.clients.dcr.enabled: true, auth.embedded.clients.cimd.enabled: true"},
 		"of somebody else":   {careful, houseURL, registration, ""},
 		"HSTS by a proxy":    {strings.Replace(careful, "{files: {cert: cert.pem, key: key.pem}}", "{terminated_by_proxy: true}", 1), houseURL, hsts, ""},
 		"limits that are on": {careful, houseURL, failures, ""},
+		"failures behind a proxy that is not named": {unlimited(behind, "listen: 127.0.0.1:8443"), houseURL, failures, "limits.failed_auth.per_ip: "},
+		"failures behind a proxy nobody speaks of":  {unlimited("", "listen: 127.0.0.1:8443"), houseURL, failures, "limits.failed_auth.per_ip: "},
+		"failures behind a proxy that is named":     {unlimited(behind, "listen: 127.0.0.1:8443\n  trusted_proxies: [127.0.0.1/32]"), houseURL, failures, "limits.failed_auth.per_ip: 20/min"},
+		"failures behind a proxy on a socket":       {unlimited(behind, "listen: unix:/run/gatehouse.sock"), houseURL, failures, "limits.failed_auth.per_ip: 20/min"},
 	} {
 		var got []string
 		for _, m := range found(tt.text, tt.at, tt.rule) {

@@ -10,6 +10,7 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -182,6 +183,9 @@ func Target(text string) (*url.URL, error) {
 	}
 	if u.Path == "" {
 		u.Path = "/"
+	}
+	if host := asciiHost(u.Hostname()); !strings.EqualFold(host, u.Hostname()) { // as connections, certificates and resolvers have it
+		u.Host = strings.TrimSuffix(net.JoinHostPort(host, u.Port()), ":")
 	}
 	return u, nil
 }

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/net/idna"
@@ -194,15 +196,49 @@ func (c *client) lead(base dialFunc) dialFunc {
 			return base(ctx, network, addr)
 		}
 		err = fmt.Errorf("public resolvers know no address of %s that the internet reaches", host)
-		for _, ip := range c.public.name.open() {
+		for _, ip := range c.dead.last(c.public.name.open()) {
 			conn, failed := dialOne(ctx, base, network, ip, port)
+			c.dead.note(ip, failed != nil)
 			if failed == nil {
 				return conn, nil
 			}
-			err = failed
+			if err = failed; ctx.Err() != nil {
+				break
+			}
 		}
 		return nil, err
 	}
+}
+
+// dead remembers which addresses did not answer, so that others are tried before them.
+type dead struct {
+	mu sync.Mutex
+	is map[netip.Addr]bool
+}
+
+func (d *dead) note(ip netip.Addr, is bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.is == nil {
+		d.is = map[netip.Addr]bool{}
+	}
+	d.is[ip] = is
+}
+
+// last orders addresses, and leaves out what is too much to try.
+func (d *dead) last(all []netip.Addr) []netip.Addr {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	slices.SortStableFunc(all, func(a, b netip.Addr) int {
+		switch {
+		case d.is[a] == d.is[b]:
+			return 0
+		case d.is[a]:
+			return 1
+		}
+		return -1
+	})
+	return all[:min(len(all), maxTried)]
 }
 
 func dialOne(ctx context.Context, base dialFunc, network string, ip netip.Addr, port string) (net.Conn, error) {
@@ -224,6 +260,24 @@ func (c *client) lookedAt() (all []string) {
 		all = append(all, ip.String())
 	}
 	return all
+}
+
+// besides says whether a URL is at a port of the server's host about which --resolve
+// said nothing, when it said where the server is: another machine would answer.
+func (c *client) besides(at string) bool {
+	u, err := url.Parse(at)
+	if err != nil || asciiHost(u.Hostname()) != c.host || !c.fixed[c.host+":"+c.at].IsValid() {
+		return false
+	}
+	return !c.fixed[c.host+":"+portOf(u)].IsValid()
+}
+
+// portOf is the port that a URL of http or https leads to.
+func portOf(u *url.URL) string {
+	if p := u.Port(); p != "" {
+		return p
+	}
+	return map[string]string{"http": "80", "https": "443"}[u.Scheme]
 }
 
 // asciiHost is a host as connections are made to it, without what is not ASCII.

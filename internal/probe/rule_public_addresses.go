@@ -61,9 +61,4 @@ func allAre4(all []netip.Addr) bool {
 }
 
 // port is the server's.
-func (r *run) port() string {
-	if p := r.target.Port(); p != "" {
-		return p
-	}
-	return map[string]string{"http": "80", "https": "443"}[r.target.Scheme]
-}
+func (r *run) port() string { return portOf(r.target) }

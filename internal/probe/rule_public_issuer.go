@@ -26,17 +26,25 @@ var publicIssuer = &Rule{
 		}
 		i := r.authServer()
 		urls := []string{i.name}
-		if i.meta != nil {
+		if i.meta == nil {
+			t.unknown(nil, "the metadata of %s was not found (GH-2124), so where its endpoints are was not seen", place(i.name))
+		} else {
 			urls = append(urls, i.meta.TokenEndpoint, i.meta.RegistrationEndpoint, i.meta.AuthorizationEndpoint)
 		}
-		seen := map[string]bool{strings.ToLower(r.target.Hostname()): true} // which has a rule of its own
+		seen := map[string]bool{r.host: true} // which has a rule of its own
 		for _, at := range urls {
-			u, err := url.Parse(at)
-			if err != nil || u.Hostname() == "" || seen[strings.ToLower(u.Hostname())] {
+			if at == "" { // it has no such endpoint
 				continue
 			}
-			seen[strings.ToLower(u.Hostname())] = true
-			r.reachedByAll(t, u.Hostname())
+			u, err := url.Parse(at)
+			if err != nil || u.Hostname() == "" {
+				t.unknown(nil, "%s names no host", place(at))
+				continue
+			}
+			if host := asciiHost(u.Hostname()); !seen[host] {
+				seen[host] = true
+				r.reachedByAll(t, host)
+			}
 		}
 		t.pass(nil, "%s", map[bool]string{true: "it is on the same host", false: "public resolvers know public addresses of it"}[len(seen) == 1])
 	},

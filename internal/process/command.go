@@ -41,8 +41,8 @@ func Resolve(program, path, dir string) (string, error) {
 			passedOver = " (relative directories in PATH are passed over)"
 			continue
 		}
-		for _, suffix := range suffixes {
-			file := filepath.Join(d, program+suffix)
+		for _, name := range files(program) {
+			file := filepath.Join(d, name)
 			if !isProgram(file) {
 				continue
 			}

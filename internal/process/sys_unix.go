@@ -22,10 +22,10 @@ const (
 	kill      = syscall.SIGKILL
 )
 
-var (
-	suffixes      = []string{""}
-	alsoInherited []string
-)
+var alsoInherited []string
+
+// files are the names that a program's file may have.
+func files(program string) []string { return []string{program} }
 
 func executable(m fs.FileMode) bool  { return m&0o111 != 0 }
 func replaceable(m fs.FileMode) bool { return m&0o002 != 0 }

@@ -19,11 +19,18 @@ const (
 	kill
 )
 
-var (
-	suffixes = []string{".exe", ".com", ""}
-	// Programs on Windows do not start without these.
-	alsoInherited = []string{"PATH", "SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "TEMP", "TMP", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "PATHEXT", "COMSPEC"}
-)
+// Programs on Windows do not start without these.
+var alsoInherited = []string{"PATH", "SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "TEMP", "TMP", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "PATHEXT", "COMSPEC"}
+
+// files are the names that a program's file may have. Windows starts none without an
+// extension: npm puts a shell script of that name beside the batch file.
+func files(program string) []string {
+	all := []string{program + ".exe", program + ".com"}
+	if filepath.Ext(program) != "" {
+		all = append(all, program)
+	}
+	return all
+}
 
 func executable(fs.FileMode) bool  { return true }
 func replaceable(fs.FileMode) bool { return false } // mode bits say nothing about it here

@@ -129,9 +129,13 @@ func newResource(c *config.Config, u *config.Upstream, address string) gatehouse
 	return r
 }
 
-// newPage is what a browser is shown at a server's URL.
+// newPage is what a browser is shown at a server's URL; nil: nothing, since there
+// is no way in that people could be told.
 func newPage(c *config.Config, v *served) ([]byte, error) {
 	p := landing.Page{URL: v.resource.URL, OAuth: len(v.resource.AuthorizationServers) > 0, Keys: c.Auth.APIKeys != nil, Name: v.config.Name}
+	if !p.OAuth && !p.Keys {
+		return nil, nil
+	}
 	text, err := p.HTML()
 	if err != nil {
 		return nil, fmt.Errorf("the page for browsers: %w", err)

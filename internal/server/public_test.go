@@ -1,6 +1,7 @@
 package server
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/config"
@@ -27,6 +28,25 @@ func TestMetadataTellsWhetherTokensAreBound(t *testing.T) {
 		r := newResource(c, &config.Upstream{Name: "crm", Tenants: []string{"acme"}}, "127.0.0.1:1")
 		if (r.DPoPAlgorithms != nil) != tt.told || r.RequireDPoP != tt.required {
 			t.Errorf("%s: got %q, required: %v", name, r.DPoPAlgorithms, r.RequireDPoP)
+		}
+	}
+}
+
+// TestThePageSpeaksOfWaysInThatThereAre has no page where people can be told of none.
+func TestThePageSpeaksOfWaysInThatThereAre(t *testing.T) {
+	hushed := []config.Issuer{{Issuer: "https://a.example"}}
+	for name, tt := range map[string]struct {
+		auth config.Auth
+		want string
+	}{
+		"an issuer that is not told of": {config.Auth{Issuers: hushed}, ""},
+		"keys beside it":                {config.Auth{Issuers: hushed, APIKeys: &config.APIKeys{}}, "key"},
+		"an issuer":                     {config.Auth{Issuers: []config.Issuer{{Issuer: "https://a.example", Advertise: true}}}, "sign in"},
+	} {
+		c, u := &config.Config{Auth: tt.auth}, config.Upstream{Name: "crm"}
+		page, err := newPage(c, &served{config: u, resource: newResource(c, &u, "127.0.0.1:1")})
+		if err != nil || (len(page) > 0) != (tt.want != "") || !strings.Contains(string(page), tt.want) {
+			t.Errorf("%s: got %v, %q", name, err, page)
 		}
 	}
 }

@@ -15,7 +15,7 @@ func TestAKeyringThatWasResetIsNoDeadEnd(t *testing.T) {
 			dir := t.TempDir()
 			w := newWorld(t)
 			with := func(passphrase string) *Client {
-				store, err := keychain.Open(keychain.Options{Dir: dir, Passphrase: passphrase})
+				store, err := keychain.Open(t.Context(), keychain.Options{Dir: dir, Passphrase: passphrase})
 				if err != nil {
 					t.Fatal(err)
 				}

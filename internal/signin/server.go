@@ -8,7 +8,6 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse/internal/discovery"
 	"github.com/gatehouse-mcp/gatehouse/internal/oauth"
-	"github.com/gatehouse-mcp/gatehouse/internal/safehttp"
 )
 
 // authorizationServer chooses one of those that the resource names, and reads
@@ -74,8 +73,7 @@ func nothingThere(err error) bool {
 		return false
 	}
 	for _, a := range none.Tried {
-		var status *safehttp.StatusError
-		if !errors.As(a.Err, &status) || status.Status/100 != 4 {
+		if !nothingHere(a.Err) {
 			return false
 		}
 	}

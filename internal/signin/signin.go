@@ -209,7 +209,7 @@ func (c *Client) again(ctx context.Context, s *session, r Refusal) (*Credential,
 		c.log().Info("the server takes only tokens that are bound to a key now: signing in anew", "server", c.Server)
 		return c.signIn(ctx, &flow{client: c, place: p, as: as, bound: b, scopes: c.scopes(s, ch, p, as)})
 	}
-	if s != nil && r.Status == http.StatusUnauthorized {
+	if s != nil && r.Status == http.StatusUnauthorized && !c.outlived(s, p, ch) {
 		if renewed, err := c.refresh(ctx, s); err != nil || renewed != nil {
 			return renewed.orNil(err)
 		}
@@ -218,6 +218,14 @@ func (c *Client) again(ctx context.Context, s *session, r Refusal) (*Credential,
 		return nil, err.Of(r.Header)
 	}
 	return c.signIn(ctx, &flow{client: c, place: p, as: as, bound: b, scopes: c.scopes(s, ch, p, as), known: s != nil && r.Status == http.StatusForbidden})
+}
+
+// outlived says whether the token of a session is bound to a key, and its server says in
+// no place any more that it takes such tokens: what a renewal gives would be bound as
+// well. A token that was let through may just have ended.
+func (c *Client) outlived(s *session, p *place, ch challenge) bool {
+	says := ch.proof || !ch.bearer || p.DPoPOnly || len(p.DPoPAlgorithms) > 0
+	return s.Key != nil && !says && !c.hasWorked(s)
 }
 
 // pointless says why a sign-in would not lead further than the last one did.
@@ -236,11 +244,17 @@ func (c *Client) pointless(s *session, status int, ch challenge) *Error {
 // hasEnded says whether the token of a session was good once: it was revoked since.
 // A server that lets one request through and refuses the next is believed once.
 func (c *Client) hasEnded(s *session) bool {
-	if was := c.worked.Load(); was == nil || *was != s.Access || c.justNow(c.anew) {
+	if !c.hasWorked(s) || c.justNow(c.anew) {
 		return false
 	}
 	c.anew = c.now()
 	return true
+}
+
+// hasWorked says whether the server let the token of a session through last.
+func (c *Client) hasWorked(s *session) bool {
+	was := c.worked.Load()
+	return was != nil && *was == s.Access
 }
 
 // justNow says whether something happened lately. What lies ahead was written

@@ -72,6 +72,15 @@ func read(path string) ([]byte, error) {
 	return text, err
 }
 
+// Writable refuses a file that somebody has made read-only, which Change does too.
+func (f File) Writable() error {
+	real, err := f.real()
+	if err != nil {
+		return err
+	}
+	return writable(real)
+}
+
 // real follows symbolic links, of those parts of the path that exist.
 func (f File) real() (string, error) {
 	path, rest := filepath.Clean(f.Path), ""

@@ -26,7 +26,7 @@ func main() {
 }
 
 func run(url, dir, file string) error {
-	store, err := keychain.Open(keychain.Options{Dir: dir, NoRing: true})
+	store, err := keychain.Open(context.Background(), keychain.Options{Dir: dir, NoRing: true})
 	if err != nil {
 		return err
 	}

@@ -58,7 +58,7 @@ func Describe(c *config.Config, loaded time.Time) *adminapi.Configuration {
 		out.File = files[0]
 	}
 	for _, s := range c.Settings() {
-		out.Settings = append(out.Settings, adminapi.Setting(s))
+		out.Settings = append(out.Settings, adminapi.Setting{Path: s.Path, Value: s.Value, Origin: s.Origin, Digest: s.Digest})
 	}
 	return out
 }

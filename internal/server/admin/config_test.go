@@ -55,7 +55,7 @@ func TestConfigurationThroughTheDoor(t *testing.T) {
 	}
 	var settings []config.Setting
 	for _, s := range got.Settings {
-		settings = append(settings, config.Setting(s))
+		settings = append(settings, config.Setting{Path: s.Path, Value: s.Value, Origin: s.Origin, Digest: s.Digest})
 	}
 	if d := config.Diff(settings, c.Settings()); len(d) != 0 {
 		t.Errorf("through JSON it differs: %v", d)
