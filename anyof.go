@@ -29,7 +29,7 @@ func (a anyOf) Check() error {
 
 // Verify implements Verifier.
 func (a anyOf) Verify(ctx context.Context, c *Credential) (*Identity, error) {
-	last := error(ErrNotMine)
+	last := ErrNotMine
 	for _, v := range a {
 		id, err := ask(ctx, v, c)
 		if err == nil {

@@ -136,7 +136,7 @@ func (d *DPoP) Key(ctx context.Context, c *Credential) (thumbprint string, err e
 	if err := p.fits(proof, c, now); err != nil {
 		return "", err
 	}
-	if err := p.first(ctx, proof, now); err != nil {
+	if err := p.first(ctx, proof); err != nil {
 		return "", err
 	}
 	return proof.Thumbprint, nil
@@ -173,7 +173,7 @@ func (p *proofs) judge(ctx context.Context, c *Credential, key string, token [sh
 	if subtle.ConstantTimeCompare([]byte(proof.Thumbprint), []byte(key)) != 1 {
 		return unbound("the token is bound to key %s, and the proof is by key %s", key, proof.Thumbprint)
 	}
-	return p.first(ctx, proof, now)
+	return p.first(ctx, proof)
 }
 
 // fits reports why a proof is not for this request. RFC 9449 §4.3, steps 8 to 11
@@ -199,7 +199,7 @@ func (p *proofs) fits(proof *jws.Proof, c *Credential, now time.Time) error {
 
 // first reports a proof that was seen before. Only one that is good in every
 // other way is remembered: nobody else can fill the memory. RFC 9449 §11.1
-func (p *proofs) first(ctx context.Context, proof *jws.Proof, now time.Time) error {
+func (p *proofs) first(ctx context.Context, proof *jws.Proof) error {
 	id, one := sha256.Sum256([]byte(proof.Thumbprint)), sha256.Sum256([]byte(proof.Thumbprint+"."+proof.ID))
 	copy(id[16:], one[:16])
 	fresh, err := p.replays.Once(ctx, id, instant(proof.Issued).Add(p.window+time.Second))

@@ -33,7 +33,7 @@ func (k *RemoteKeys) Run(ctx context.Context) error {
 		k.mu.Unlock()
 		if flight != nil {
 			if land(ctx, flight) != nil {
-				return nil
+				return nil //nolint:nilerr // ctx has ended, as it was to
 			}
 			continue
 		}

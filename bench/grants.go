@@ -83,7 +83,7 @@ func (e *grantee) form(kind string, pairs ...string) url.Values {
 		f.Set("resource", e.of.resource)
 	}
 	for i := 0; i < len(pairs); i += 2 {
-		f.Set(pairs[i], pairs[i+1])
+		f.Set(pairs[i], pairs[i+1]) //nolint:gosec // they come in pairs
 	}
 	return f
 }

@@ -79,7 +79,7 @@ func (h *hand) do(path string, form url.Values, auth string) (*reply, error) {
 }
 
 func (h *hand) read() (*reply, error) {
-	res, err := http.ReadResponse(h.in, nil)
+	res, err := http.ReadResponse(h.in, nil) //nolint:bodyclose // it is read to its end, and the connection is ours
 	if err != nil {
 		return nil, err
 	}

@@ -245,7 +245,7 @@ func (a *at) renew(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 			a.grant = "" // whether it was spent is not known
-			return nil
+			return nil   //nolint:nilerr // the run has ended
 		case err == nil && r.status == http.StatusOK:
 			a.grant, a.token = r.Refresh, r.Access
 			a.c.w.report.count("refreshes", 1)

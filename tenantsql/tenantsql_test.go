@@ -258,7 +258,7 @@ func prepared(t *testing.T, db *sql.DB, see func(string, string)) {
 		tenant := []string{"ada", "bob"}[n%2]
 		if err := tenantsql.InTx(t.Context(), db, tenant, func(tx *sql.Tx) error {
 			var got string
-			if err := tx.StmtContext(t.Context(), s).QueryRowContext(t.Context()).Scan(&got); err != nil || got != "of "+tenant {
+			if err := tx.StmtContext(t.Context(), s).QueryRowContext(t.Context()).Scan(&got); err != nil || got != "of "+tenant { //nolint:sqlclosecheck // it is closed with the transaction
 				t.Errorf("%s: got %q, %v", tenant, got, err)
 			}
 			return nil
@@ -278,7 +278,7 @@ func atOnce(t *testing.T, db *sql.DB) {
 			for range 50 {
 				err := tenantsql.InTx(t.Context(), db, tenant, func(tx *sql.Tx) error {
 					var got string
-					if err := tx.QueryRowContext(t.Context(), `SELECT string_agg(body, ',') FROM note`).Scan(&got); err != nil || got != "of "+tenant {
+					if err := tx.QueryRowContext(t.Context(), `SELECT string_agg(body, ',') FROM note`).Scan(&got); err != nil || got != "of "+tenant { //nolint:sqlclosecheck // it is closed with the transaction
 						return fmt.Errorf("%s sees %q, %w", tenant, got, err)
 					}
 					return nil

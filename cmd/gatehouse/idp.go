@@ -249,14 +249,14 @@ func foldLists(all []config.Setting) []config.Setting {
 		_, key, _ := strings.Cut(rest, "].")
 		element, _, _ := strings.Cut(s.Path, "]")
 		member := key + ": " + s.Text()
-		switch text := ""; {
+		switch {
 		case len(out) == 0 || out[len(out)-1].Path != list:
 			out = append(out, config.Setting{Path: list, Value: "[{" + member + "}]"})
 		case element == last:
-			text = fmt.Sprint(out[len(out)-1].Value)
+			text := fmt.Sprint(out[len(out)-1].Value)
 			out[len(out)-1].Value = strings.TrimSuffix(text, "}]") + ", " + member + "}]"
 		default:
-			text = fmt.Sprint(out[len(out)-1].Value)
+			text := fmt.Sprint(out[len(out)-1].Value)
 			out[len(out)-1].Value = strings.TrimSuffix(text, "]") + ", {" + member + "}]"
 		}
 		last = element

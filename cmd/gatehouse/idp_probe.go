@@ -263,7 +263,7 @@ func gather(ctx context.Context, u *config.Issuer, facts *idp.Facts) (bool, erro
 	set, err := jwks.Parse(raw)
 	if err != nil {
 		facts.KeysWhy = err.Error()
-		return true, nil
+		return true, nil //nolint:nilerr // it is what was found
 	}
 	for _, k := range set.Keys {
 		facts.Keys = append(facts.Keys, orElse(k.Alg, k.Type))

@@ -26,7 +26,7 @@ func (a *app) tokenRevoke() *cobra.Command {
 			"  gatehouse token revoke --tenant acme --yes\n  gatehouse token revoke --issuer auth0 --yes\n",
 		Args: f.args, DisableFlagsInUseLine: true,
 		RunE: func(c *cobra.Command, args []string) error {
-			in, err := f.read(a, c, args)
+			in, err := f.read(a, args)
 			if err != nil {
 				return err
 			}
@@ -113,7 +113,7 @@ func (f *revokeFlags) args(c *cobra.Command, args []string) error {
 }
 
 // read returns what is asked for.
-func (f *revokeFlags) read(a *app, c *cobra.Command, args []string) (*adminapi.NewRevocation, error) {
+func (f *revokeFlags) read(a *app, args []string) (*adminapi.NewRevocation, error) {
 	in := &adminapi.NewRevocation{Issuer: f.issuer, Before: f.before, Expires: f.expires, Reason: f.reason}
 	for _, k := range []struct {
 		kind  token.Kind

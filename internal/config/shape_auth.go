@@ -50,12 +50,12 @@ type Issuer struct {
 // Measured says that no token of the issuer lives longer than MaxLife, which only
 // those show that say when they were issued. So those that do not are refused,
 // and a revocation ends when all that it could mean are over.
-func (i *Issuer) Measured() bool { return i.MaxLife > 0 }
+func (u *Issuer) Measured() bool { return u.MaxLife > 0 }
 
 // DefaultPreset is any provider that does by the book what others have a preset for.
 const DefaultPreset = "oidc"
 
-// AnyClient, alone in Issuer.Clients, says that any client will do.
+// AnyClient says, alone in Issuer.Clients, that any client will do.
 const AnyClient = "any"
 
 // IssuerKeys says where an issuer's keys come from.

@@ -76,4 +76,4 @@ var ownDoors = map[string]string{
 	"POST /v1/users/{user}/revoke-all":  ourselves,
 }
 
-func init() { maps.Copy(doors, ownDoors) }
+func init() { maps.Copy(doors, ownDoors) } //nolint:gochecknoinits // one table in two files

@@ -257,7 +257,7 @@ func (c *client) via(at string) bool {
 	if err != nil {
 		return false
 	}
-	by, err := c.proxy.For(u)
+	by, err := c.proxy.For(u) //nolint:bodyclose // it is asked for a URL: there is no response
 	return by != nil || err != nil
 }
 

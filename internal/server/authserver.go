@@ -41,7 +41,7 @@ func (c *copied) document(ctx context.Context) ([]byte, error) {
 	c.mu.Lock()
 	if c.flight == nil && !time.Now().Before(c.next) {
 		c.flight = make(chan struct{})
-		go c.ask(c.flight, c.fetch)
+		go c.ask(c.flight, c.fetch) //nolint:gosec // the answer is for all who wait, not for the first alone
 	}
 	flight, last := c.flight, c.last
 	c.mu.Unlock()

@@ -201,7 +201,7 @@ func (f *fixture) signIn(t *testing.T, p *idp.Preset) *gatehouse.Identity {
 	if claims == nil {
 		claims = []byte(f.raw["payload"])
 	}
-	mapping := config.Claims(p.Issuer.Claims)
+	mapping := p.Issuer.Claims
 	if p.Login != nil {
 		mapping = p.Login.Claims
 	}

@@ -40,7 +40,7 @@ func (c *Client) authorizationServer(ctx context.Context, p *place, s *session) 
 		}
 		return nil, because(CodeMetadata, err, "The authorization server %s has no metadata that can be used.", plainText(issuer))
 	}
-	return m, c.usable(m, p)
+	return m, c.usable(m)
 }
 
 // choose returns the issuer to go to.
@@ -90,7 +90,7 @@ func predefined(origin string) *discovery.Metadata {
 }
 
 // usable says why an authorization server cannot be used for the grant.
-func (c *Client) usable(m *discovery.Metadata, p *place) error {
+func (c *Client) usable(m *discovery.Metadata) error {
 	endpoints := []string{m.TokenEndpoint}
 	if c.Grant == "" || c.Grant == Code {
 		if m.AuthorizationEndpoint == "" {

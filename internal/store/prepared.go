@@ -12,7 +12,7 @@ type prepared struct{ statements sync.Map } // text → *sql.Stmt
 
 // row is QueryRowContext for a query whose text never changes.
 func (d *DB) row(ctx context.Context, query string, args ...any) *sql.Row {
-	stmt, err := d.statement(ctx, query)
+	stmt, err := d.statement(ctx, query) //nolint:sqlclosecheck // it is closed with the pool
 	if stmt == nil || err != nil {
 		return d.read.QueryRowContext(ctx, query, args...) // it says the same, to whoever reads the row
 	}
@@ -31,7 +31,7 @@ func (d *DB) statement(ctx context.Context, query string) (*sql.Stmt, error) {
 			return nil, err
 		}
 		if known, ok = d.asked.statements.LoadOrStore(query, stmt); ok {
-			_ = stmt.Close() // somebody was faster
+			_ = stmt.Close() //nolint:sqlclosecheck // somebody was faster: not for later
 		}
 	}
 	return known.(*sql.Stmt), nil //nolint:forcetypeassert // nothing else is in there
@@ -42,7 +42,7 @@ type often struct{ *DB }
 
 // QueryContext implements querier.
 func (o often) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	stmt, err := o.statement(ctx, query)
+	stmt, err := o.statement(ctx, query) //nolint:sqlclosecheck // it is closed with the pool
 	if err != nil {
 		return nil, err
 	}

@@ -56,12 +56,12 @@ func (t *Tenancy) resolve(d *tenant.Directory, i *Issuer, claim string) (*tenant
 	one := all[0].tenant
 	for _, other := range all[1:] {
 		if other.tenant != one && (one == nil || other.tenant == nil || other.tenant.ID != one.ID) {
-			return nil, refuse("GH-1207", "The token is not of a tenant that may come here.",
+			return nil, refuse("GH-1207",
 				fmt.Errorf("%s says tenant %s, %s says %s (issuer %s, claim %.80q)", all[0].where, name(one), other.where, name(other.tenant), i.Name, claim))
 		}
 	}
 	if one == nil {
-		return nil, refuse("GH-1206", "The token is not of a tenant that may come here.",
+		return nil, refuse("GH-1206",
 			fmt.Errorf("%s names no tenant (issuer %s, claim %.80q); link it: gatehouse tenant link NAME --external-id %[2]s=VALUE", all[0].where, i.Name, claim))
 	}
 	return alive(one)
@@ -70,12 +70,12 @@ func (t *Tenancy) resolve(d *tenant.Directory, i *Issuer, claim string) (*tenant
 // none finds the tenant of a token of which nothing tells it.
 func (t *Tenancy) none(d *tenant.Directory, i *Issuer) (*tenant.Tenant, *gatehouse.Error) {
 	if t.Require {
-		return nil, refuse("GH-1206", "The token is not of a tenant that may come here.",
+		return nil, refuse("GH-1206",
 			fmt.Errorf("nothing tells the tenant of a token of issuer %s, and tenants.require is on", i.Name))
 	}
 	one, ok := d.ByName(tenant.Default)
 	if !ok {
-		return nil, refuse("GH-1206", "The token is not of a tenant that may come here.", errors.New("there is no default tenant"))
+		return nil, refuse("GH-1206", errors.New("there is no default tenant"))
 	}
 	return alive(one)
 }
@@ -87,7 +87,7 @@ func claimed(d *tenant.Directory, i *Issuer, claim string) (*tenant.Tenant, *gat
 		switch one, ok := d.ByLink(tenant.Link{Issuer: iss, External: claim}); {
 		case !ok:
 		case found != nil && found.ID != one.ID:
-			return nil, refuse("GH-1207", "The token is not of a tenant that may come here.",
+			return nil, refuse("GH-1207",
 				fmt.Errorf("claim %.80q is linked to tenant %s by one iss of issuer %s, and to %s by another", claim, found.Name, i.Name, one.Name))
 		default:
 			found = one
@@ -116,6 +116,6 @@ func name(t *tenant.Tenant) string {
 
 // refuse says that who somebody is does not let them in: another token would not
 // be of another tenant, so they are not asked for one.
-func refuse(code, description string, cause error) *gatehouse.Error {
-	return &gatehouse.Error{Code: code, Status: http.StatusForbidden, Description: description, Cause: cause}
+func refuse(code string, cause error) *gatehouse.Error {
+	return &gatehouse.Error{Code: code, Status: http.StatusForbidden, Description: "The token is not of a tenant that may come here.", Cause: cause}
 }

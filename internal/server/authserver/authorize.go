@@ -122,7 +122,7 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request, q *request) {
 // nothing of who gets the answer, so they are asked each time. RFC 8252 §8.6
 func (s *Server) allowedBefore(ctx context.Context, q *request, who *login.Person) (*grant.Consent, error) {
 	if kind, err := oauth.KindOfRedirect(q.Redirect); who == nil || err != nil || kind != oauth.RedirectWeb {
-		return nil, nil //nolint:nilnil // they are asked
+		return nil, nil //nolint:nilnil,nilerr // they are asked
 	}
 	known, err := s.Consents.Allowed(ctx, consentKey(q.flow, who))
 	switch {

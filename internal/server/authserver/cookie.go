@@ -29,7 +29,7 @@ func (s *Server) secure() bool { return strings.HasPrefix(s.Issuer, "https://") 
 // setCookie sets a cookie for as long as the browser is open (life 0), or for
 // life. Lax: a client's link to us is a navigation from another site.
 func (s *Server) setCookie(w http.ResponseWriter, name, value string, life time.Duration) {
-	http.SetCookie(w, &http.Cookie{
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // without TLS a secure cookie would not come back
 		Name: s.cookieName(name), Value: value, Path: "/", MaxAge: int(life / time.Second),
 		Secure: s.secure(), HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	})
@@ -51,7 +51,7 @@ const wayKept = 180 * 24 * time.Hour
 func (s *Server) bind(w http.ResponseWriter, r *http.Request, f *flow) {
 	c, err := r.Cookie(s.cookieName(browserCookie))
 	if err != nil || len(c.Value) < 26 {
-		c = &http.Cookie{Value: rand.Text()}
+		c = &http.Cookie{Value: rand.Text()} //nolint:gosec // it is setCookie that sets it
 		s.setCookie(w, browserCookie, c.Value, 0)
 	}
 	f.Browser = browserHash(c.Value)

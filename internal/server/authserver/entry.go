@@ -62,7 +62,7 @@ func (e entry) knock(r *http.Request) (retry time.Duration, banned bool) {
 // nobody else anything. The query is not logged: it has codes and states.
 func (e entry) leave(a *answer, r *http.Request, began time.Time) {
 	p := recover()
-	if p != nil && p != http.ErrAbortHandler {
+	if p != nil && p != http.ErrAbortHandler { //nolint:errorlint // net/http compares it so, too
 		e.Log.Error("panic", "request", requestID(r), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 		if a.status == 0 {
 			a.plain(http.StatusInternalServerError, "Something went wrong here. The request id tells the operator what. GH-1901, request "+requestID(r))
@@ -124,7 +124,7 @@ func (a *answer) Write(b []byte) (int, error) {
 		a.WriteHeader(http.StatusOK)
 	}
 	a.begun = true
-	return a.ResponseWriter.Write(b)
+	return a.ResponseWriter.Write(b) //nolint:gosec // what is written is escaped by who writes it
 }
 
 // Unwrap lets http.ResponseController find what it controls.

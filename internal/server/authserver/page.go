@@ -172,11 +172,11 @@ func (s *Server) site() string {
 	return s.Issuer
 }
 
-// seeOther sends the browser on to a page of ours. RFC 9700 §4.12: never a 307
+// seeOther sends the browser on. RFC 9700 §4.12: never a 307
 func (s *Server) seeOther(w http.ResponseWriter, r *http.Request, to string) {
 	guardPage(w.Header(), false)
 	w.Header().Set("X-Request-Id", requestID(r))
-	http.Redirect(w, r, to, http.StatusSeeOther)
+	http.Redirect(w, r, to, http.StatusSeeOther) //nolint:gosec // to is of ours or sealed, a provider's, or a redirect URI that was held to the client's
 }
 
 // A request's id is that of its flow, once it has one: a login is one story.

@@ -16,7 +16,7 @@ import (
 func (s *Server) person(r *http.Request) (*login.Person, error) {
 	c, err := r.Cookie(s.cookieName(sessionCookie))
 	if err != nil || c.Value == "" {
-		return nil, nil //nolint:nilnil // nobody is signed in
+		return nil, nil //nolint:nilnil,nilerr // nobody is signed in
 	}
 	who, err := s.People.Session(r.Context(), c.Value)
 	switch {
