@@ -12,6 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/keychain"
 )
 
 // keeping is what bridge key was asked.
@@ -34,7 +36,7 @@ func (a *app) bridgeKey() *cobra.Command {
 		Args: exactly("the name of a key in the keychain"), DisableFlagsInUseLine: true,
 		RunE: func(c *cobra.Command, args []string) error { return a.keepKey(c.Context(), &q, args[0]) },
 	}
-	c.Flags().StringVar(&q.from, "from", "", "where it is, `SOURCE`: env:NAME or file:PATH (default: standard input)")
+	c.Flags().StringVar(&q.from, "from", "", "where it is, env:NAME, file:PATH, cmd:PROGRAM or keychain:NAME (`SOURCE`; default: standard input)")
 	c.Flags().BoolVar(&q.replace, "replace", false, "replace the key that is there")
 	c.Flags().BoolVar(&q.remove, "remove", false, "take the key out of the keychain")
 	q.keychainFlag(c.Flags())
@@ -75,7 +77,7 @@ func (a *app) keepKey(ctx context.Context, q *keeping, name string) error {
 	case there != nil && !q.replace:
 		return &fault{exitConflict, "GH-2402", "The keychain has something under the name " + strconv.Quote(name) + ". Choose another name, or say --replace."}
 	}
-	key, err := a.keyTyped(ctx, q.from)
+	key, err := a.keyRead(ctx, q.from, store)
 	if err != nil {
 		return err
 	}
@@ -97,12 +99,12 @@ func (a *app) keepKey(ctx context.Context, q *keeping, name string) error {
 	return nil
 }
 
-// keyTyped reads a key from where it is. At a terminal it is one line, and is not shown.
-func (a *app) keyTyped(ctx context.Context, from string) (string, error) {
-	f, ok := a.in.(*os.File)
+// keyRead reads a key from where it is. At a terminal it is one line, and is not shown.
+func (a *app) keyRead(ctx context.Context, from string, store *keychain.Store) (string, error) {
 	if from != "" {
-		return a.source([]string{from})
+		return a.secretFrom("--from", from, store)(ctx)
 	}
+	f, ok := a.in.(*os.File)
 	if !ok || !terminal(f) {
 		return a.source(nil)
 	}

@@ -37,7 +37,7 @@ func TestAKeyIsNotShownWhereItIsTyped(t *testing.T) {
 		silent()
 		_, _ = near.WriteString("sk-hunter2\n")
 	}()
-	key, err := a.keyTyped(t.Context(), "")
+	key, err := a.keyRead(t.Context(), "", nil)
 	<-typed
 	if key != "sk-hunter2" || err != nil || strings.Contains(out.String(), "hunter2") || !echoes() {
 		t.Errorf("got %q, %v, %s", key, err, out)
@@ -47,7 +47,7 @@ func TestAKeyIsNotShownWhereItIsTyped(t *testing.T) {
 		silent()
 		stop()
 	}()
-	if key, err := a.keyTyped(ctx, ""); key != "" || !errors.Is(err, context.Canceled) || !echoes() {
+	if key, err := a.keyRead(ctx, "", nil); key != "" || !errors.Is(err, context.Canceled) || !echoes() {
 		t.Errorf("Ctrl+C: got %q, %v", key, err)
 	}
 	_, _ = near.WriteString("\n")
