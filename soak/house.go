@@ -73,7 +73,10 @@ func (h *house) start(ctx context.Context) error {
 		return err
 	}
 	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
+	go func() {
+		done <- cmd.Wait()
+		close(done) // for whoever asks again: it has ended
+	}()
 	select {
 	case line := <-out.got:
 		var up struct{ Admin string }
