@@ -108,7 +108,8 @@ func (a *app) keyRead(ctx context.Context, from string, store *keychain.Store) (
 	if !ok || !terminal(f) {
 		return a.source(nil)
 	}
-	before, err := term.GetState(int(f.Fd()))
+	fd := int(f.Fd())
+	before, err := term.GetState(fd)
 	if err != nil {
 		return "", fmt.Errorf("read the key: %w", err)
 	}
@@ -119,7 +120,7 @@ func (a *app) keyRead(ctx context.Context, from string, store *keychain.Store) (
 	}
 	read := make(chan line, 1)
 	go func() {
-		text, err := term.ReadPassword(int(f.Fd()))
+		text, err := term.ReadPassword(fd)
 		read <- line{text, err}
 	}()
 	select {
@@ -131,7 +132,7 @@ func (a *app) keyRead(ctx context.Context, from string, store *keychain.Store) (
 		return strings.TrimSpace(string(l.text)), nil
 	case <-ctx.Done(): // who reads does not end before Enter, nor would the terminal show anything again
 		a.say("\n")
-		return "", errors.Join(ctx.Err(), term.Restore(int(f.Fd()), before))
+		return "", errors.Join(ctx.Err(), term.Restore(fd, before))
 	}
 }
 
