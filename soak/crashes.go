@@ -165,7 +165,7 @@ func (w *world) comeBack(ctx context.Context, children []int, flip bool) error {
 			return err
 		}
 	}
-	if err := w.house.start(ctx); err != nil {
+	if err := w.house.start(context.WithoutCancel(ctx)); err != nil { // what comes when the time is over looks at it
 		return err
 	}
 	w.inForce() // the file was read anew

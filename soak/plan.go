@@ -126,7 +126,7 @@ func (p *plan) step(ctx context.Context) {
 	}
 	if w.house.gone() {
 		w.report.fail("gatehouse ended by itself after %s\n%s", f.name, w.house.stderr.tail())
-		if err := w.house.start(ctx); err != nil {
+		if err := w.house.start(context.WithoutCancel(ctx)); err != nil {
 			w.report.fail("it does not start again: %v", err)
 		}
 	}
