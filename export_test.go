@@ -1,6 +1,7 @@
 package gatehouse
 
 import (
+	"crypto/sha256"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/jws"
@@ -32,3 +33,18 @@ var Like = like
 
 // ReadClaims exports readClaims.
 func ReadClaims(raw []byte) (*jws.Object, error) { return readClaims(raw) }
+
+// AskLate asks about a token as a caller does that looked at what is remembered before
+// the answer came, and went on after it.
+func (v *IntrospectionVerifier) AskLate(text string) error {
+	a, err := v.settle()
+	if err != nil {
+		return err
+	}
+	q, err := a.join(text, sha256.Sum256([]byte(text)))
+	if err != nil {
+		return err
+	}
+	<-q.done
+	return q.err
+}

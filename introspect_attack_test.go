@@ -277,8 +277,8 @@ func TestA049OneQuestionForManyCallers(t *testing.T) {
 	}
 	close(release)
 	wg.Wait()
-	if n := i.asked.Load(); n != 1 {
-		t.Errorf("asked %d times, want 1", n)
+	if err := v.AskLate(opaque); err != nil || i.asked.Load() != 1 {
+		t.Errorf("asked %d times, want 1: %v", i.asked.Load(), err)
 	}
 }
 
