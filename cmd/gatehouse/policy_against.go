@@ -95,13 +95,11 @@ func (out *replayed) event(e *audit.Event, servers map[string]*ruled, found map[
 	}
 	out.Calls += n
 	who, unknown, why := pastCaller(e)
-	if why == "" {
-		why = pastArguments(e, op, &unknown)
-	}
 	if why != "" {
 		out.Unknown[why] += n
 		return
 	}
+	pastArguments(e, op, &unknown)
 	d, known := r.rules.Replay(who, op, unknown)
 	if !known {
 		out.Unknown[missing(r.rules, who, op, unknown)] += n
@@ -202,13 +200,12 @@ func pastCaller(e *audit.Event) (who *policy.Asker, unknown policy.Unknown, why 
 }
 
 // pastArguments takes the arguments of a call, if the trail has all of them.
-func pastArguments(e *audit.Event, op *policy.Operation, unknown *policy.Unknown) (why string) {
+func pastArguments(e *audit.Event, op *policy.Operation, unknown *policy.Unknown) {
 	if len(e.Args) == 0 || bytes.Contains(e.Args, []byte(`"[redacted]"`)) || bytes.Contains(e.Args, []byte("…")) || bytes.Equal(e.Args, []byte(`"[not JSON]"`)) {
 		*unknown |= policy.UnknownArgs
-		return ""
+		return
 	}
 	op.Args = e.Args
-	return ""
 }
 
 // missing says which part an answer depends on.

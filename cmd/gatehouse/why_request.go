@@ -136,13 +136,11 @@ func (a *app) decideNow(c *config.Config, d *why.Decision, op *policy.Operation,
 	now := &why.Now{File: a.file, Decision: "unknown"}
 	d.Now = now
 	who, unknown, lacking := pastCaller(d.Event)
-	if lacking == "" {
-		lacking = pastArguments(d.Event, op, &unknown)
-	}
 	if lacking != "" {
 		now.Reason = "the trail does not have " + lacking
 		return
 	}
+	pastArguments(d.Event, op, &unknown)
 	decision, known := r.rules.Replay(who, op, unknown)
 	if !known {
 		now.Reason = "the trail does not have " + missing(r.rules, who, op, unknown)
